@@ -1,0 +1,223 @@
+/**
+ * The words of sparekey as types. Everything here is data: read-only, without behaviour.
+ * Times are milliseconds unless a name says otherwise; header text is latin1, one char per byte.
+ */
+import type { BlockList } from "node:net";
+
+/** Name, value, name, value …: in the order and spelling received. */
+export type RawHeaders = readonly string[];
+
+/** One request of a gateway asking "may this pass?". */
+export interface Check {
+  readonly method: string;
+  /** Path and query as received, starting with "/". */
+  readonly target: string;
+  /** `target` up to the first "?". Never decoded. */
+  readonly path: string;
+  readonly headers: RawHeaders;
+  /** Address of the socket the check came in on: the gateway's. */
+  readonly peer: string;
+  /** Carried on `none` routes only; null when the check has none or its body stays behind. */
+  readonly body: AsyncIterable<Uint8Array> | null;
+}
+
+/** A whole body is complete and at most 64 KiB; a stream rejects when the upstream breaks off. */
+export type Body =
+  | { readonly kind: "whole"; readonly bytes: Uint8Array }
+  | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array> };
+
+/** A final answer (never 1xx) of an upstream. */
+export interface Answer {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: RawHeaders;
+  readonly body: Body;
+}
+
+/** Evidence row 1: only the upstream or the network in front of it can cause these. */
+export type ConnectFailure = "refused" | "unreachable" | "connect_timeout" | "dns" | "tls";
+/** Evidence row 2: mostly the upstream, though a client's odd check may be behind it. */
+export type AnswerFailure = "read_timeout" | "total_timeout" | "reset" | "malformed" | "too_large";
+export type FailureReason = ConnectFailure | AnswerFailure;
+/** Why an upstream gave no usable verdict. */
+export type FaultReason = FailureReason | `status_${number}`;
+
+/** What an exchange yielded. `abandoned`: the gateway went away first, which says nothing of the upstream. */
+export type Outcome =
+  | { readonly kind: "answer"; readonly answer: Answer }
+  | { readonly kind: "failure"; readonly reason: FailureReason }
+  | { readonly kind: "abandoned" };
+
+/** An outcome classified. `suspect`: it could be the upstream's fault or the client's doing. */
+export type Verdict =
+  | { readonly kind: "allow" | "challenge" | "deny"; readonly answer: Answer }
+  | { readonly kind: "suspect"; readonly reason: SuspectReason; readonly answer: Answer }
+  | { readonly kind: "fault"; readonly reason: FaultReason };
+export type SuspectReason = `status_${number}` | "bare_400";
+
+export interface Reply {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: RawHeaders;
+  readonly body: Body;
+}
+
+/** The label `verdict` of sparekey_checks_total. `error`: neither pass, login nor refusal (a 5xx). */
+export type VerdictLabel = "allow" | "challenge" | "deny" | "error";
+export type FallbackMode = "allow" | "basic-auth" | "deny" | "none";
+/** The label `result` of sparekey_fallback_total. */
+export type FallbackResult = "allowed" | "challenged" | "rejected" | "limited" | "denied";
+
+/** What we finally do, and its source. */
+export type Decision =
+  | { readonly source: "upstream"; readonly verdict: VerdictLabel; readonly reply: Reply }
+  | {
+      readonly source: "fallback";
+      readonly verdict: VerdictLabel;
+      readonly reply: Reply;
+      readonly mode: FallbackMode;
+      readonly reason: FaultReason;
+      readonly result: FallbackResult;
+      readonly login: LoginResult | null;
+    }
+  | { readonly source: "shed"; readonly verdict: VerdictLabel; readonly reply: Reply };
+export type Source = Decision["source"];
+
+/** A name and password taken from an Authorization header (RFC 7617). */
+export interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
+/**
+ * What became of an emergency login. `forbidden`: outside `allowFrom`, or no usable htpasswd.
+ * The kinds but `forbidden`'s two causes are the label `result` of sparekey_emergency_logins_total.
+ */
+export type LoginResult =
+  | { readonly kind: "ok"; readonly user: string }
+  | { readonly kind: "missing" }
+  | { readonly kind: "bad" }
+  | { readonly kind: "limited"; readonly retryAfterSeconds: number }
+  | { readonly kind: "forbidden" };
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Timeouts {
+  readonly connect: number;
+  /** To the next byte of the answer. */
+  readonly read: number;
+  /** The whole exchange, waiting for a connection included. */
+  readonly total: number;
+}
+
+/** PEM text or bytes, read when the config was loaded. */
+export interface UpstreamTls {
+  readonly ca: Uint8Array | null;
+  readonly cert: Uint8Array | null;
+  readonly key: Uint8Array | null;
+  readonly serverName: string | null;
+  readonly verify: boolean;
+}
+
+/** The server a route asks. */
+export interface Upstream {
+  readonly protocol: "http:" | "https:";
+  readonly host: string;
+  readonly port: number;
+  readonly tls: UpstreamTls;
+  readonly timeouts: Timeouts;
+  readonly maxConnections: number;
+  /** Bytes of an answer's head. */
+  readonly headBytes: number;
+  /** Bytes of an answer's body; null on `none` routes, which carry any size. */
+  readonly answerBytes: number | null;
+}
+
+export interface FaultRules {
+  /** Statuses that mean the upstream is broken. */
+  readonly statuses: ReadonlySet<number>;
+  /** Statuses that may mean it. Every other 5xx is suspect as well. */
+  readonly suspectStatuses: ReadonlySet<number>;
+  /** Whether a 400 with an empty body and no Set-Cookie is suspect (the full session store of 2026-04-18). */
+  readonly bare400: boolean;
+}
+
+export interface RateLimit {
+  /** Failed logins from one address within `per`. */
+  readonly failures: number;
+  readonly per: number;
+  /** Failed logins from all addresses together within `per`. */
+  readonly global: number;
+}
+
+export interface BasicAuthFallback {
+  readonly mode: "basic-auth";
+  readonly realm: string;
+  /** Path of the htpasswd file. */
+  readonly htpasswd: string;
+  readonly usernameHeader: string;
+  readonly clearHeaders: readonly string[];
+  /** null: the emergency login is open to any address. */
+  readonly allowFrom: BlockList | null;
+  readonly rateLimit: RateLimit;
+}
+
+export type Fallback =
+  | BasicAuthFallback
+  | { readonly mode: "allow" }
+  | { readonly mode: "deny" }
+  | { readonly mode: "none" };
+
+/** `prefix` holds the part before "*", with its "/" at the end. */
+export type PathRule =
+  | { readonly kind: "exact"; readonly path: string }
+  | { readonly kind: "prefix"; readonly prefix: string };
+
+/** Match rule, upstream and policy. */
+export interface Route {
+  readonly name: string;
+  readonly listen: Address;
+  readonly path: PathRule;
+  readonly upstream: Upstream;
+  readonly maxInFlight: number;
+  readonly stripEmergencyCredentials: boolean;
+  readonly fault: FaultRules;
+  readonly fallback: Fallback;
+}
+
+export interface Admin {
+  readonly listen: Address;
+}
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly access: "off" | "sampled" | "all";
+}
+
+export interface Limits {
+  /** Bytes of a check's or an answer's head. */
+  readonly headBytes: number;
+  /** Connections of gateways, per listener. */
+  readonly connections: number;
+}
+
+export interface Drain {
+  readonly delay: number;
+  readonly timeout: number;
+}
+
+/** The immutable config one check sees throughout. */
+export interface Snapshot {
+  readonly admin: Admin;
+  readonly log: LogOptions;
+  readonly limits: Limits;
+  readonly drain: Drain;
+  /** Proxies in front of the gateway; null: none. */
+  readonly trustedProxies: BlockList | null;
+  readonly routes: readonly Route[];
+}
