@@ -4,6 +4,9 @@
  */
 import type { BlockList } from "node:net";
 
+/** Addresses and networks, IPv4 and IPv6. */
+export type AddressList = BlockList;
+
 /** Name, value, name, value …: in the order and spelling received. */
 export type RawHeaders = readonly string[];
 
@@ -21,10 +24,13 @@ export interface Check {
   readonly body: AsyncIterable<Uint8Array> | null;
 }
 
-/** A whole body is complete and at most 64 KiB; a stream rejects when the upstream breaks off. */
+/**
+ * A whole body is complete and at most 64 KiB. A stream rejects when the upstream breaks off;
+ * who does not read it to its end cancels it, or its connection stays taken.
+ */
 export type Body =
   | { readonly kind: "whole"; readonly bytes: Uint8Array }
-  | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array> };
+  | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array>; readonly cancel: () => void };
 
 /** A final answer (never 1xx) of an upstream. */
 export interface Answer {
@@ -42,17 +48,33 @@ export type FailureReason = ConnectFailure | AnswerFailure;
 /** Why an upstream gave no usable verdict. */
 export type FaultReason = FailureReason | `status_${number}`;
 
-/** What an exchange yielded. `abandoned`: the gateway went away first, which says nothing of the upstream. */
+/**
+ * What an exchange yielded. Three outcomes say nothing of the upstream, so that no client can pass for a fault:
+ * `abandoned`: the gateway went away first; `overload`: our own limits (no connection, socket or memory left);
+ * `unsendable`: the check cannot be written as a valid request.
+ */
 export type Outcome =
   | { readonly kind: "answer"; readonly answer: Answer }
   | { readonly kind: "failure"; readonly reason: FailureReason }
-  | { readonly kind: "abandoned" };
+  | { readonly kind: "abandoned" }
+  | { readonly kind: "overload" }
+  | { readonly kind: "unsendable" };
+
+/** What goes to the upstream: a check by the header rules of core/headers.ts. */
+export interface UpstreamRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: RawHeaders;
+  readonly body: AsyncIterable<Uint8Array> | null;
+  /** May be sent a second time when a reused connection dies before the answer's first byte. */
+  readonly repeatable: boolean;
+}
 
 /** An outcome classified. `suspect`: it could be the upstream's fault or the client's doing. */
 export type Verdict =
   | { readonly kind: "allow" | "challenge" | "deny"; readonly answer: Answer }
   | { readonly kind: "suspect"; readonly reason: SuspectReason; readonly answer: Answer }
-  | { readonly kind: "fault"; readonly reason: FaultReason };
+  | { readonly kind: "fault"; readonly reason: FaultReason; readonly answer: Answer | null };
 export type SuspectReason = `status_${number}` | "bare_400";
 
 export interface Reply {
@@ -161,7 +183,7 @@ export interface BasicAuthFallback {
   readonly usernameHeader: string;
   readonly clearHeaders: readonly string[];
   /** null: the emergency login is open to any address. */
-  readonly allowFrom: BlockList | null;
+  readonly allowFrom: AddressList | null;
   readonly rateLimit: RateLimit;
 }
 
@@ -218,6 +240,6 @@ export interface Snapshot {
   readonly limits: Limits;
   readonly drain: Drain;
   /** Proxies in front of the gateway; null: none. */
-  readonly trustedProxies: BlockList | null;
+  readonly trustedProxies: AddressList | null;
   readonly routes: readonly Route[];
 }

@@ -1,0 +1,149 @@
+/**
+ * THE DATA PATH: one check from start to end, in `answerCheck`.
+ * Whatever touches the world is a port passed in; whatever decides is in core/.
+ */
+import { basicUserOf, credentialsFrom } from "./core/basic-credentials.ts";
+import { classify, labelOf } from "./core/classify.ts";
+import { clientAddress, isListed, limitKey } from "./core/client-address.ts";
+import { loginFallback, opensLoginBox, plainFallback } from "./core/fallback.ts";
+import { headersForUpstream } from "./core/headers.ts";
+import { badCheck, relayed, shedReply } from "./core/replies.ts";
+import type {
+  AddressList,
+  Answer,
+  BasicAuthFallback,
+  Check,
+  Credentials,
+  Decision,
+  FaultReason,
+  LoginResult,
+  Outcome,
+  Route,
+  Upstream,
+  UpstreamRequest,
+  VerdictLabel,
+} from "./core/types.ts";
+
+/** What the data path needs from the world. */
+export interface Ports {
+  /** Always settles, never rejects. `gone` fires when the gateway no longer waits. */
+  exchange(upstream: Upstream, request: UpstreamRequest, gone: AbortSignal): Promise<Outcome>;
+  readonly logins: {
+    /** Whether the htpasswd file holds this name now. */
+    knows(file: string, user: string): boolean;
+    attempt(
+      route: string,
+      policy: BasicAuthFallback,
+      credentials: Credentials | null,
+      address: string,
+    ): Promise<LoginResult>;
+  };
+  readonly record: {
+    check(route: Route, check: Check, decision: Decision, milliseconds: number): void;
+    answer(route: Route, status: number, milliseconds: number): void;
+    fault(route: Route, reason: FaultReason): void;
+  };
+  /** Milliseconds, monotonic. */
+  now(): number;
+}
+
+/** What a route remembers between checks, reloads included. */
+export interface RouteState {
+  inFlight: number;
+}
+
+export interface CheckContext {
+  readonly route: Route;
+  readonly state: RouteState;
+  readonly trustedProxies: AddressList | null;
+  readonly gone: AbortSignal;
+}
+
+/** null: the gateway went away, so there is nobody to reply to and nothing to count. */
+export async function answerCheck(
+  check: Check,
+  context: CheckContext,
+  ports: Ports,
+): Promise<Decision | null> {
+  const { route, state, gone } = context;
+  const { exchange, record, now } = ports;
+  const begin = now();
+  const finish = (decision: Decision): Decision => {
+    record.check(route, check, decision, now() - begin);
+    return decision;
+  };
+
+  // Our own limit comes first and never falls back: a flood must not open the door.
+  if (state.inFlight >= route.maxInFlight) return finish(SHED);
+
+  state.inFlight += 1;
+  const outcome = await exchange(route.upstream, requestFor(check, route, ports), gone);
+  state.inFlight -= 1;
+
+  // Three outcomes say nothing of the upstream, so no client can pass for a fault.
+  if (outcome.kind === "abandoned") return null;
+  if (outcome.kind === "overload") return finish(SHED);
+  if (outcome.kind === "unsendable") return finish(REFUSED);
+  if (outcome.kind === "answer") record.answer(route, outcome.answer.status, now() - begin);
+
+  const verdict = classify(outcome, route.fault);
+  // A suspect answer is relayed as it came.
+  if (verdict.kind !== "fault") return finish(fromUpstream(verdict.answer, labelOf(verdict.kind)));
+  record.fault(route, verdict.reason);
+
+  // Plain proxying has no policy to apply: an answer that came is better than one of ours.
+  if (verdict.answer && route.fallback.mode === "none") return finish(fromUpstream(verdict.answer, "error"));
+
+  if (verdict.answer?.body.kind === "stream") verdict.answer.body.cancel();
+  return finish(await fallBack(check, context, verdict.reason, ports));
+}
+
+async function fallBack(
+  check: Check,
+  { route, trustedProxies }: CheckContext,
+  reason: FaultReason,
+  ports: Ports,
+): Promise<Decision> {
+  const { fallback } = route;
+  if (fallback.mode !== "basic-auth") return plainFallback(fallback, reason);
+  const address = clientAddress(check, trustedProxies);
+  const login = isAllowedFrom(fallback, address)
+    ? await ports.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
+    : ({ kind: "forbidden" } as const);
+  return loginFallback(fallback, reason, login, opensLoginBox(check.headers));
+}
+
+function isAllowedFrom(fallback: BasicAuthFallback, address: string | null): boolean {
+  if (fallback.allowFrom === null) return true;
+  return address !== null && isListed(address, fallback.allowFrom);
+}
+
+function requestFor(check: Check, route: Route, ports: Ports): UpstreamRequest {
+  const { method, target, body } = check;
+  const isEmergency = (authorization: string) => isEmergencyLogin(authorization, route, ports);
+  return {
+    method,
+    target,
+    headers: headersForUpstream(check.headers, body !== null, isEmergency),
+    body,
+    // A check asks and changes nothing, whatever the method of the request it is about.
+    repeatable: body === null && (route.fallback.mode !== "none" || SAFE_METHODS.has(method)),
+  };
+}
+
+/** Emergency credentials stay here: an outpost would turn them into a token request to its core. */
+function isEmergencyLogin(authorization: string, route: Route, ports: Ports): boolean {
+  const { fallback } = route;
+  if (fallback.mode !== "basic-auth" || !route.stripEmergencyCredentials) return false;
+  const user = basicUserOf(authorization);
+  return user !== null && ports.logins.knows(fallback.htpasswd, user);
+}
+
+function fromUpstream(answer: Answer, label: VerdictLabel): Decision {
+  return { source: "upstream", verdict: label, reply: relayed(answer) };
+}
+
+/** RFC 9110 section 9.2.1. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+const SHED: Decision = { source: "shed", verdict: "deny", reply: shedReply() };
+const REFUSED: Decision = { source: "shed", verdict: "deny", reply: badCheck() };

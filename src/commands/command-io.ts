@@ -1,0 +1,6 @@
+/** What a command may touch of the process; tests pass their own. Texts come with their line ends. */
+export type CommandIo = {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+};

@@ -1,0 +1,179 @@
+/**
+ * `sparekey demo`: the whole scene on one machine. Client, gateway, sparekey, then the stand-in outpost and
+ * bot blocker it asks; the sample app lies behind the gateway, and a switchboard makes the stand-ins fail.
+ */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { hash } from "bcrypt";
+import { startBotBlocker } from "../demo/bot-blocker.ts";
+import { startGateway } from "../demo/gateway.ts";
+import { identityHeaders, outpostPrefix, outpostUser, startOutpost } from "../demo/outpost.ts";
+import { type ReservedPort, reservePort } from "../demo/reserved-port.ts";
+import { startSampleApp } from "../demo/sample-app.ts";
+import { startSwitchboard } from "../demo/switchboard.ts";
+import type { CommandIo } from "./command-io.ts";
+
+export type DemoIo = CommandIo & {
+  /** Aborts on SIGINT and SIGTERM. */
+  readonly stopped: AbortSignal;
+  /** Starts sparekey in this process with a config given as text; `dir` holds its htpasswd file. */
+  readonly startSparekey: (yaml: string, dir: string) => Promise<{ close(): Promise<void> }>;
+};
+
+type Part = "gateway" | "switchboard" | "app" | "botBlocker" | "sparekey" | "outpost" | "admin";
+type Ports = Readonly<Record<Part, ReservedPort>>;
+
+const emergencyUser = "admin";
+const bcryptCost = 10;
+
+/** Serves until `stopped`, then removes what it made. Exit code 0, or 1 when something did not start. */
+export async function demoCommand(io: DemoIo): Promise<number> {
+  await using scene = new AsyncDisposableStack();
+  try {
+    io.out(await startScene(scene, io));
+  } catch (error) {
+    io.err(`sparekey demo: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+  if (!io.stopped.aborted) await once(io.stopped, "abort");
+  return 0;
+}
+
+/** Starts everything, the gateway last, so that it is the first to close. Returns what to tell people. */
+async function startScene(scene: AsyncDisposableStack, io: DemoIo): Promise<string> {
+  const dir = await mkdtemp(join(io.env.TMPDIR || tmpdir(), "sparekey-demo-"));
+  scene.defer(() => rm(dir, { recursive: true, force: true }));
+  const password = randomBytes(12).toString("base64url");
+  const htpasswd = join(dir, "htpasswd");
+  await writeFile(htpasswd, `${emergencyUser}:${await hash(password, bcryptCost)}\n`, { mode: 0o600 });
+
+  const ports = await reservePorts(scene);
+  const take = async (part: Part) => {
+    await ports[part].release();
+    return ports[part].port;
+  };
+  const keep = async <Server extends { close(): Promise<void> }>(starting: Promise<Server>) => {
+    const server = await starting;
+    scene.defer(() => server.close());
+    return server;
+  };
+
+  const gatewayHosts = [`127.0.0.1:${ports.gateway.port}`, `localhost:${ports.gateway.port}`];
+  const outpost = await keep(startOutpost({ port: await take("outpost"), hosts: gatewayHosts }));
+  const botBlocker = await keep(startBotBlocker({ port: await take("botBlocker") }));
+  const switches = [
+    { title: "Outpost", path: "/fault/", standIn: outpost },
+    { title: "Bot blocker", path: "/bot-blocker/fault/", standIn: botBlocker },
+  ];
+  await keep(startSwitchboard({ port: await take("switchboard"), switches }));
+  const app = await keep(startSampleApp({ port: await take("app"), footer: appFooter(ports) }));
+
+  await Promise.all([take("sparekey"), take("admin")]);
+  await keep(io.startSparekey(composeConfig(ports, htpasswd), dir));
+  const sparekey = ports.sparekey.url;
+  await keep(
+    startGateway({
+      port: await take("gateway"),
+      app: app.url,
+      forwardAuth: [
+        { address: `${sparekey}/auth`, authResponseHeaders: [] },
+        { address: `${sparekey}${outpostPrefix}auth/traefik`, authResponseHeaders },
+      ],
+      unguarded: { prefix: outpostPrefix, url: sparekey },
+    }),
+  );
+  return instructions(ports, password);
+}
+
+/** Authorization is among them so that the app never sees the emergency password. */
+const authResponseHeaders: readonly string[] = [
+  ...identityHeaders.filter((_, index) => index % 2 === 0),
+  "X-Auth-Fallback",
+  "Authorization",
+];
+
+async function reservePorts(scene: AsyncDisposableStack): Promise<Ports> {
+  const reserve = async (wanted: number) => {
+    const reserved = await reservePort(wanted);
+    scene.defer(() => reserved.release());
+    return reserved;
+  };
+  return {
+    gateway: await reserve(8000),
+    switchboard: await reserve(8001),
+    app: await reserve(8002),
+    botBlocker: await reserve(8003),
+    sparekey: await reserve(9000),
+    outpost: await reserve(9001),
+    admin: await reserve(9090),
+  };
+}
+
+/** Timeouts are short so that a fault shows quickly. */
+function composeConfig(ports: Ports, htpasswd: string): string {
+  return `listen: 127.0.0.1:${ports.sparekey.port}
+admin: { listen: "127.0.0.1:${ports.admin.port}" }
+routes:
+  - preset: authentik
+    upstream: ${ports.outpost.url}
+    timeouts: { connect: 1s, read: 2s, total: 3s }
+    fallback: { mode: basic-auth, htpasswd: ${JSON.stringify(htpasswd)} }
+  - preset: bot-block
+    upstream: ${ports.botBlocker.url}
+    timeouts: { connect: 1s, read: 2s, total: 3s }
+    fallback: { mode: allow }
+  - name: outpost-pages
+    path: "${outpostPrefix}*"
+    upstream: ${ports.outpost.url}
+    timeouts: { connect: 1s, read: 2s, total: 3s }
+    fallback: { mode: none }
+`;
+}
+
+function appFooter(ports: Ports): string {
+  return `<p><a href="${ports.switchboard.url}/">Switchboard of faults</a> ·
+<a href="${ports.admin.url}/">sparekey</a> · <a href="${outpostPrefix}sign_out">Log out</a></p>`;
+}
+
+/** Every curl line can be copied as it stands; what it shows is said above it. */
+function instructions(ports: Ports, password: string): string {
+  const app = `${ports.gateway.url}/`;
+  const board = ports.switchboard.url;
+  const switchTo = (fault: string) => `    curl -X POST ${board}/fault/${fault}`;
+  return `sparekey demo: a sample app behind a gateway; the gateway asks sparekey, sparekey asks a stand-in
+outpost (who is logged in?) and a stand-in bot blocker. Nothing leaves this machine.
+
+Open in a browser
+  ${app}    the sample app; log in as ${outpostUser.name}, password ${outpostUser.password}
+  ${board}/    the switchboard: a button for each fault
+  ${ports.admin.url}/    sparekey's admin listener; /metrics is for Prometheus
+
+Emergency login, once the outpost fails
+  user ${emergencyUser}, password ${password} (a new one at each start)
+
+Try
+  All is well: 302 to the login, and 403 for a bot.
+    curl -i ${app}
+    curl -i -A GPTBot ${app}
+  The outpost hangs: after 2 s a 401 asks for the emergency login, which gets 200.
+${switchTo("hang")}
+    curl -i ${app}
+    curl -i -u ${emergencyUser}:${password} ${app}
+  It cannot save sessions: whoever is logged in stays in, all others get the emergency login.
+${switchTo("bare-400")}
+    curl -i ${app}
+  More faults; after each one the second line above shows what becomes of it.
+${["refuse", "reset", "status-503", "status-500", "drip"].map(switchTo).join("\n")}
+  The bot blocker is gone: everybody passes it, so that it locks nobody out.
+    curl -X POST ${board}/bot-blocker/fault/refuse
+    curl -i -A GPTBot ${app}
+  Back to normal; sparekey notices within seconds.
+${switchTo("ok")}
+    curl -X POST ${board}/bot-blocker/fault/ok
+
+Ctrl-C ends it.
+`;
+}

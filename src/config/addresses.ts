@@ -1,0 +1,124 @@
+/** Values that name places on the network: listen addresses, upstreams, networks of clients. */
+import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
+import type { Address, PathRule } from "../core/types.ts";
+import { type Reading, text } from "./values.ts";
+
+const LISTEN = /^(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):(\d{1,5})$/;
+
+/** `127.0.0.1:9000`, `[::]:9000`, `localhost:9000`; port 0 lets the system choose. */
+export function listenAddress() {
+  const write = "IP:PORT, as in 0.0.0.0:9000 or [::]:9000";
+  return text("a listen address", write, LISTEN, (written): Reading<Address> => {
+    const [, bracketed = "", digits = ""] = LISTEN.exec(written) ?? [];
+    const refused = `{value} is not a listen address; write ${write}`;
+    const host = bracketed.replace(/^\[|\]$/g, "");
+    if (bracketed.startsWith("[") ? !isIPv6(host) : host !== "localhost" && !isIPv4(host)) return { refused };
+    const port = Number(digits);
+    if (port > 65535) return { refused };
+    return { value: { host: canonical(host), port } };
+  });
+}
+
+/** One spelling for each address, so that equal addresses compare equal. */
+function canonical(host: string): string {
+  if (!isIPv6(host)) return host;
+  return new SocketAddress({ address: host, family: "ipv6" }).address;
+}
+
+export interface Origin {
+  readonly protocol: "http:" | "https:";
+  readonly host: string;
+  readonly port: number;
+}
+
+const ORIGIN = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/;
+
+/** `http://host:9000` or `https://host`: where an upstream is, and nothing of what is asked there. */
+export function origin() {
+  const what = "an upstream URL";
+  const write = "http://HOST:PORT or https://HOST:PORT, without user, path or query";
+  return text(what, write, ORIGIN, (written): Reading<Origin> => {
+    const url = URL.parse(written);
+    if (url === null || url.port === "0") return { refused: `{value} is not ${what}; write ${write}` };
+    const protocol = url.protocol === "https:" ? "https:" : "http:";
+    const port = url.port === "" ? (protocol === "https:" ? 443 : 80) : Number(url.port);
+    return { value: { protocol, host: url.hostname.replace(/^\[|\]$/g, ""), port } };
+  });
+}
+
+/** RFC 6066 takes names only: an IP address is never sent as server name. */
+export function serverName() {
+  const what = "a server name";
+  const write = "a DNS name, as in auth.example.com";
+  return text(what, write, /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, (value): Reading<string> => {
+    if (isIP(value) !== 0 || value.length > 253) return { refused: `{value} is not ${what}; write ${write}` };
+    return { value };
+  });
+}
+
+/** Unreserved characters, sub-delimiters, ":", "@", escapes and "/" of RFC 3986, then perhaps "*". */
+const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()+,;=:@/]|%[0-9A-Fa-f]{2})*\*?$/;
+
+/** A path as requests spell it: paths are compared undecoded, so anything else could never match. */
+export function routePath() {
+  const what = "a path";
+  const write = "/PATH without ?, #, spaces or dot segments; * only after the last /";
+  return text(what, write, PATH, (written): Reading<PathRule> => {
+    const segments = written.split("/");
+    if (segments.some((segment) => /^(\.|%2e){1,2}$/i.test(segment)) || /[^/]\*$/.test(written)) {
+      return { refused: `{value} is not ${what}; write ${write}` };
+    }
+    if (!written.endsWith("*")) return { value: { kind: "exact", path: written } };
+    return { value: { kind: "prefix", prefix: written.slice(0, -1) } };
+  });
+}
+
+export interface Network {
+  readonly address: string;
+  readonly prefix: number;
+  readonly family: "ipv4" | "ipv6";
+}
+
+const NETWORK = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/;
+
+const NETWORK_WRITE = "an address or CIDR, as in 10.0.0.0/8";
+
+/** `10.0.0.0/8`, `2001:db8::/32` or one address. */
+export function network() {
+  return text("a network", NETWORK_WRITE, NETWORK, readNetwork);
+}
+
+/** A network of proxies. To trust everybody would let each client choose the address it is counted under. */
+export function proxyNetwork() {
+  return text("a network", NETWORK_WRITE, NETWORK, (written) => {
+    const reading = readNetwork(written);
+    if ("refused" in reading || reading.value.prefix > 0) return reading;
+    return { refused: "{value} trusts every address; list only the proxies in front of the gateway" };
+  });
+}
+
+function readNetwork(written: string): Reading<Network> {
+  const [, address = "", digits] = NETWORK.exec(written) ?? [];
+  const bits = isIPv4(address) ? 32 : 128;
+  const prefix = digits === undefined ? bits : Number(digits);
+  if (isIP(address) === 0 || prefix > bits) {
+    return { refused: `{value} is not a network; write ${NETWORK_WRITE}` };
+  }
+  return { value: unmapped({ address, prefix, family: bits === 32 ? "ipv4" : "ipv6" }) };
+}
+
+/** IPv4 in IPv6 clothes (RFC 4291, 2.5.5.2) is IPv4: a check may show either. */
+function unmapped(given: Network): Network {
+  if (given.family === "ipv4" || given.prefix < 96) return given;
+  const [, address] = /^::ffff:([0-9.]+)$/.exec(canonical(given.address)) ?? [];
+  if (address === undefined) return given;
+  return { address, prefix: given.prefix - 96, family: "ipv4" };
+}
+
+/** The networks as one list to ask; null when there are none. */
+export function toBlockList(networks: readonly Network[]): BlockList | null {
+  if (networks.length === 0) return null;
+  const list = new BlockList();
+  for (const { address, prefix, family } of networks) list.addSubnet(address, prefix, family);
+  return list;
+}

@@ -1,0 +1,58 @@
+import type { ConfigDocument } from "./document.ts";
+import { configJsonSchema } from "./json-schema.ts";
+import { asMapping } from "./plain-data.ts";
+import type { Finding, Path } from "./problem.ts";
+import { configSchema } from "./schema.ts";
+
+/** Everything that is wrong with a key by itself. */
+export function findIssues(document: ConfigDocument): Finding[] {
+  const reading = configSchema.safeParse(document.data);
+  if (reading.success) return [];
+  return reading.error.issues.flatMap((issue) => {
+    const path = issue.path.filter((step) => typeof step !== "symbol");
+    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
+    return issue.keys.map((key) => unknownKey(path, key));
+  });
+}
+
+function unknownKey(parent: Path, key: string): Finding {
+  const allowed = allowedKeys(parent);
+  const near = nearest(key, allowed);
+  const hint = near === null ? "" : ` (did you mean ${near}?)`;
+  const message = `unknown key${hint}; allowed here: ${allowed.join(", ")}`;
+  return { path: [...parent, key], message, at: "key" };
+}
+
+function allowedKeys(path: Path): string[] {
+  let node: unknown = configJsonSchema();
+  for (const step of path) {
+    const { items, properties } = asMapping(node);
+    node = typeof step === "number" ? items : asMapping(properties)[step];
+  }
+  return Object.keys(asMapping(asMapping(node).properties));
+}
+
+/** The allowed key a slip of the hand away: two edits at most, fewer for short keys. */
+function nearest(key: string, allowed: readonly string[]): string | null {
+  const most = Math.min(2, Math.floor(key.length / 3));
+  const near = allowed
+    .map((name) => ({ name, distance: distance(key.toLowerCase(), name.toLowerCase(), most) }))
+    .filter((candidate) => candidate.distance <= most)
+    .sort((a, b) => a.distance - b.distance);
+  return near[0]?.name ?? null;
+}
+
+/** Levenshtein's edit distance; texts whose lengths differ by more than `most` are far apart. */
+function distance(from: string, to: string, most: number): number {
+  if (Math.abs(from.length - to.length) > most) return most + 1;
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (const [index, char] of [...from].entries()) {
+    const next = [index + 1];
+    for (let column = 1; column <= to.length; column++) {
+      const replaced = (row[column - 1] ?? 0) + (char === to[column - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[to.length] ?? most + 1;
+}

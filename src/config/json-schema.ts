@@ -1,0 +1,19 @@
+import * as z from "zod/mini";
+import { configSchema } from "./schema.ts";
+
+const REFERENCE = "|\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}";
+
+/** What a config may hold, as JSON Schema draft 7: the draft editors know best. */
+export function configJsonSchema(): z.core.JSONSchema.JSONSchema {
+  const schema = z.toJSONSchema(configSchema, {
+    io: "input",
+    target: "draft-7",
+    override: ({ jsonSchema }) => {
+      // Any text may come from the environment; only the program knows what it will be.
+      // Wrappers such as a default come here again with what they wrap.
+      const { pattern } = jsonSchema;
+      if (pattern !== undefined && !pattern.endsWith(REFERENCE)) jsonSchema.pattern = pattern + REFERENCE;
+    },
+  });
+  return { ...schema, title: "sparekey config" };
+}

@@ -1,0 +1,117 @@
+/** The way of a config from file to snapshot. Every problem is reported at once; a bad file yields nothing. */
+import { dirname, resolve } from "node:path";
+import type { Snapshot } from "../core/types.ts";
+import { findCombinations } from "./combinations.ts";
+import { type ConfigDocument, readDocument } from "./document.ts";
+import { findIssues } from "./issues.ts";
+import { asList, asMapping, isMapping } from "./plain-data.ts";
+import { errorCode, type Finding, formatPath, type Path, type Problem } from "./problem.ts";
+import { readBounded } from "./read-file.ts";
+import { configSchema, tlsShape, validParts } from "./schema.ts";
+import { buildSnapshot } from "./snapshot.ts";
+import { type ReadFile, readTlsFiles, type TlsMaterial } from "./tls-files.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `problemAt` places a problem found later, such as an unreadable htpasswd file, in the config. */
+export type LoadResult =
+  | {
+      readonly ok: true;
+      readonly snapshot: Snapshot;
+      problemAt(path: Path, message: string): Problem;
+      /** The text at `path` as the file has it, environment variables not filled in; null: not there. */
+      written(path: Path): string | null;
+    }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Reads and judges `file` and the TLS files it names. Never rejects. */
+export async function loadConfig(file: string, env: Environment): Promise<LoadResult> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readBounded(file);
+  } catch (error) {
+    return failed(file, `cannot be read (${errorCode(error)})`);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return failed(file, "is not UTF-8 text");
+  }
+  return parseConfig(text, file, env, readBounded);
+}
+
+/** `file` names the config in messages and is where relative paths start; only `readFile` does I/O. */
+export async function parseConfig(
+  text: string,
+  file: string,
+  env: Environment,
+  readFile: ReadFile,
+): Promise<LoadResult> {
+  const reading = readDocument(text, env);
+  if (!reading.ok) {
+    const problems = reading.problems.map((problem) => ({ file, path: "yaml", ...problem }));
+    return { ok: false, problems };
+  }
+  const { document } = reading;
+  const shape = shapeProblem(document.data);
+  if (shape !== null) return { ok: false, problems: [place(file, document, { path: [], message: shape })] };
+
+  const fromHere = (path: string) => resolve(dirname(file), path);
+  const tls = await readAllTls(document, fromHere, readFile);
+  const judged = [...findIssues(document), ...findCombinations(document), ...tls.findings];
+  const findings = [...reading.findings, ...withoutFollowers(judged, reading.findings)];
+  if (findings.length > 0) return { ok: false, problems: sorted(file, document, findings) };
+  const config = configSchema.parse(document.data);
+  return {
+    ok: true,
+    snapshot: buildSnapshot(config, { tls: tls.materials, resolve: fromHere }),
+    problemAt: (path, message) => place(file, document, { path, message }),
+    written: (path) => document.written(path),
+  };
+}
+
+const SMALLEST = "the smallest useful file has routes: with preset and upstream";
+
+function shapeProblem(data: unknown): string | null {
+  if (data === null) return `the file is empty; ${SMALLEST}`;
+  return isMapping(data) ? null : `the file is not a mapping; ${SMALLEST}`;
+}
+
+async function readAllTls(document: ConfigDocument, fromHere: (path: string) => string, readFile: ReadFile) {
+  const routes = asList(asMapping(document.data).routes);
+  const materials: TlsMaterial[] = [];
+  const findings: Finding[] = [];
+  for (const [index, route] of routes.entries()) {
+    const { ca, cert, key } = validParts(tlsShape, asMapping(route).tls);
+    const located = (path: string | null | undefined) => (path ? fromHere(path) : null);
+    const files = { ca: located(ca), cert: located(cert), key: located(key) };
+    const read = await readTlsFiles(files, ["routes", index, "tls"], readFile);
+    materials.push(read.material);
+    findings.push(...read.findings);
+  }
+  return { materials, findings };
+}
+
+/** Without what was said of values that could not even be filled in: it follows from the first mistake. */
+function withoutFollowers(findings: readonly Finding[], causes: readonly Finding[]): Finding[] {
+  const broken = causes.map(({ path }) => formatPath(path));
+  return findings.filter(({ path }) => !broken.includes(formatPath(path)));
+}
+
+function sorted(file: string, document: ConfigDocument, findings: readonly Finding[]): Problem[] {
+  const unique = new Map(findings.map((finding) => [formatPath(finding.path) + finding.message, finding]));
+  return [...unique.values()]
+    .map((finding) => place(file, document, finding))
+    .sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+function place(file: string, document: ConfigDocument, finding: Finding): Problem {
+  const { path } = finding;
+  const message = finding.message.replace(/^\{value\}/, () => document.shown(path));
+  return { file, ...document.position(path, finding.at), path: formatPath(path), message };
+}
+
+function failed(file: string, message: string): LoadResult {
+  return { ok: false, problems: [{ file, line: 1, column: 1, path: "file", message }] };
+}

@@ -1,0 +1,45 @@
+import type { FallbackMode } from "../core/types.ts";
+
+export type PresetName = "authentik" | "authelia" | "oauth2-proxy" | "bot-block" | "none";
+
+/** What a route is taken to mean when it does not say. null: the route has to say it. */
+export interface Preset {
+  readonly name: string | null;
+  readonly path: string | null;
+  readonly mode: FallbackMode;
+  readonly usernameHeader: string;
+  readonly clearHeaders: readonly string[];
+}
+
+/** Paths and identity headers as the servers' own docs name them (FACTS, Upstreams). */
+export const presets: Readonly<Record<PresetName, Preset>> = {
+  authentik: {
+    name: "authentik",
+    path: "/outpost.goauthentik.io/auth/traefik",
+    mode: "basic-auth",
+    usernameHeader: "X-authentik-username",
+    clearHeaders: ["X-authentik-uid", "X-authentik-email", "X-authentik-name", "X-authentik-groups"],
+  },
+  authelia: {
+    name: "authelia",
+    path: "/api/authz/forward-auth",
+    mode: "basic-auth",
+    usernameHeader: "Remote-User",
+    clearHeaders: ["Remote-Groups", "Remote-Name", "Remote-Email"],
+  },
+  "oauth2-proxy": {
+    name: "oauth2-proxy",
+    path: "/oauth2/auth",
+    mode: "basic-auth",
+    usernameHeader: "X-Auth-Request-User",
+    clearHeaders: ["X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username"],
+  },
+  "bot-block": {
+    name: "bot-block",
+    path: "/auth",
+    mode: "allow",
+    usernameHeader: "Remote-User",
+    clearHeaders: [],
+  },
+  none: { name: null, path: null, mode: "basic-auth", usernameHeader: "Remote-User", clearHeaders: [] },
+};

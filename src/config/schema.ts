@@ -1,0 +1,177 @@
+/**
+ * The one schema of the config (DESIGN, Config). It says what each key alone may hold;
+ * combinations.ts says what keys may not hold together.
+ */
+import * as z from "zod/mini";
+import { listenAddress, network, origin, proxyNetwork, routePath, serverName } from "./addresses.ts";
+import { asMapping } from "./plain-data.ts";
+import { filePath, identityHeader, realm, routeName } from "./texts.ts";
+import { described, duration, list, oneOf, optional, section, size, wholeNumber, yesOrNo } from "./values.ts";
+
+// A route has at most this much room for one of its own lists.
+const MOST_NAMES = 64;
+
+export const tlsShape = {
+  ca: described(
+    z._default(z.nullable(filePath()), null),
+    "PEM file of the authorities to trust; null: the system's.",
+  ),
+  cert: described(z._default(z.nullable(filePath()), null), "PEM file of the client certificate; needs key."),
+  key: described(
+    z._default(z.nullable(filePath()), null),
+    "PEM file of the client certificate's key; needs cert.",
+  ),
+  serverName: described(
+    z._default(z.nullable(serverName()), null),
+    "Name to ask for and to verify; null: the upstream's host.",
+  ),
+  verify: optional(yesOrNo(), true, "Whether the upstream's certificate must be valid."),
+};
+
+export const timeoutsShape = {
+  connect: optional(duration("10ms", "10m"), "3s", "To a usable connection, TLS included."),
+  read: optional(duration("10ms", "10m"), "5s", "To the next byte of the answer."),
+  total: optional(duration("10ms", "10m"), "8s", "The whole exchange; not below connect or read."),
+};
+
+// 401 and 403 are verdicts: as faults they would let a denied client reach the fallback.
+function faultStatus() {
+  const notVerdict = z.refine<number>((status) => status !== 401 && status !== 403, {
+    error: "{value} is a verdict, never a fault; leave it out",
+  });
+  return wholeNumber(400, 599).check(notVerdict);
+}
+
+export const faultShape = {
+  statuses: described(
+    z.optional(list(faultStatus(), "[502, 503, 504]")),
+    "Statuses that mean the upstream is broken. Default: [502, 503, 504].",
+  ),
+  suspectStatuses: described(
+    z.optional(list(faultStatus(), "[500]")),
+    "Statuses that may mean it; every other 5xx is suspect as well. Default: [500].",
+  ),
+  bare400: optional(yesOrNo(), true, "Whether a 400 with an empty body and no Set-Cookie is suspect."),
+};
+
+const rateLimitShape = {
+  failures: optional(wholeNumber(1, 1_000_000), 10, "Failed logins from one address within per."),
+  per: optional(duration("1s", "1h"), "1m", "The time failures are counted over."),
+  global: optional(wholeNumber(1, 1_000_000), 300, "Failed logins from all addresses together within per."),
+};
+
+export const DEFAULT_HTPASSWD = "/etc/sparekey/htpasswd";
+
+export const fallbackShape = {
+  mode: described(
+    z.optional(oneOf(["allow", "basic-auth", "deny", "none"])),
+    "What to do while the upstream cannot decide. Default: allow with preset bot-block, else basic-auth.",
+  ),
+  realm: optional(realm(), "Emergency Access", "basic-auth: what the login box says."),
+  htpasswd: optional(filePath(), DEFAULT_HTPASSWD, "basic-auth: file of users and password hashes."),
+  usernameHeader: described(
+    z.optional(identityHeader(["authorization"])),
+    "basic-auth: header of a good login that names the user. Default: the preset's, else Remote-User.",
+  ),
+  clearHeaders: described(
+    z.optional(list(identityHeader(), "[X-Email]", MOST_NAMES)),
+    "basic-auth: headers of a good login that are sent empty. Default: the preset's.",
+  ),
+  allowFrom: optional(
+    list(network(), "[10.0.0.0/8]"),
+    [],
+    "basic-auth: networks the emergency login is limited to; empty: anywhere.",
+  ),
+  rateLimit: optional(section(rateLimitShape), {}, "basic-auth: how many failed logins are too many."),
+};
+
+export const routeShape = {
+  name: described(z.optional(routeName()), "Unique. Default: the preset's name."),
+  preset: optional(
+    oneOf(["authentik", "authelia", "oauth2-proxy", "bot-block", "none"]),
+    "none",
+    "The kind of upstream; gives name, path, mode and identity headers their defaults.",
+  ),
+  listen: described(z.optional(listenAddress()), "Where this route listens. Default: listen at the top."),
+  path: described(
+    z.optional(routePath()),
+    'Exact path, or a prefix as in "/outpost.goauthentik.io/*". Default: the preset\'s.',
+  ),
+  upstream: described(origin(), "The server to ask: http://HOST:PORT or https://HOST:PORT."),
+  tls: optional(section(tlsShape), {}, "For https upstreams."),
+  timeouts: optional(section(timeoutsShape), {}, "How long an exchange with the upstream may take."),
+  maxInFlight: optional(wholeNumber(1, 1_000_000), 1024, "Checks of this route at a time."),
+  maxConnections: optional(wholeNumber(1, 65_535), 256, "Connections kept to the upstream."),
+  stripEmergencyCredentials: optional(
+    yesOrNo(),
+    true,
+    "Whether Authorization: Basic of a user in htpasswd is kept from the upstream.",
+  ),
+  fault: optional(section(faultShape), {}, "Which answers mean that the upstream cannot decide."),
+  fallback: optional(section(fallbackShape), {}, "What to do then."),
+};
+
+export const adminShape = {
+  listen: optional(listenAddress(), "0.0.0.0:9090", "Where health and metrics are served."),
+};
+
+const logShape = {
+  level: optional(oneOf(["debug", "info", "warn", "error"]), "info", "The least severe line to write."),
+  access: optional(oneOf(["off", "sampled", "all"]), "sampled", "Which checks get a line of their own."),
+};
+
+const limitsShape = {
+  headBytes: optional(size("4KiB", "1MiB"), "256KiB", "Of a check's or an answer's head."),
+  connections: optional(wholeNumber(1, 1_000_000), 10_000, "Connections of gateways, per listener."),
+  answerBytes: optional(
+    size("1KiB", "1GiB"),
+    "1MiB",
+    "Of an answer's body; routes with fallback none have no limit.",
+  ),
+};
+
+const drainShape = {
+  delay: optional(duration("0s", "1h"), "0s", "Keep serving after SIGTERM while load balancers notice."),
+  timeout: optional(duration("0s", "1h"), "25s", "Time for what is in flight to finish."),
+};
+
+export const rootShape = {
+  listen: optional(listenAddress(), "0.0.0.0:9000", "Where routes listen, unless a route names its own."),
+  admin: optional(section(adminShape), {}, "The admin listener."),
+  log: optional(section(logShape), {}, "JSON lines on stdout."),
+  limits: optional(section(limitsShape), {}, "Bounds of what is held in memory."),
+  drain: optional(section(drainShape), {}, "The way down."),
+  trustedProxies: optional(
+    list(proxyNetwork(), "[10.0.0.0/8]"),
+    [],
+    "Proxies in front of the gateway; the client is the rightmost X-Forwarded-For entry that is not one.",
+  ),
+  routes: described(
+    list(section(routeShape), "[{ preset: authentik, upstream: http://host:9000 }]").check(
+      z.minLength(1, { error: "holds no route; add one with preset and upstream" }),
+    ),
+    "First the preset, then what differs from it.",
+  ),
+};
+
+export const configSchema = section(rootShape);
+export type Config = z.output<typeof configSchema>;
+export type RouteConfig = Config["routes"][number];
+
+/**
+ * The keys of `raw` that are good by themselves, with defaults filled in.
+ * Lets combinations be judged, and reported, beside unrelated mistakes.
+ */
+export function validParts<T extends z.core.$ZodShape>(
+  shape: T,
+  raw: unknown,
+): { readonly [K in keyof T]?: z.core.output<T[K]> } {
+  const parts: { [K in keyof T]?: z.core.output<T[K]> } = {};
+  for (const key of Object.keys(shape) as (keyof T & string)[]) {
+    const schema = shape[key];
+    if (schema === undefined) continue;
+    const reading = z.safeParse(schema, asMapping(raw)[key]);
+    if (reading.success) parts[key] = reading.data;
+  }
+  return parts;
+}

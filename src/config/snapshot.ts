@@ -1,0 +1,75 @@
+import type { Fallback, FaultRules, Route, Snapshot } from "../core/types.ts";
+import { toBlockList } from "./addresses.ts";
+import { type Preset, presets } from "./presets.ts";
+import type { Config, RouteConfig } from "./schema.ts";
+import type { TlsMaterial } from "./tls-files.ts";
+
+/** What was read around a config: by route index, and the way from a path in it to a file. */
+export interface Surroundings {
+  readonly tls: readonly TlsMaterial[];
+  resolve(file: string): string;
+}
+
+/** Builds what checks see from a config that has no problem. */
+export function buildSnapshot(config: Config, around: Surroundings): Snapshot {
+  const { admin, log, drain } = config;
+  return {
+    admin,
+    log,
+    limits: { headBytes: config.limits.headBytes, connections: config.limits.connections },
+    drain,
+    trustedProxies: toBlockList(config.trustedProxies),
+    routes: config.routes.map((route, index) => buildRoute(config, route, index, around)),
+  };
+}
+
+function buildRoute(config: Config, route: RouteConfig, index: number, around: Surroundings): Route {
+  const preset = presets[route.preset];
+  const fallback = buildFallback(route, preset, around);
+  const { ca, cert, key } = around.tls[index] ?? { ca: null, cert: null, key: null };
+  return {
+    name: route.name ?? preset.name ?? "",
+    listen: route.listen ?? config.listen,
+    path: route.path ?? { kind: "exact", path: preset.path ?? "" },
+    upstream: {
+      ...route.upstream,
+      tls: { ca, cert, key, serverName: route.tls.serverName, verify: route.tls.verify },
+      timeouts: route.timeouts,
+      maxConnections: route.maxConnections,
+      headBytes: config.limits.headBytes,
+      answerBytes: fallback.mode === "none" ? null : config.limits.answerBytes,
+    },
+    maxInFlight: route.maxInFlight,
+    stripEmergencyCredentials: route.stripEmergencyCredentials,
+    fault: buildFault(route),
+    fallback,
+  };
+}
+
+const FAULT_STATUSES = [502, 503, 504];
+const SUSPECT_STATUSES = [500];
+
+/** A status the file puts in one list leaves the default of the other. */
+function buildFault({ fault }: RouteConfig): FaultRules {
+  const statuses = new Set(fault.statuses ?? without(FAULT_STATUSES, fault.suspectStatuses));
+  const suspectStatuses = new Set(fault.suspectStatuses ?? without(SUSPECT_STATUSES, fault.statuses));
+  return { statuses, suspectStatuses, bare400: fault.bare400 };
+}
+
+function without(defaults: readonly number[], named: readonly number[] = []): number[] {
+  return defaults.filter((status) => !named.includes(status));
+}
+
+function buildFallback({ fallback }: RouteConfig, preset: Preset, around: Surroundings): Fallback {
+  const mode = fallback.mode ?? preset.mode;
+  if (mode !== "basic-auth") return { mode };
+  return {
+    mode,
+    realm: fallback.realm,
+    htpasswd: around.resolve(fallback.htpasswd),
+    usernameHeader: fallback.usernameHeader ?? preset.usernameHeader,
+    clearHeaders: fallback.clearHeaders ?? preset.clearHeaders,
+    allowFrom: toBlockList(fallback.allowFrom),
+    rateLimit: fallback.rateLimit,
+  };
+}

@@ -1,0 +1,56 @@
+/** Values that are text all the way: names, paths of files, headers. */
+import { plainText, type Reading, text } from "./values.ts";
+
+export function routeName() {
+  return plainText("a route name", "1 to 64 of letters, digits, _ and -", /^[A-Za-z0-9_-]{1,64}$/);
+}
+
+export function filePath() {
+  return plainText("a file path", "the path of a file", /^[ -~\u00a0-\uffff]{1,4096}$/);
+}
+
+/** Printable ASCII that needs no escaping inside the quotes of a challenge (RFC 9110, 11.5). */
+export function realm() {
+  const write = 'up to 128 printable ASCII characters without " and \\';
+  return plainText("a realm", write, /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$/);
+}
+
+// Framing, hop-by-hop and our own headers: as identity headers they would break the reply or forge its meaning.
+const RESERVED: ReadonlySet<string> = new Set([
+  "age",
+  "cache-control",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-range",
+  "content-type",
+  "cookie",
+  "date",
+  "expires",
+  "host",
+  "keep-alive",
+  "location",
+  "proxy-authenticate",
+  "proxy-authentication-info",
+  "proxy-authorization",
+  "proxy-connection",
+  "retry-after",
+  "set-cookie",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "vary",
+  "www-authenticate",
+  "x-auth-fallback",
+]);
+
+/** A name of the kind gateways keep: letters, digits and "-" (aliases such as X_User are spoofing). */
+export function identityHeader(refused: readonly string[] = []) {
+  const pattern = /^[A-Za-z0-9-]{1,64}$/;
+  return text("a header name", "1 to 64 of letters, digits and -", pattern, (value): Reading<string> => {
+    const name = value.toLowerCase();
+    if (!RESERVED.has(name) && !refused.includes(name)) return { value };
+    return { refused: "{value} has a meaning of its own in HTTP; name a header that carries the identity" };
+  });
+}

@@ -1,0 +1,112 @@
+/** Kinds of values a config holds. Each says in one message what is wrong and what to write instead. */
+import * as z from "zod/mini";
+
+// Without this zod compiles code at run time, which costs memory and is barred in hardened processes.
+z.config({ jitless: true });
+
+export type Reading<T> = { readonly value: T } | { readonly refused: string };
+
+/** An error message for every way a value can fail. `{value}` is filled in as written in the file. */
+export function wrong(what: string, write: string) {
+  return {
+    error: (issue: { readonly input?: unknown }) =>
+      issue.input === undefined ? `missing; write ${write}` : `{value} is not ${what}; write ${write}`,
+  };
+}
+
+/** Text that `read` turns into something better. An editor checks it against `pattern`. */
+export function text<T>(what: string, write: string, pattern: RegExp, read: (text: string) => Reading<T>) {
+  const message = wrong(what, write);
+  return z.pipe(
+    z.string(message).check(z.regex(pattern, message)),
+    z.transform((written: string, context): T => {
+      const reading = read(written);
+      if ("value" in reading) return reading.value;
+      context.issues.push({ code: "custom", input: written, message: reading.refused });
+      return z.NEVER;
+    }),
+  );
+}
+
+export function plainText(what: string, write: string, pattern: RegExp) {
+  return text(what, write, pattern, (value) => ({ value }));
+}
+
+const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const DURATION = /^(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)$/;
+
+/** Milliseconds, from `100ms`, `3s`, `1.5m`; bounds are written the same way. */
+export function duration(least: string, most: string) {
+  const low = readDuration(least);
+  const high = readDuration(most);
+  return text("a duration", "a number and ms, s, m or h, as in 3s", DURATION, (written): Reading<number> => {
+    const value = readDuration(written);
+    if (value >= low && value <= high) return { value };
+    return { refused: `{value} is out of bounds; write a duration from ${least} to ${most}` };
+  });
+}
+
+function readDuration(written: string): number {
+  const [, number = "", unit = ""] = DURATION.exec(written) ?? [];
+  return Math.round(Number(number) * (MILLISECONDS[unit] ?? Number.NaN));
+}
+
+const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const SIZE = /^(\d{1,12})(B|KiB|MiB|GiB)$/;
+
+/** Bytes, from `64KiB` or a bare number; bounds are written the same way. */
+export function size(least: string, most: string) {
+  const low = readSize(least);
+  const high = readSize(most);
+  const message = wrong("a size", "a whole number and B, KiB, MiB or GiB, as in 64KiB");
+  return z.pipe(
+    z.union([z.string().check(z.regex(SIZE, message)), z.int(message).check(z.gte(0, message))], message),
+    z.transform((written: string | number, context): number => {
+      const value = typeof written === "number" ? written : readSize(written);
+      if (value >= low && value <= high) return value;
+      const refused = `{value} is out of bounds; write a size from ${least} to ${most}`;
+      context.issues.push({ code: "custom", input: written, message: refused });
+      return z.NEVER;
+    }),
+  );
+}
+
+function readSize(written: string): number {
+  const [, number = "", unit = ""] = SIZE.exec(written) ?? [];
+  return Number(number) * (BYTES[unit] ?? Number.NaN);
+}
+
+export function wholeNumber(least: number, most: number) {
+  const message = wrong("in bounds", `a whole number from ${least} to ${most}`);
+  const type = wrong("a whole number", `one from ${least} to ${most}`);
+  return z.int(type).check(z.gte(least, message), z.lte(most, message));
+}
+
+export function oneOf<const T extends readonly string[]>(allowed: T) {
+  return z.enum(allowed, wrong("known here", `one of ${allowed.join(", ")}`));
+}
+
+export function yesOrNo() {
+  return z.boolean(wrong("true or false", "true or false"));
+}
+
+export function list<T extends z.core.$ZodType>(item: T, example: string, most = 1000) {
+  return z
+    .array(item, wrong("a list", `a list, as in ${example}`))
+    .check(z.maxLength(most, { error: `a list this long is refused; at most ${most} entries` }));
+}
+
+export function section<T extends z.core.$ZodShape>(shape: T) {
+  return z.strictObject(shape, wrong("a mapping", `keys under it: ${Object.keys(shape).join(", ")}`));
+}
+
+/** A key that has a default, which is written as in the file. */
+export function optional<T extends z.core.$ZodType>(schema: T, preset: z.core.input<T>, about: string) {
+  return described(z.prefault(schema, preset as never), about);
+}
+
+/** Tells editors what a key is for. */
+export function described<T extends z.core.$ZodType>(schema: T, about: string): T {
+  z.globalRegistry.add(schema, { description: about });
+  return schema;
+}

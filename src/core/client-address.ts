@@ -1,0 +1,85 @@
+/**
+ * Who the client is: the rightmost X-Forwarded-For entry that is not a trusted proxy. The rightmost one was
+ * written by the gateway, so a client cannot choose it; anything further left it can.
+ */
+import { isIPv4, isIPv6 } from "node:net";
+import { headerValues } from "./headers.ts";
+import type { AddressList, Check } from "./types.ts";
+
+/** The client's address in one spelling; null when the gateway's word for it is no address. */
+export function clientAddress(check: Check, trustedProxies: AddressList | null): string | null {
+  const entries = headerValues(check.headers, "x-forwarded-for")
+    .join(",")
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== "");
+  if (entries.length === 0) return normalAddress(check.peer);
+  for (let i = entries.length - 1; i > 0; i -= 1) {
+    const address = normalAddress(entries[i] ?? "");
+    if (address === null || !isListed(address, trustedProxies)) return address;
+  }
+  return normalAddress(entries[0] ?? "");
+}
+
+/** Whether `address` (normal form) is in `list`; a null list holds nothing. */
+export function isListed(address: string, list: AddressList | null): boolean {
+  if (list === null) return false;
+  return list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
+}
+
+/**
+ * What failed logins are counted by. One household or server has a whole IPv6 /64 to change addresses in,
+ * so those count as one; all unreadable addresses count as one too.
+ */
+export function limitKey(address: string | null): string {
+  if (address === null) return "unknown";
+  if (isIPv4(address)) return address;
+  return `${ipv6Groups(address).slice(0, 4).join(":")}::/64`;
+}
+
+/** Strips a port, brackets, a zone and the IPv4-mapped prefix; null when no address is left. */
+function normalAddress(text: string): string | null {
+  const bare = stripPort(text);
+  if (isIPv4(bare)) return bare;
+  const zoneless = bare.split("%", 1)[0] ?? "";
+  if (!isIPv6(zoneless)) return null;
+  const groups = ipv6Groups(zoneless);
+  return isIPv4Mapped(groups) ? groupsToIPv4(groups) : groups.join(":");
+}
+
+function stripPort(text: string): string {
+  const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text);
+  if (bracketed) return bracketed[1] ?? "";
+  const withPort = /^(\d+\.\d+\.\d+\.\d+):\d{1,5}$/.exec(text);
+  return withPort ? (withPort[1] ?? "") : text;
+}
+
+/** The eight groups of a valid IPv6 address, in hex without leading zeros. */
+function ipv6Groups(address: string): readonly string[] {
+  const [left = "", right] = withoutDottedTail(address).split("::");
+  const head = left === "" ? [] : left.split(":");
+  const tail = right === undefined || right === "" ? [] : right.split(":");
+  const zeros = Array<string>(8 - head.length - tail.length).fill("0");
+  return [...head, ...zeros, ...tail].map((group) => Number.parseInt(group, 16).toString(16));
+}
+
+/** `::ffff:192.0.2.1` → `::ffff:c000:201`. */
+function withoutDottedTail(address: string): string {
+  const start = address.lastIndexOf(":") + 1;
+  const tail = address.slice(start);
+  if (!tail.includes(".")) return address;
+  const [a = 0, b = 0, c = 0, d = 0] = tail.split(".").map(Number);
+  return `${address.slice(0, start)}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}
+
+function isIPv4Mapped(groups: readonly string[]): boolean {
+  return groups.slice(0, 6).join(":") === "0:0:0:0:0:ffff";
+}
+
+function groupsToIPv4(groups: readonly string[]): string {
+  return groups
+    .slice(6)
+    .map((group) => Number.parseInt(group, 16))
+    .map((value) => `${value >> 8}.${value & 255}`)
+    .join(".");
+}

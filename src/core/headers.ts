@@ -1,0 +1,99 @@
+/**
+ * The header rules. A check's headers reach the upstream in their order and spelling, less what follows:
+ * hop-by-hop headers (RFC 9110 section 7.6.1), names a gateway could take for an alias of another
+ * (CVE-2026-39858: `X_Forwarded_Host`), the length of a body that stays behind, and emergency credentials.
+ */
+import type { RawHeaders } from "./types.ts";
+
+const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
+
+/** Go's httputil.ReverseProxy takes out the same ones. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+const FALLBACK_HEADER = "x-auth-fallback";
+
+/** Every value of `name` (lower case), in order. */
+export function headerValues(headers: RawHeaders, name: string): readonly string[] {
+  const values: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === name) values.push(headers[i + 1] ?? "");
+  }
+  return values;
+}
+
+/** The first value of `name` (lower case), or null. */
+export function firstHeader(headers: RawHeaders, name: string): string | null {
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === name) return headers[i + 1] ?? null;
+  }
+  return null;
+}
+
+/**
+ * A check's headers as the upstream gets them. `carriesBody`: the body goes along, and its Content-Length with it.
+ * `isEmergency` tells of an Authorization value whether it must stay here.
+ */
+export function headersForUpstream(
+  headers: RawHeaders,
+  carriesBody: boolean,
+  isEmergency: (authorization: string) => boolean,
+): RawHeaders {
+  const listed = connectionNames(headers);
+  return filterHeaders(headers, (name, value) => {
+    if (!PLAIN_NAME.test(name) || HOP_BY_HOP.has(name)) return false;
+    if (listed.has(name) && !isGatewayWord(name)) return false;
+    // Node answers an Expect by itself; what goes upstream has no body to wait with.
+    if (name === "expect") return false;
+    if (name === "content-length") return carriesBody;
+    return name !== "authorization" || !isEmergency(value);
+  });
+}
+
+/** An answer's headers as the gateway gets them. X-Auth-Fallback is ours alone. */
+export function headersForGateway(headers: RawHeaders): RawHeaders {
+  const listed = connectionNames(headers);
+  return filterHeaders(
+    headers,
+    (name) => !HOP_BY_HOP.has(name) && !listed.has(name) && name !== FALLBACK_HEADER,
+  );
+}
+
+function filterHeaders(headers: RawHeaders, keep: (name: string, value: string) => boolean): RawHeaders {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? "";
+    const value = headers[i + 1] ?? "";
+    if (keep(name.toLowerCase(), value)) kept.push(name, value);
+  }
+  return kept;
+}
+
+/** Names that a Connection header makes hop-by-hop as well. */
+function connectionNames(headers: RawHeaders): ReadonlySet<string> {
+  const values = headerValues(headers, "connection");
+  if (values.length === 0) return NO_NAMES;
+  return new Set(
+    values
+      .join(",")
+      .toLowerCase()
+      .split(",")
+      .map((name) => name.trim()),
+  );
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+/** A client must not take these out by listing them in Connection (CVE-2024-45410, Traefik). */
+function isGatewayWord(name: string): boolean {
+  return name === "host" || name.startsWith("x-forwarded-") || name === "x-real-ip";
+}

@@ -1,0 +1,152 @@
+/**
+ * The replies we write ourselves. Fallback replies name their kind in X-Auth-Fallback, and none of ours may be
+ * stored. Nothing of a check goes into them, so nothing can be reflected.
+ */
+import { headersForGateway } from "./headers.ts";
+import type { Answer, BasicAuthFallback, Reply } from "./types.ts";
+
+const NO_STORE = ["Cache-Control", "no-store"] as const;
+const NO_BODY = { kind: "whole", bytes: new Uint8Array() } as const;
+/** Long enough to spare a broken upstream, short enough for a person who waits. */
+const RETRY_AFTER_SECONDS = "10";
+
+/** The upstream's own answer, as it came less hop-by-hop headers. */
+export function relayed(answer: Answer): Reply {
+  const { status, statusText, headers, body } = answer;
+  return { status, statusText, headers: headersForGateway(headers), body };
+}
+
+export function allowed(): Reply {
+  return {
+    status: 200,
+    statusText: "OK",
+    headers: ["X-Auth-Fallback", "allow", ...NO_STORE],
+    body: NO_BODY,
+  };
+}
+
+/** An emergency login that held: the name, and every other identity header emptied so that none of a client's survives. */
+export function loggedIn(user: string, fallback: BasicAuthFallback): Reply {
+  const cleared = fallback.clearHeaders.flatMap((name) => [name, ""]);
+  return {
+    status: 200,
+    statusText: "OK",
+    headers: [
+      "X-Auth-Fallback",
+      "basic-auth",
+      ...NO_STORE,
+      fallback.usernameHeader,
+      latin1OfUtf8(user),
+      ...cleared,
+    ],
+    body: NO_BODY,
+  };
+}
+
+/** `withBox`: the browser asks for a password. A background request must not make it do so. */
+export function challenged(realm: string, withBox: boolean): Reply {
+  const box = withBox
+    ? ["WWW-Authenticate", `Basic realm="${quoted(latin1OfUtf8(realm))}", charset="UTF-8"`]
+    : [];
+  return page(401, "Unauthorized", ["X-Auth-Fallback", "basic-auth", ...box], LOGIN_PAGE);
+}
+
+export function limited(retryAfterSeconds: number): Reply {
+  const headers = ["X-Auth-Fallback", "basic-auth", "Retry-After", String(retryAfterSeconds)];
+  return page(429, "Too Many Requests", headers, LIMITED_PAGE);
+}
+
+/** The emergency login is closed to this client, or there is no password to compare with. */
+export function loginUnavailable(): Reply {
+  const headers = ["X-Auth-Fallback", "basic-auth", "Retry-After", RETRY_AFTER_SECONDS];
+  return page(503, "Service Unavailable", headers, DOWN_PAGE);
+}
+
+export function denied(): Reply {
+  const headers = ["X-Auth-Fallback", "deny", "Retry-After", RETRY_AFTER_SECONDS];
+  return page(503, "Service Unavailable", headers, DOWN_PAGE);
+}
+
+/** A plain proxy error: no policy was applied, so X-Auth-Fallback stays away. */
+export function proxyError(status: 502 | 504): Reply {
+  const statusText = status === 502 ? "Bad Gateway" : "Gateway Timeout";
+  return text(status, statusText, [], `${statusText}\n`);
+}
+
+/** Our own limits are reached. No fallback: a flood must not open the door. */
+export function shedReply(): Reply {
+  return text(503, "Service Unavailable", ["Retry-After", "1"], "Too many checks at once\n");
+}
+
+export function badCheck(): Reply {
+  return text(400, "Bad Request", [], "Bad Request\n");
+}
+
+export function noRoute(): Reply {
+  return text(404, "Not Found", [], "Not Found\n");
+}
+
+/** The answer to /healthz. */
+export function healthy(): Reply {
+  return text(200, "OK", [], "ok\n");
+}
+
+/** Something of ours broke. Never a pass. */
+export function internalError(): Reply {
+  return text(500, "Internal Server Error", [], "Internal Server Error\n");
+}
+
+function page(status: number, statusText: string, headers: readonly string[], html: string): Reply {
+  return withBody(status, statusText, [...headers, "Content-Type", "text/html; charset=utf-8"], html);
+}
+
+function text(status: number, statusText: string, headers: readonly string[], words: string): Reply {
+  return withBody(status, statusText, [...headers, "Content-Type", "text/plain; charset=utf-8"], words);
+}
+
+function withBody(status: number, statusText: string, headers: readonly string[], body: string): Reply {
+  const bytes = UTF8.encode(body);
+  return {
+    status,
+    statusText,
+    headers: [...headers, ...NO_STORE],
+    body: { kind: "whole", bytes },
+  };
+}
+
+const UTF8 = new TextEncoder();
+
+/** Header text is latin1; a name or realm beyond ASCII travels as its UTF-8 bytes. */
+function latin1OfUtf8(value: string): string {
+  return String.fromCharCode(...UTF8.encode(value));
+}
+
+/** RFC 9110 section 5.6.4. */
+function quoted(value: string): string {
+  return value.replace(/["\\]/g, "\\$&");
+}
+
+function document(title: string, words: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}</style>
+<h1>${title}</h1>
+<p>${words}</p>
+`;
+}
+
+const LOGIN_PAGE = document(
+  "Sign-in is down",
+  "The usual sign-in cannot be reached. If you have the emergency password, reload this page and enter it. Otherwise please try again in a few minutes.",
+);
+const LIMITED_PAGE = document(
+  "Too many attempts",
+  "Too many wrong emergency passwords came in. Please wait a minute, then try again.",
+);
+const DOWN_PAGE = document(
+  "Sign-in is down",
+  "The usual sign-in cannot be reached, so this page stays closed. Please try again in a few minutes.",
+);

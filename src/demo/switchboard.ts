@@ -1,0 +1,100 @@
+/**
+ * Switches the faults of the stand-ins: a page with buttons for people, `POST …/fault/NAME` for curl.
+ * Only this machine may use it, and no other web page: a request must name a loopback host, and one that
+ * a browser sends must come from the switchboard itself.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { escapeHtml, htmlPage, pageHeaders } from "./html.ts";
+import { type Listening, listen } from "./listening.ts";
+import { type FaultName, faults } from "./stand-in.ts";
+
+/** A stand-in as the switchboard sees it. */
+export interface Switchable {
+  readonly faults: readonly FaultName[];
+  fault(): FaultName;
+  setFault(name: FaultName): Promise<void>;
+}
+
+export interface SwitchboardOptions {
+  readonly port: number;
+  readonly switches: readonly Switch[];
+}
+
+export interface Switch {
+  readonly title: string;
+  /** Where its faults are switched: `/fault/` makes `POST /fault/NAME`. */
+  readonly path: string;
+  readonly standIn: Switchable;
+}
+
+export function startSwitchboard({ port, switches }: SwitchboardOptions): Promise<Listening> {
+  const server = createServer();
+  server.on("request", (request, response) => {
+    request.resume();
+    answer(request, response, switches).catch((error: Error) => text(response, 500, error.message));
+  });
+  return listen(server, port);
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  switches: readonly Switch[],
+): Promise<void> {
+  if (!fromLoopback(request)) return text(response, 403, "Open the switchboard as 127.0.0.1 or localhost.");
+  const path = request.url ?? "";
+  if (path === "/" && (request.method === "GET" || request.method === "HEAD")) {
+    response.writeHead(200, [...pageHeaders]).end(switchboardPage(switches));
+    return;
+  }
+  const part = switches.find((one) => path.startsWith(one.path));
+  if (part === undefined) return text(response, 404, "No such page. GET / lists what there is.");
+  if (request.method !== "POST")
+    return text(response, 405, "Faults are switched with POST.", ["Allow", "POST"]);
+  if (!fromItself(request)) return text(response, 403, "Another web page may not switch faults.");
+  const name = path.slice(part.path.length);
+  const fault = part.standIn.faults.find((known) => known === name);
+  if (fault === undefined) {
+    return text(
+      response,
+      404,
+      `${part.title} has no such fault. It knows ${part.standIn.faults.join(", ")}.`,
+    );
+  }
+  await part.standIn.setFault(fault);
+  // A browser goes back to the buttons; curl gets a line.
+  if (request.headers["sec-fetch-mode"] === "navigate" || request.headers.origin !== undefined) {
+    response.writeHead(303, ["Location", "/"]).end();
+    return;
+  }
+  text(response, 200, `${part.title}: ${fault}: ${faults[fault]}`);
+}
+
+/** Against DNS rebinding: a name that merely resolves to this machine is not enough. */
+function fromLoopback(request: IncomingMessage): boolean {
+  return /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i.test(request.headers.host ?? "");
+}
+
+/** Browsers say where a POST comes from, and pages cannot make them lie; curl says nothing. */
+function fromItself(request: IncomingMessage): boolean {
+  const { origin, host, "sec-fetch-site": site } = request.headers;
+  if (origin !== undefined && origin !== `http://${host}`) return false;
+  return site === undefined || site === "same-origin" || site === "none";
+}
+
+function text(response: ServerResponse, status: number, line: string, headers: readonly string[] = []): void {
+  const type = ["Content-Type", "text/plain; charset=utf-8", "X-Content-Type-Options", "nosniff"];
+  response.writeHead(status, [...type, ...headers]).end(`${line}\n`);
+}
+
+function switchboardPage(switches: readonly Switch[]): string {
+  const parts = switches.map(({ title, path, standIn }) => {
+    const rows = standIn.faults.map((name) => {
+      const now = name === standIn.fault() ? ' class="now" aria-current="true"' : "";
+      const button = `<form method="post" action="${path}${name}"><button${now}>${name}</button></form>`;
+      return `<tr${now}><td>${button}</td><td>${escapeHtml(faults[name])}${now === "" ? "" : " (now)"}</td></tr>`;
+    });
+    return `<h2>${escapeHtml(title)}</h2>\n<table>\n${rows.join("\n")}\n</table>`;
+  });
+  return htmlPage("Switchboard of faults", parts.join("\n"));
+}

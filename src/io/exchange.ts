@@ -1,0 +1,69 @@
+/**
+ * Asks an upstream once and says what came of it. Always settles, within `timeouts.total`; never rejects.
+ * A request is sent a second time only when a reused connection died before the first byte of the answer,
+ * as it does when an upstream restarts or closes an idle connection (RFC 9112 section 9.3.1).
+ */
+import type { Outcome, Upstream, UpstreamRequest } from "../core/types.ts";
+import type { Asked } from "./answer-reader.ts";
+import { type Interrupt, startInterrupt } from "./interrupt.ts";
+import { Pool, type Taken } from "./pool.ts";
+
+export interface Exchanger {
+  exchange(upstream: Upstream, request: UpstreamRequest, gone: AbortSignal): Promise<Outcome>;
+  close(): void;
+}
+
+export function createExchanger(): Exchanger {
+  const pools = new Map<Upstream, Pool>();
+  const poolOf = (upstream: Upstream): Pool => {
+    let pool = pools.get(upstream);
+    if (!pool) {
+      pool = new Pool(upstream);
+      pools.set(upstream, pool);
+    }
+    return pool;
+  };
+  return {
+    exchange: (upstream, request, gone) => exchange(poolOf(upstream), upstream, request, gone),
+    close: () => {
+      for (const pool of pools.values()) pool.close();
+    },
+  };
+}
+
+async function exchange(
+  pool: Pool,
+  upstream: Upstream,
+  request: UpstreamRequest,
+  gone: AbortSignal,
+): Promise<Outcome> {
+  const interrupt = startInterrupt(upstream.timeouts.total, gone);
+  const first = await attempt(pool, request, interrupt, false);
+  if (first.kind !== "stale") return first;
+  if (first.sent && !request.repeatable) return died(interrupt);
+  const second = await attempt(pool, request, interrupt, true);
+  return second.kind === "stale" ? died(interrupt) : second;
+}
+
+async function attempt(
+  pool: Pool,
+  request: UpstreamRequest,
+  interrupt: Interrupt,
+  fresh: boolean,
+): Promise<Asked> {
+  const taken = await pool.take(fresh, interrupt.signal);
+  if (taken.kind === "taken") return taken.connection.ask(request, interrupt);
+  interrupt.clear();
+  return withoutConnection(taken, interrupt);
+}
+
+function withoutConnection(taken: Exclude<Taken, { kind: "taken" }>, interrupt: Interrupt): Outcome {
+  if (interrupt.reason === "abandoned") return { kind: "abandoned" };
+  if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout" };
+  return taken;
+}
+
+function died(interrupt: Interrupt): Outcome {
+  interrupt.clear();
+  return { kind: "failure", reason: "reset" };
+}

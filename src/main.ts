@@ -1,0 +1,126 @@
+#!/usr/bin/env node
+/** Arguments, signals and exit codes. What a command does is in commands/. */
+import { parseArgs } from "node:util";
+import { version } from "./app.ts";
+import type { CommandIo } from "./commands/command-io.ts";
+
+const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when the auth server cannot decide
+
+  sparekey run [--config FILE]        serve
+  sparekey check [--config FILE]      print every problem of a config
+  sparekey passwd USER [--cost N]     read a password, print an htpasswd line
+  sparekey schema                     print the config's JSON Schema
+  sparekey demo                       the whole scene on this machine, to try
+
+FILE defaults to $SPAREKEY_CONFIG, then config/sparekey.yaml.
+--help and --version work everywhere.
+`;
+
+const io: CommandIo = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+  env: process.env,
+};
+
+/** Exit code 2: the command line cannot be understood. */
+async function main(args: readonly string[]): Promise<number> {
+  const [command = "", ...rest] = args;
+  if (args.includes("--help") || args.includes("-h")) return print(USAGE);
+  if (args.includes("--version")) return print(`${version()}\n`);
+  switch (command) {
+    case "run":
+      return run(rest);
+    case "check":
+      return check(rest);
+    case "passwd":
+      return passwd(rest);
+    case "schema":
+      return schema(rest);
+    case "demo":
+      return demo(rest);
+    case "":
+      throw new UsageError("a command is missing");
+    default:
+      throw new UsageError(`there is no command ${JSON.stringify(command)}`);
+  }
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const file = configFile(args);
+  const { runCommand } = await import("./commands/run.ts");
+  return runCommand(file, stopSignal(), io);
+}
+
+async function check(args: readonly string[]): Promise<number> {
+  const file = configFile(args);
+  const { checkCommand } = await import("./commands/check.ts");
+  return checkCommand(file, io);
+}
+
+async function passwd(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(args, { cost: { type: "string" } }, true);
+  const [user, ...more] = positionals;
+  if (user === undefined || more.length > 0) throw new UsageError("passwd takes one USER");
+  const { DEFAULT_COST, passwdCommand } = await import("./commands/passwd.ts");
+  const cost = values.cost === undefined ? DEFAULT_COST : Number(values.cost);
+  return passwdCommand(user, cost, { stdin: process.stdin, out: process.stdout, err: process.stderr });
+}
+
+async function schema(args: readonly string[]): Promise<number> {
+  parse(args, {}, false);
+  const { schemaCommand } = await import("./commands/schema.ts");
+  return schemaCommand(io);
+}
+
+async function demo(args: readonly string[]): Promise<number> {
+  parse(args, {}, false);
+  return 0;
+}
+
+type Options = Readonly<Record<string, { readonly type: "string" }>>;
+interface Parsed {
+  readonly values: { readonly config?: string; readonly cost?: string };
+  readonly positionals: readonly string[];
+}
+
+function parse(args: readonly string[], options: Options, allowPositionals: boolean): Parsed {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals, strict: true });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function configFile(args: readonly string[]): string {
+  const { values } = parse(args, { config: { type: "string" } }, false);
+  return values.config ?? process.env.SPAREKEY_CONFIG ?? "config/sparekey.yaml";
+}
+
+/** The first SIGTERM or SIGINT starts a drain; a second one ends the process as the system does by itself. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+  });
+}
+
+function print(text: string): number {
+  io.out(text);
+  return 0;
+}
+
+class UsageError extends Error {}
+
+/** One line for a person; the stack of a defect would tell them nothing. */
+function fail(error: unknown): number {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof UsageError) {
+    io.err(`sparekey: ${message}; see sparekey --help\n`);
+    return 2;
+  }
+  io.err(`sparekey: this is a defect of sparekey, please report it: ${message}\n`);
+  return 1;
+}
+
+process.on("uncaughtException", (error) => process.exit(fail(error)));
+process.exitCode = await main(process.argv.slice(2)).catch(fail);

@@ -1,0 +1,66 @@
+/** The lines about single checks: few by design, so that an outage cannot fill a disk (incident of 2024-04-04). */
+import { firstHeader } from "../core/headers.ts";
+import type { Check, Decision, LogOptions } from "../core/types.ts";
+import { clientText, type LogData, type Logger } from "./logs.ts";
+import type { LineSampling, RouteRecord } from "./route-record.ts";
+
+export interface CheckLinesOptions {
+  readonly logger: Logger;
+  /** As the config in use has it. */
+  access(): LogOptions["access"];
+  /** Milliseconds, monotonic. */
+  now(): number;
+}
+
+export type WriteCheckLine = (
+  record: RouteRecord,
+  check: Check,
+  decision: Decision,
+  milliseconds: number,
+) => void;
+
+const BETWEEN_LINES = 1000;
+
+export function createCheckLines({ logger, access, now }: CheckLinesOptions): WriteCheckLine {
+  return (record, check, decision, milliseconds) => {
+    const wanted = access();
+    if (wanted === "off" || !logger.isEnabled("info")) return;
+    if (decision.source === "upstream") {
+      if (wanted === "all") logger.info("check", checkData(record, check, decision, milliseconds));
+      return;
+    }
+    // Also with `all`: these come by the thousand when something is wrong.
+    const omitted = takeTurn(record.lines, now());
+    if (omitted === null) return;
+    logger.info("check", { ...checkData(record, check, decision, milliseconds), omitted });
+  };
+}
+
+/** The number of checks left out before this one, or null when this one is left out too. */
+function takeTurn(lines: LineSampling, now: number): number | null {
+  if (now - lines.lastLine < BETWEEN_LINES) {
+    lines.omitted += 1;
+    return null;
+  }
+  const { omitted } = lines;
+  lines.lastLine = now;
+  lines.omitted = 0;
+  return omitted;
+}
+
+function checkData(record: RouteRecord, check: Check, decision: Decision, milliseconds: number): LogData {
+  const host = firstHeader(check.headers, "x-forwarded-host");
+  return {
+    route: record.route.name,
+    source: decision.source,
+    verdict: decision.verdict,
+    ...(decision.source === "fallback"
+      ? { mode: decision.mode, reason: decision.reason, result: decision.result }
+      : {}),
+    status: decision.reply.status,
+    ms: Math.round(milliseconds * 1000) / 1000,
+    method: clientText(check.method),
+    host: host === null ? null : clientText(host),
+    peer: clientText(check.peer),
+  };
+}

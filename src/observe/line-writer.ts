@@ -1,0 +1,149 @@
+/**
+ * Lines for a file descriptor that may be slow, full or gone. Writing never waits and never fails: at most one
+ * chunk is on its way, a bounded queue stands behind it, and what does not fit is dropped and counted.
+ * (console.log and process.stdout wait on files and terminals, and on a full pipe they pile up without bound.)
+ */
+import { constants, fstatSync, openSync, write as writeTo } from "node:fs";
+import { Socket } from "node:net";
+import { isatty } from "node:tty";
+
+export interface LineWriter {
+  /** `line`: one JSON object without its line end. After a loss the next line that fits gets `"dropped": N`. */
+  write(line: string): void;
+  /** For the shutdown: resolves once everything is written. After `milliseconds` the rest is given up for good. */
+  flush(milliseconds: number): Promise<void>;
+}
+
+const MAX_QUEUED_LINES = 1000;
+/** Characters. A pipe of Linux holds 64 KiB itself. */
+const MAX_QUEUED_LENGTH = 64 * 1024;
+const RETRY_AFTER = 100;
+
+type Written = (error: NodeJS.ErrnoException | null) => void;
+
+interface Carrier {
+  write(text: string, written: Written): void;
+  /** Lets go of a chunk that does not get through, so that it cannot keep the process alive. */
+  abandon(): void;
+  /** Whether writing can ever succeed again after this error. */
+  isFinal(error: NodeJS.ErrnoException): boolean;
+}
+
+export function openLineWriter(fd: number): LineWriter {
+  const carrier = openCarrier(fd);
+  let queue: string[] = [];
+  let queuedLength = 0;
+  let dropped = 0;
+  let busy = false;
+  let closed = false;
+  let whenIdle: (() => void)[] = [];
+
+  const settle = (): void => {
+    const waiting = whenIdle;
+    whenIdle = [];
+    for (const resolve of waiting) resolve();
+  };
+  const close = (): void => {
+    closed = true;
+    queue = [];
+    settle();
+  };
+  const send = (): void => {
+    const lines = queue;
+    queue = [];
+    queuedLength = 0;
+    busy = true;
+    carrier.write(`${lines.join("\n")}\n`, (error) => {
+      busy = false;
+      if (closed) return;
+      if (error !== null) dropped += lines.length;
+      if (error !== null && carrier.isFinal(error)) close();
+      else if (queue.length > 0) send();
+      else settle();
+    });
+  };
+
+  return {
+    write(line) {
+      if (closed) return;
+      if (queue.length >= MAX_QUEUED_LINES || queuedLength + line.length > MAX_QUEUED_LENGTH) {
+        dropped += 1;
+        return;
+      }
+      queue.push(dropped === 0 ? line : withDropped(line, dropped));
+      queuedLength += line.length;
+      dropped = 0;
+      if (!busy) send();
+    },
+    async flush(milliseconds) {
+      if (closed || !busy) return;
+      const { promise: idle, resolve } = Promise.withResolvers<void>();
+      whenIdle.push(resolve);
+      const deadline = setTimeout(() => {
+        carrier.abandon();
+        close();
+      }, milliseconds);
+      await idle;
+      clearTimeout(deadline);
+    },
+  };
+}
+
+function withDropped(line: string, dropped: number): string {
+  return `${line.slice(0, -1)},"dropped":${dropped}}`;
+}
+
+function openCarrier(fd: number): Carrier {
+  const kind = fstatSync(fd);
+  return kind.isFIFO() || kind.isSocket() ? streamCarrier(fd) : fileCarrier(fd);
+}
+
+/**
+ * Pipes and sockets: the kernel tells when there is room. Not fs.write, whose thread would hang in a full pipe
+ * and hold up even process.exit, which waits for it.
+ */
+function streamCarrier(fd: number): Carrier {
+  const socket = new Socket({ fd, readable: false, writable: true });
+  socket.unref();
+  // The callback of the write tells the same; without a listener the process would end.
+  socket.on("error", () => {});
+  return {
+    write: (text, written) => {
+      socket.write(text, (error) => written(error ?? null));
+    },
+    abandon: () => socket.destroy(),
+    isFinal: () => true,
+  };
+}
+
+/** Files, terminals, /dev/null. A full disk may have room again later. */
+function fileCarrier(stdio: number): Carrier {
+  const fd = isatty(stdio) ? unblockedTerminal(stdio) : stdio;
+  let abandoned = false;
+
+  const write = (bytes: Uint8Array, written: Written): void => {
+    if (abandoned) return;
+    writeTo(fd, bytes, (error, count) => {
+      if (error?.code === "EAGAIN") setTimeout(write, RETRY_AFTER, bytes, written).unref();
+      else if (error === null && count < bytes.length) write(bytes.subarray(count), written);
+      else written(error);
+    });
+  };
+  return {
+    write: (text, written) => write(Buffer.from(text), written),
+    abandon: () => {
+      abandoned = true;
+    },
+    isFinal: (error) => error.code === "EBADF" || error.code === "EPIPE",
+  };
+}
+
+/** A terminal stopped with Ctrl-S would hold a thread: its own opening of it can be non-blocking, the shell's must not. */
+function unblockedTerminal(fd: number): number {
+  try {
+    return openSync(`/dev/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    // Not ours to open (su, some containers): then as it is.
+    return fd;
+  }
+}

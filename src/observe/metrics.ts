@@ -1,0 +1,245 @@
+/**
+ * The metrics of DESIGN section 7. Checks only add to the numbers of a route record; the registry is filled
+ * from them at each scrape.
+ */
+import { setImmediate } from "node:timers/promises";
+import { Counter, Gauge, type PrometheusContentType, Registry } from "@prometheus-io/client";
+import type { Route } from "../core/types.ts";
+import { DurationFamily } from "./duration-family.ts";
+import { isActive } from "./fallback-activity.ts";
+import { newRouteRecord, type RouteRecord } from "./route-record.ts";
+import {
+  answerSeries,
+  checkSeries,
+  fallbackSeries,
+  faultSeries,
+  loginSeries,
+  type Series,
+} from "./series.ts";
+
+export interface MetricsSources {
+  readonly version: string;
+  /** Version of Node. */
+  readonly node: string;
+  /** Checks being worked on. */
+  inFlight(): number;
+  /** Open connections of gateways. */
+  connections(): number;
+  /** Users in an htpasswd file; 0 when it cannot be read. */
+  htpasswdUsers(file: string): number;
+  /** Milliseconds, monotonic. */
+  now(): number;
+}
+
+export interface Metrics {
+  readonly contentType: string;
+  /** Prometheus text format 0.0.4. */
+  text(): Promise<string>;
+  /** The routes of a config. Those that stay (by name) keep their numbers, removed ones vanish. */
+  useRoutes(routes: readonly Route[]): void;
+  /** How reading the config went, at the start and at each reload. The time is by the wall clock. */
+  configRead(successful: boolean, unixMilliseconds: number): void;
+  /** undefined: no such route now. */
+  recordOf(route: string): RouteRecord | undefined;
+  records(): Iterable<RouteRecord>;
+}
+
+type PrometheusRegistry = Registry<PrometheusContentType>;
+
+export function createMetrics(sources: MetricsSources): Metrics {
+  const registry: PrometheusRegistry = new Registry();
+  let records: ReadonlyMap<string, RouteRecord> = new Map();
+  const config = { successful: 0, succeededAtSeconds: 0 };
+  const lag = { seconds: 0 };
+
+  addRouteFamilies(registry, () => records.values(), sources);
+  addProcessFamilies(registry, sources, config, lag);
+
+  return {
+    contentType: registry.contentType,
+    async text() {
+      lag.seconds = await eventLoopLag();
+      return registry.metrics();
+    },
+    useRoutes(routes) {
+      records = new Map(routes.map((route) => [route.name, keptRecord(records.get(route.name), route)]));
+    },
+    configRead(successful, unixMilliseconds) {
+      config.successful = successful ? 1 : 0;
+      if (successful) config.succeededAtSeconds = unixMilliseconds / 1000;
+    },
+    recordOf: (route) => records.get(route),
+    records: () => records.values(),
+  };
+}
+
+function keptRecord(known: RouteRecord | undefined, route: Route): RouteRecord {
+  if (known === undefined) return newRouteRecord(route);
+  known.route = route;
+  return known;
+}
+
+function addRouteFamilies(
+  registry: PrometheusRegistry,
+  records: () => Iterable<RouteRecord>,
+  sources: MetricsSources,
+): void {
+  counter(
+    registry,
+    "sparekey_checks_total",
+    "Checks that got a reply, by where the decision came from.",
+    ["route", "source", "verdict"],
+    () => each(records, checkSeries),
+  );
+  counter(
+    registry,
+    "sparekey_fallback_total",
+    "Checks decided by the fallback, by what was wrong with the upstream.",
+    ["route", "mode", "reason", "result"],
+    () => each(records, fallbackSeries),
+  );
+  counter(
+    registry,
+    "sparekey_faults_total",
+    "Exchanges in which the upstream gave no usable verdict.",
+    ["route", "reason"],
+    () => each(records, faultSeries),
+  );
+  counter(
+    registry,
+    "sparekey_upstream_answers_total",
+    "Answers of the upstream by status.",
+    ["route", "code"],
+    () => each(records, answerSeries),
+  );
+  counter(
+    registry,
+    "sparekey_emergency_logins_total",
+    "Checks that met the emergency login.",
+    ["route", "result"],
+    () => each(records, loginSeries),
+  );
+  new DurationFamily(
+    registry,
+    "sparekey_check_duration_seconds",
+    "From a check to the reply to it, both here.",
+    () => each(records, ({ route, checkDurations }) => [{ route: route.name, durations: checkDurations }]),
+  );
+  new DurationFamily(
+    registry,
+    "sparekey_upstream_duration_seconds",
+    "From a check to the upstream's answer to it.",
+    () => each(records, ({ route, answerDurations }) => [{ route: route.name, durations: answerDurations }]),
+  );
+  gauge(registry, "sparekey_fallback_active", "1: a fallback was served in the last 60 s.", ["route"], () =>
+    each(records, ({ route, activity }) => [
+      { labels: { route: route.name }, value: isActive(activity, sources.now()) ? 1 : 0 },
+    ]),
+  );
+  gauge(registry, "sparekey_htpasswd_users", "Users who can log in with a password.", ["route"], () =>
+    each(records, ({ route }) => htpasswdSeries(route, sources)),
+  );
+}
+
+function htpasswdSeries({ name, fallback }: Route, sources: MetricsSources): readonly Series<"route">[] {
+  if (fallback.mode !== "basic-auth") return [];
+  return [{ labels: { route: name }, value: sources.htpasswdUsers(fallback.htpasswd) }];
+}
+
+/**
+ * Of Node only what costs nothing between two scrapes: the package's default metrics keep a garbage collection
+ * observer, a 10 ms timer and a 100 ms timer running.
+ */
+function addProcessFamilies(
+  registry: PrometheusRegistry,
+  sources: MetricsSources,
+  config: Readonly<{ successful: number; succeededAtSeconds: number }>,
+  lag: Readonly<{ seconds: number }>,
+): void {
+  const startedAt = performance.timeOrigin / 1000;
+  const single = (name: string, help: string, value: () => number) =>
+    gauge(registry, name, help, [], () => [{ labels: {}, value: value() }]);
+
+  single("sparekey_in_flight", "Checks being worked on.", () => sources.inFlight());
+  single("sparekey_connections", "Open connections of gateways.", () => sources.connections());
+  single(
+    "sparekey_config_last_reload_successful",
+    "1: the config file was good when it was last read.",
+    () => config.successful,
+  );
+  single(
+    "sparekey_config_last_reload_success_timestamp_seconds",
+    "When the config in use was read.",
+    () => config.succeededAtSeconds,
+  );
+  gauge(registry, "sparekey_build_info", "What is running.", ["version", "node"], () => [
+    { labels: { version: sources.version, node: sources.node }, value: 1 },
+  ]);
+  counter(registry, "process_cpu_seconds_total", "CPU time spent, user and system.", [], () => [
+    { labels: {}, value: cpuSeconds() },
+  ]);
+  single("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss());
+  single("process_start_time_seconds", "When the process started.", () => startedAt);
+  single(
+    "nodejs_eventloop_lag_seconds",
+    "What was left of the event loop's turn when this scrape came in.",
+    () => lag.seconds,
+  );
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+/** Seconds until the work of this turn of the event loop is done. */
+async function eventLoopLag(): Promise<number> {
+  const begin = performance.now();
+  await setImmediate();
+  return (performance.now() - begin) / 1000;
+}
+
+function* each<Item>(
+  records: () => Iterable<RouteRecord>,
+  of: (record: RouteRecord) => Iterable<Item>,
+): Iterable<Item> {
+  for (const record of records()) yield* of(record);
+}
+
+function counter<Label extends string>(
+  registry: PrometheusRegistry,
+  name: string,
+  help: string,
+  labelNames: readonly Label[],
+  series: () => Iterable<Series<Label>>,
+): void {
+  new Counter<string>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, value } of series()) this.inc(labels, value);
+    },
+  });
+}
+
+function gauge<Label extends string>(
+  registry: PrometheusRegistry,
+  name: string,
+  help: string,
+  labelNames: readonly Label[],
+  series: () => Iterable<Series<Label>>,
+): void {
+  new Gauge<string>({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { labels, value } of series()) this.set(labels, value);
+    },
+  });
+}

@@ -1,0 +1,93 @@
+/** What the data path reports: counted, and logged when a person should know. */
+import type { Check, Decision, FaultReason, LogOptions, Route } from "../core/types.ts";
+import { createCheckLines } from "./check-lines.ts";
+import { afterFallback, isActive } from "./fallback-activity.ts";
+import { clientText, type Logger } from "./logs.ts";
+import type { Metrics } from "./metrics.ts";
+import { countAnswer, countCheck, countFault, type RouteRecord } from "./route-record.ts";
+
+export interface Recorder {
+  /** One reply went out. `milliseconds`: since the check came in. */
+  check(route: Route, check: Check, decision: Decision, milliseconds: number): void;
+  /** The upstream gave a final answer. */
+  answer(route: Route, status: number, milliseconds: number): void;
+  fault(route: Route, reason: FaultReason): void;
+  /** Call it about once a second: it sees the end of fallback periods. */
+  tick(): void;
+}
+
+export interface RecorderOptions {
+  readonly metrics: Pick<Metrics, "recordOf" | "records">;
+  readonly logger: Logger;
+  /** As the config in use has it. */
+  access(): LogOptions["access"];
+  /** Milliseconds, monotonic; the same clock as the metrics'. */
+  now(): number;
+}
+
+type FallbackDecision = Extract<Decision, { source: "fallback" }>;
+
+const BETWEEN_LOGIN_LINES = 60_000;
+
+/** Checks of routes that a reload has removed are not counted: their series are gone. */
+export function createRecorder({ metrics, logger, access, now }: RecorderOptions): Recorder {
+  const writeCheckLine = createCheckLines({ logger, access, now });
+
+  return {
+    check(route, check, decision, milliseconds) {
+      const record = metrics.recordOf(route.name);
+      if (record === undefined) return;
+      countCheck(record, decision, milliseconds);
+      if (decision.source === "fallback") noteFallback(record, decision, now(), logger);
+      writeCheckLine(record, check, decision, milliseconds);
+    },
+    answer(route, status, milliseconds) {
+      const record = metrics.recordOf(route.name);
+      if (record !== undefined) countAnswer(record, status, milliseconds);
+    },
+    fault(route, reason) {
+      const record = metrics.recordOf(route.name);
+      if (record !== undefined) countFault(record, reason);
+    },
+    tick() {
+      const time = now();
+      for (const record of metrics.records()) {
+        endFallback(record, time, logger);
+        forgetLogins(record, time);
+      }
+    },
+  };
+}
+
+function noteFallback(record: RouteRecord, decision: FallbackDecision, now: number, logger: Logger): void {
+  endFallback(record, now, logger);
+  if (record.activity === null) {
+    const { mode, reason } = decision;
+    logger.warn("fallback begins", { route: record.route.name, mode, reason });
+  }
+  record.activity = afterFallback(record.activity, now);
+  if (decision.login?.kind === "ok") noteLogin(record, decision.login.user, now, logger);
+}
+
+function endFallback(record: RouteRecord, now: number, logger: Logger): void {
+  const { activity } = record;
+  if (activity === null || isActive(activity, now)) return;
+  record.activity = null;
+  const seconds = Math.round(activity.last - activity.since) / 1000;
+  logger.info("fallback ended", { route: record.route.name, seconds, checks: activity.checks });
+}
+
+/** A browser sends its password with each of a page's hundred requests: one line a minute says it. */
+function noteLogin(record: RouteRecord, user: string, now: number, logger: Logger): void {
+  const { logins } = record.lines;
+  const last = logins.get(user);
+  if (last !== undefined && now - last < BETWEEN_LOGIN_LINES) return;
+  logins.set(user, now);
+  logger.warn("emergency login", { route: record.route.name, user: clientText(user), ok: true });
+}
+
+function forgetLogins({ lines }: RouteRecord, now: number): void {
+  for (const [user, last] of lines.logins) {
+    if (now - last >= BETWEEN_LOGIN_LINES) lines.logins.delete(user);
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * A route's numbers as labelled series. What can happen on a route is there from the start at 0, because
+ * Prometheus cannot see the first increase of a series that appears with it. Labels hold config and our own
+ * words, never a client's.
+ */
+import type {
+  FailureReason,
+  FallbackMode,
+  FallbackResult,
+  FaultReason,
+  LoginResult,
+  Route,
+  Source,
+  VerdictLabel,
+} from "../core/types.ts";
+import { noResults, OTHER_STATUS, type RouteRecord } from "./route-record.ts";
+
+export interface Series<Label extends string> {
+  readonly labels: Readonly<Record<Label, string>>;
+  readonly value: number;
+}
+
+export function* checkSeries(record: RouteRecord): Iterable<Series<"route" | "source" | "verdict">> {
+  const { route, checks } = record;
+  for (const source of SOURCES) {
+    for (const verdict of VERDICTS) {
+      const value = checks[source][verdict];
+      if (value === 0 && !canHappen(route, source, verdict)) continue;
+      yield { labels: { route: route.name, source, verdict }, value };
+    }
+  }
+}
+
+/** The mode is the route's own; another one stays as long as it has counted something. */
+export function* fallbackSeries(
+  record: RouteRecord,
+): Iterable<Series<"route" | "mode" | "reason" | "result">> {
+  const { route, fallbacks } = record;
+  for (const mode of MODES) {
+    const expected = mode === route.fallback.mode;
+    const reasons = new Set([...(expected ? fallbackReasons(route) : []), ...fallbacks[mode].keys()]);
+    for (const reason of reasons) {
+      const counts = fallbacks[mode].get(reason) ?? noResults();
+      for (const result of RESULTS) {
+        const value = counts[result];
+        if (value === 0 && !(expected && RESULTS_OF_MODE[mode].has(result))) continue;
+        yield { labels: { route: route.name, mode, reason, result }, value };
+      }
+    }
+  }
+}
+
+export function* faultSeries(record: RouteRecord): Iterable<Series<"route" | "reason">> {
+  const { route, faults } = record;
+  for (const reason of new Set([...faultReasons(route), ...faults.keys()])) {
+    yield { labels: { route: route.name, reason }, value: faults.get(reason) ?? 0 };
+  }
+}
+
+/** Not every status can be there from the start: those that say something about the health of an upstream are. */
+export function* answerSeries(record: RouteRecord): Iterable<Series<"route" | "code">> {
+  const { route, answers } = record;
+  const { statuses, suspectStatuses } = route.fault;
+  for (const status of new Set([...USUAL_STATUSES, ...statuses, ...suspectStatuses, ...answers.keys()])) {
+    const code = status === OTHER_STATUS ? "other" : String(status);
+    yield { labels: { route: route.name, code }, value: answers.get(status) ?? 0 };
+  }
+}
+
+export function* loginSeries(record: RouteRecord): Iterable<Series<"route" | "result">> {
+  const { route, logins } = record;
+  for (const result of LOGIN_RESULTS) {
+    const value = logins[result];
+    if (value === 0 && route.fallback.mode !== "basic-auth") continue;
+    yield { labels: { route: route.name, result }, value };
+  }
+}
+
+function canHappen(route: Route, source: Source, verdict: VerdictLabel): boolean {
+  switch (source) {
+    case "upstream":
+      return true;
+    case "fallback":
+      return VERDICTS_OF_MODE[route.fallback.mode].has(verdict);
+    case "shed":
+      return verdict === "deny";
+  }
+}
+
+function faultReasons(route: Route): readonly FaultReason[] {
+  return [...FAILURES, ...Array.from(route.fault.statuses, (status) => `status_${status}` as const)];
+}
+
+/** Plain proxying relays an answer with a fault status instead of falling back. */
+function fallbackReasons(route: Route): readonly FaultReason[] {
+  return route.fallback.mode === "none" ? FAILURES : faultReasons(route);
+}
+
+/** The keys of a record: the compiler sees to it that none is missing. */
+function keysOf<Key extends string>(record: Readonly<Record<Key, true>>): readonly Key[] {
+  return Object.keys(record) as Key[];
+}
+
+const SOURCES = keysOf<Source>({ upstream: true, fallback: true, shed: true });
+const VERDICTS = keysOf<VerdictLabel>({ allow: true, challenge: true, deny: true, error: true });
+const MODES = keysOf<FallbackMode>({ allow: true, "basic-auth": true, deny: true, none: true });
+const RESULTS = keysOf<FallbackResult>({
+  allowed: true,
+  challenged: true,
+  rejected: true,
+  limited: true,
+  denied: true,
+});
+const LOGIN_RESULTS = keysOf<LoginResult["kind"]>({
+  ok: true,
+  bad: true,
+  missing: true,
+  limited: true,
+  forbidden: true,
+});
+const FAILURES = keysOf<FailureReason>({
+  refused: true,
+  unreachable: true,
+  connect_timeout: true,
+  dns: true,
+  tls: true,
+  read_timeout: true,
+  total_timeout: true,
+  reset: true,
+  malformed: true,
+  too_large: true,
+});
+const USUAL_STATUSES: readonly number[] = [200, 302, 400, 401, 403, 404, 500];
+
+/** What core/fallback.ts makes of each mode. */
+const VERDICTS_OF_MODE: Readonly<Record<FallbackMode, ReadonlySet<VerdictLabel>>> = {
+  allow: new Set(["allow"]),
+  "basic-auth": new Set(["allow", "challenge", "deny"]),
+  deny: new Set(["deny"]),
+  none: new Set(["error"]),
+};
+const RESULTS_OF_MODE: Readonly<Record<FallbackMode, ReadonlySet<FallbackResult>>> = {
+  allow: new Set(["allowed"]),
+  "basic-auth": new Set(RESULTS),
+  deny: new Set(["denied"]),
+  none: new Set(["denied"]),
+};

@@ -1,0 +1,111 @@
+/**
+ * The admin listener: is the process there, may it get traffic, what has it done. It must answer in an outage
+ * and under a flood, so it depends on no upstream and each of its connections is short and small.
+ */
+import type { Socket } from "node:net";
+import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import type { Address } from "../core/types.ts";
+import type { Metrics } from "../observe/metrics.ts";
+
+/** Starting and draining processes get no new traffic. */
+export type Readiness = "starting" | "ready" | "draining";
+
+export interface AdminOptions {
+  readonly listen: Address;
+  readonly metrics: Pick<Metrics, "text" | "contentType">;
+  /** Must never depend on an upstream: pods have to stay in service in an outage. */
+  readiness(): Readiness;
+}
+
+export interface AdminServer {
+  /** The address bound, which tells the port where 0 was asked for. Rejects when it cannot be bound. */
+  listen(): Promise<Address>;
+  close(): Promise<void>;
+}
+
+const MAX_HEAD_BYTES = 8 * 1024;
+const MAX_CONNECTIONS = 1000;
+const HEAD_TIMEOUT = 5_000;
+const REQUEST_TIMEOUT = 10_000;
+/** Longer than the usual minute between two scrapes. */
+const KEEP_ALIVE_TIMEOUT = 75_000;
+const SAFETY_HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } as const;
+const INDEX = `sparekey
+
+/healthz  200 while the process serves
+/readyz   200 when it wants traffic, else 503
+/metrics  Prometheus metrics
+`;
+
+export function createAdminServer({ listen, metrics, readiness }: AdminOptions): AdminServer {
+  const app = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    connectionTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    requestTimeout: REQUEST_TIMEOUT,
+    http: {
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT,
+      connectionsCheckingInterval: HEAD_TIMEOUT,
+    },
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: (_error, _request, reply) => notFound(reply),
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  refuseTheRest(app);
+
+  app.get("/", (_request, reply) => text(reply, 200, INDEX));
+  app.get("/healthz", (_request, reply) => text(reply, 200, "ok\n"));
+  app.get("/readyz", (_request, reply) => {
+    const word = readiness();
+    return text(reply, word === "ready" ? 200 : 503, `${word}\n`);
+  });
+  app.get("/metrics", async (_request, reply) => {
+    const body = await metrics.text();
+    return reply.headers(SAFETY_HEADERS).type(metrics.contentType).send(body);
+  });
+
+  return {
+    async listen() {
+      await app.listen({ host: listen.host, port: listen.port });
+      const bound = app.server.address();
+      // Only a socket file has no port, and none is ever asked for.
+      return bound === null || typeof bound === "string" ? listen : { host: bound.address, port: bound.port };
+    },
+    close: () => app.close(),
+  };
+}
+
+function refuseTheRest(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request, reply) => {
+    // Nothing here takes a body. Closing the connection is what keeps one from being sent on and on.
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return notFound(reply.header("Connection", "close"));
+  });
+  app.setNotFoundHandler((_request, reply) => notFound(reply));
+  app.setErrorHandler((_error, _request, reply) => text(reply, 500, "internal error\n"));
+}
+
+function notFound(reply: FastifyReply): FastifyReply {
+  return text(reply, 404, "not found\n");
+}
+
+function text(reply: FastifyReply, status: number, body: string): FastifyReply {
+  return reply.code(status).headers(SAFETY_HEADERS).type("text/plain; charset=utf-8").send(body);
+}
+
+/** What is no HTTP, too big or too slow. */
+function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status = STATUS_OF_CODE.get(error.code ?? "") ?? "400 Bad Request";
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+const STATUS_OF_CODE: ReadonlyMap<string, string> = new Map([
+  ["HPE_HEADER_OVERFLOW", "431 Request Header Fields Too Large"],
+  ["ERR_HTTP_REQUEST_TIMEOUT", "408 Request Timeout"],
+]);

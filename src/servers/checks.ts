@@ -1,0 +1,162 @@
+/**
+ * The listener gateways ask on. Fastify accepts and parses; from its raw head to its raw reply a check is then
+ * ours, because headers must pass in their order and spelling.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Server as NetServer, type Socket } from "node:net";
+import fastify from "fastify";
+import { answerCheck, type Ports, type RouteState } from "../check.ts";
+import { badCheck, healthy, internalError, noRoute } from "../core/replies.ts";
+import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
+import type { Address, AddressList, Limits, Reply, Route } from "../core/types.ts";
+import { refuseGarbled } from "./garbled.ts";
+import { readCheck } from "./read-check.ts";
+import { writeReply } from "./write-reply.ts";
+
+/** Traefik keeps idle connections for 90 s; the gateway must be the one that closes. */
+const KEEP_ALIVE_MS = 120_000;
+/** No gateway sends a head more slowly. */
+const HEAD_MS = 15_000;
+/** In a drain, how long a kept connection may stay unused before it is closed. */
+const LINGER_MS = 1_000;
+
+/** What applies to a check that comes in now, and stays with it to the end. */
+export interface Current {
+  readonly table: RouteTable;
+  readonly trustedProxies: AddressList | null;
+}
+
+export interface CheckServerOptions {
+  readonly listen: Address;
+  readonly limits: Limits;
+  readonly ports: Ports;
+  current(): Current;
+  stateOf(route: Route): RouteState;
+  /** A defect of ours; the check got a 500. */
+  onDefect(error: unknown): void;
+}
+
+export interface CheckServer {
+  /** Resolves with the port; rejects when the address cannot be had. */
+  listen(): Promise<number>;
+  connections(): number;
+  /** Takes no new connection; resolves when the last one is closed, each after its check. */
+  drain(): Promise<void>;
+  /** Cuts what is left. */
+  close(): Promise<void>;
+}
+
+interface SocketUse {
+  inFlight: number;
+  /** When its last check was answered, or it was opened. */
+  since: number;
+}
+
+export function createCheckServer(options: CheckServerOptions): CheckServer {
+  const { listen, limits, ports } = options;
+  const uses = new Map<Socket, SocketUse>();
+  let draining = false;
+
+  const app = fastify({
+    http: { maxHeaderSize: limits.headBytes, headersTimeout: HEAD_MS, connectionsCheckingInterval: 5_000 },
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: false,
+    // Routes change with the config and paths are matched undecoded: core/route-table.ts does both.
+    rewriteUrl: () => "/",
+    clientErrorHandler: (error, socket) =>
+      refuseGarbled(error, socket, (uses.get(socket)?.inFlight ?? 0) > 0),
+  });
+  const { server } = app;
+  server.maxConnections = limits.connections;
+  // Node silently leaves out header lines beyond 2,000, and a gateway's own come last. The limit is in bytes.
+  server.maxHeadersCount = 0;
+  server.on("connection", (socket: Socket) => {
+    uses.set(socket, { inFlight: 0, since: ports.now() });
+    socket.once("close", () => uses.delete(socket));
+  });
+
+  const serve = async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
+    const reply = await replyTo(request, response, target, options);
+    if (reply && !response.destroyed) await writeReply(reply, response, draining);
+    else if (reply?.body.kind === "stream") reply.body.cancel();
+  };
+
+  app.addHook("onRequest", async (request, fastifyReply) => {
+    fastifyReply.hijack();
+    const response = fastifyReply.raw;
+    const use = uses.get(request.raw.socket) ?? { inFlight: 0, since: 0 };
+    use.inFlight += 1;
+    try {
+      await serve(request.raw, response, request.originalUrl);
+    } catch (error) {
+      options.onDefect(error);
+      if (response.headersSent) response.destroy();
+      else await writeReply(internalError(), response, true);
+    } finally {
+      use.inFlight -= 1;
+      use.since = ports.now();
+    }
+  });
+
+  const closeUnused = (): void => {
+    const before = ports.now() - LINGER_MS;
+    for (const [socket, use] of uses) {
+      if (use.inFlight === 0 && use.since < before) socket.destroy();
+    }
+  };
+
+  return {
+    listen: async () => {
+      await app.listen({ host: listen.host, port: listen.port });
+      return portOf(server);
+    },
+    connections: () => uses.size,
+    drain: async () => {
+      draining = true;
+      const sweep = setInterval(closeUnused, LINGER_MS / 4);
+      // http.Server's own close cuts kept connections at once, in the face of checks already on their way.
+      await new Promise<void>((resolve) => {
+        NetServer.prototype.close.call(server, () => resolve());
+      });
+      clearInterval(sweep);
+    },
+    close: async () => {
+      server.closeAllConnections();
+      await app.close();
+    },
+  };
+}
+
+function portOf(server: NetServer): number {
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : 0;
+}
+
+/** null: the gateway went away. */
+async function replyTo(
+  request: IncomingMessage,
+  response: ServerResponse,
+  target: string,
+  options: CheckServerOptions,
+): Promise<Reply | null> {
+  const check = readCheck(request, target);
+  if (!check) return badCheck();
+  if (check.path === "/healthz") return healthy();
+  const { table, trustedProxies } = options.current();
+  const route = findRoute(table, check.path);
+  if (!route) return noRoute();
+  if (route.path.kind === "prefix" && hasDotSegment(check.path)) return badCheck();
+  const carried = route.fallback.mode === "none" ? check : { ...check, body: null };
+  const context = { route, state: options.stateOf(route), trustedProxies, gone: goneSignal(response) };
+  const decision = await answerCheck(carried, context, options.ports);
+  return decision?.reply ?? null;
+}
+
+/** Fires when the gateway's connection closes before its reply is out. */
+function goneSignal(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}

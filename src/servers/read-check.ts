@@ -1,0 +1,27 @@
+/** A check out of a parsed request, or null where what Node lets pass is still no check of ours. */
+import type { IncomingMessage } from "node:http";
+import { headerValues } from "../core/headers.ts";
+import type { Check } from "../core/types.ts";
+
+/** Origin form (RFC 9112 section 3.2.1): no absolute form, no fragment, no space or control character. */
+const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
+
+/** `target` as received. Two Host headers are refused: gateway and upstream might each believe another one. */
+export function readCheck(request: IncomingMessage, target: string): Check | null {
+  if (!ORIGIN_FORM.test(target)) return null;
+  if (headerValues(request.rawHeaders, "host").length > 1) return null;
+  const query = target.indexOf("?");
+  return {
+    method: request.method ?? "GET",
+    target,
+    path: query === -1 ? target : target.slice(0, query),
+    headers: request.rawHeaders,
+    peer: request.socket.remoteAddress ?? "",
+    body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
+  };
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers["content-length"];
+  return request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
+}

@@ -1,0 +1,394 @@
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
+import t, { type Test } from "tap";
+import type { Answer, Body, Outcome, Upstream, UpstreamRequest } from "../../src/core/types.ts";
+import { createExchanger, type Exchanger } from "../../src/io/exchange.ts";
+import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
+
+const REQUEST: UpstreamRequest = {
+  method: "GET",
+  target: "/auth?x=1",
+  headers: ["Host", "app.example", "X-Forwarded-Uri", "/a", "x-forwarded-uri", "/b"],
+  body: null,
+  repeatable: true,
+};
+const SHORT = { connect: 200, read: 200, total: 500 };
+
+function exchanger(t: Test): Exchanger {
+  const made = createExchanger();
+  t.teardown(() => made.close());
+  return made;
+}
+
+function ask(made: Exchanger, upstream: Upstream, request: Partial<UpstreamRequest> = {}): Promise<Outcome> {
+  return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal);
+}
+
+function answerOf(outcome: Outcome): Answer {
+  if (outcome.kind !== "answer") throw new Error(`no answer but ${JSON.stringify(outcome)}`);
+  return outcome.answer;
+}
+
+/** The body's text; "…" at its end says that it broke off. */
+async function textOf(body: Body): Promise<string> {
+  if (body.kind === "whole") return Buffer.from(body.bytes).toString("latin1");
+  let text = "";
+  try {
+    for await (const chunk of body.chunks) text += Buffer.from(chunk).toString("latin1");
+  } catch {
+    return `${text}…`;
+  }
+  return text;
+}
+
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const BIG = "x".repeat(100_000);
+
+const ANSWERS = [
+  { name: "length", bytes: OK, status: 200, text: "ok" },
+  {
+    name: "chunked",
+    bytes: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    status: 200,
+    text: "ok",
+  },
+  {
+    name: "HTTP/1.0, ended by close",
+    bytes: "HTTP/1.0 403 Forbidden\r\n\r\nno",
+    status: 403,
+    text: "no",
+    close: true,
+  },
+  {
+    name: "ended by close with an empty body",
+    bytes: "HTTP/1.0 200 OK\r\n\r\n",
+    status: 200,
+    text: "",
+    close: true,
+  },
+  { name: "one 100 first", bytes: `HTTP/1.1 100 Continue\r\n\r\n${OK}`, status: 200, text: "ok" },
+  {
+    name: "several interim answers first",
+    bytes: `HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 x\r\n\r\n${OK}`,
+    status: 200,
+    text: "ok",
+  },
+  { name: "204 without a body", bytes: "HTTP/1.1 204 No Content\r\n\r\n", status: 204, text: "" },
+  {
+    name: "more than 64 KiB, streamed",
+    bytes: `HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n${BIG}`,
+    status: 200,
+    text: BIG,
+  },
+  {
+    name: "more than 64 KiB, then broken off",
+    bytes: `HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n${BIG}`,
+    status: 200,
+    text: `${BIG}…`,
+    close: true,
+  },
+  {
+    name: "a status beyond 599 is no answer",
+    bytes: "HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n",
+    failure: "malformed",
+  },
+  {
+    name: "a status below 100 is no answer",
+    bytes: "HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n",
+    failure: "malformed",
+  },
+  { name: "not HTTP", bytes: "SSH-2.0-OpenSSH_9.2\r\n", failure: "malformed" },
+  {
+    name: "both lengths",
+    bytes: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    failure: "malformed",
+  },
+  {
+    name: "two lengths",
+    bytes: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk",
+    failure: "malformed",
+  },
+  {
+    name: "an upgrade nobody asked for",
+    bytes: "HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+    failure: "malformed",
+  },
+  {
+    name: "a head too large",
+    bytes: `HTTP/1.1 200 OK\r\nX: ${"y".repeat(300_000)}\r\n\r\n`,
+    failure: "too_large",
+  },
+  { name: "closed before the answer", bytes: "", failure: "reset", close: true },
+  { name: "closed inside the head", bytes: "HTTP/1.1 200 OK\r\nContent-Le", failure: "reset", close: true },
+  { name: "closed inside an interim answer", bytes: "HTTP/1.1 100 Cont", failure: "reset", close: true },
+  {
+    name: "closed inside the body",
+    bytes: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok",
+    failure: "reset",
+    close: true,
+  },
+  {
+    name: "closed inside a chunk",
+    bytes: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nok",
+    failure: "reset",
+    close: true,
+  },
+] as const;
+
+for (const pieces of ["in one piece", "byte by byte"] as const) {
+  t.test(`an answer ${pieces}`, async (t) => {
+    for (const row of ANSWERS) {
+      if (pieces === "byte by byte" && row.bytes.length > 1_000) continue;
+      await t.test(row.name, async (t) => {
+        const upstream = await rawUpstream(t, (socket) => {
+          void send(socket, row.bytes, pieces === "byte by byte", "close" in row);
+        });
+        const outcome = await ask(exchanger(t), upstreamAt(upstream.port));
+        if ("failure" in row) return t.same(outcome, { kind: "failure", reason: row.failure });
+        const answer = answerOf(outcome);
+        t.equal(answer.status, row.status);
+        t.equal(await textOf(answer.body), row.text);
+      });
+    }
+  });
+}
+
+async function send(socket: Socket, bytes: string, singly: boolean, close: boolean): Promise<void> {
+  socket.setNoDelay(true);
+  for (const piece of singly ? bytes : [bytes]) {
+    await new Promise((resolve) => {
+      socket.write(piece, "latin1", resolve);
+    });
+  }
+  if (close) socket.end();
+}
+
+t.test(
+  "the request line and every header line go out in order and spelling, undici's own two first",
+  async (t) => {
+    const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+    await ask(exchanger(t), upstreamAt(upstream.port));
+    t.equal(
+      upstream.heads[0],
+      "GET /auth?x=1 HTTP/1.1\r\nhost: app.example\r\nconnection: keep-alive\r\n" +
+        "X-Forwarded-Uri: /a\r\nx-forwarded-uri: /b\r\n\r\n",
+    );
+  },
+);
+
+t.test("header lines of an answer keep order, spelling and bytes", async (t) => {
+  const upstream = await rawUpstream(t, (socket) => {
+    socket.write("HTTP/1.1 200 Fine \xe9\r\nX-a: 1\r\nx-A: \xe9\r\nContent-Length: 0\r\n\r\n", "latin1");
+  });
+  const answer = answerOf(await ask(exchanger(t), upstreamAt(upstream.port)));
+  t.same(answer.headers, ["X-a", "1", "x-A", "\xe9", "Content-Length", "0"]);
+});
+
+t.test("a kept connection is used again", async (t) => {
+  const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+  const made = exchanger(t);
+  const target = upstreamAt(upstream.port);
+  for (let i = 0; i < 3; i += 1) answerOf(await ask(made, target));
+  t.equal(upstream.connections(), 1);
+});
+
+t.test("a Host that undici cannot parse is carried all the same", async (t) => {
+  const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+  const made = exchanger(t);
+  for (const host of ["[", "[::1", "a b", "", "\xe9", "x".repeat(5_000)]) {
+    const outcome = await ask(made, upstreamAt(upstream.port), { headers: ["Host", host] });
+    t.equal(outcome.kind, "answer", JSON.stringify(host.slice(0, 20)));
+  }
+});
+
+t.test("what undici will not write is unsendable, never a fault", async (t) => {
+  const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+  const made = exchanger(t);
+  for (const headers of [
+    ["Host", "a", "Host", "b"],
+    ["Expect", "100-continue"],
+    ["X", "a\nb"],
+    ["a b", "c"],
+  ]) {
+    const outcome = await ask(made, upstreamAt(upstream.port), { headers });
+    t.same(outcome, { kind: "unsendable" }, JSON.stringify(headers));
+  }
+  t.same(upstream.heads, []);
+});
+
+t.test("a reused connection that dies before the first byte", async (t) => {
+  const rows = [
+    { name: "is tried again on a fresh one", request: {}, kind: "answer", heads: 3 },
+    {
+      name: "is not, where the request must not be repeated",
+      request: { repeatable: false },
+      kind: "failure",
+      heads: 2,
+    },
+  ] as const;
+  for (const row of rows) {
+    await t.test(row.name, async (t) => {
+      const upstream = await rawUpstream(t, (socket, _head, count) => {
+        if (count === 2) socket.destroy();
+        else socket.write(OK);
+      });
+      const made = exchanger(t);
+      const target = upstreamAt(upstream.port);
+      answerOf(await ask(made, target));
+      t.equal((await ask(made, target, row.request)).kind, row.kind);
+      t.equal(upstream.heads.length, row.heads);
+    });
+  }
+});
+
+t.test("a connection that dies twice is a fault after the second time", async (t) => {
+  const upstream = await rawUpstream(t, (socket, _head, count) => {
+    if (count > 1) socket.destroy();
+    else socket.write(OK);
+  });
+  const made = exchanger(t);
+  const target = upstreamAt(upstream.port);
+  answerOf(await ask(made, target));
+  t.same(await ask(made, target), { kind: "failure", reason: "reset" });
+  t.equal(upstream.heads.length, 3);
+});
+
+t.test("bytes that follow an answer unasked never reach another check", async (t) => {
+  const upstream = await rawUpstream(t, (socket, _head, count) => {
+    socket.write(count === 1 ? `${OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen` : OK);
+  });
+  const made = exchanger(t);
+  const target = upstreamAt(upstream.port);
+  for (let i = 0; i < 3; i += 1) {
+    t.equal(await textOf(answerOf(await ask(made, target)).body), "ok");
+  }
+});
+
+t.test("a body beyond answerBytes", async (t) => {
+  const rows = [
+    { name: "inside the first 64 KiB is a failure", answerBytes: 1_000, size: 2_000, outcome: "too_large" },
+    { name: "in the stream breaks it off", answerBytes: 300_000, size: 500_000, outcome: "stream" },
+  ] as const;
+  for (const row of rows) {
+    await t.test(row.name, async (t) => {
+      const upstream = await rawUpstream(t, (socket) => {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${row.size}\r\n\r\n${"x".repeat(row.size)}`);
+      });
+      const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { answerBytes: row.answerBytes }));
+      if (row.outcome !== "stream") return t.same(outcome, { kind: "failure", reason: row.outcome });
+      const text = await textOf(answerOf(outcome).body);
+      t.ok(text.endsWith("…"));
+      t.ok(text.length <= row.answerBytes);
+    });
+  }
+});
+
+t.test("deadlines", async (t) => {
+  await t.test(
+    "connect: a name server or host that stays silent is covered elsewhere; refused is at once",
+    async (t) => {
+      const port = await closedPort();
+      t.same(await ask(exchanger(t), upstreamAt(port)), { kind: "failure", reason: "refused" });
+    },
+  );
+  await t.test("read: no byte", async (t) => {
+    const upstream = await rawUpstream(t, () => {});
+    const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { timeouts: SHORT }));
+    t.same(outcome, { kind: "failure", reason: "read_timeout" });
+  });
+  await t.test("total: a drip that keeps the read deadline away", async (t) => {
+    const upstream = await rawUpstream(t, (socket) => {
+      socket.write("HTTP/1.1 200 OK\r\nX-Drip: ");
+      const drip = setInterval(() => socket.write("x"), 20);
+      socket.once("close", () => clearInterval(drip));
+    });
+    const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { timeouts: SHORT }));
+    t.same(outcome, { kind: "failure", reason: "total_timeout" });
+  });
+  await t.test(
+    "an endless row of interim answers ends at the total deadline or the head limit",
+    async (t) => {
+      const upstream = await rawUpstream(t, (socket) => {
+        const flood = setInterval(() => socket.write("HTTP/1.1 100 Continue\r\n\r\n"), 5);
+        socket.once("close", () => clearInterval(flood));
+      });
+      const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { timeouts: SHORT }));
+      t.same(outcome, { kind: "failure", reason: "total_timeout" });
+    },
+  );
+  await t.test("an idle connection has no read deadline", async (t) => {
+    const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+    const made = exchanger(t);
+    const target = upstreamAt(upstream.port, { timeouts: { connect: 200, read: 30, total: 200 } });
+    answerOf(await ask(made, target));
+    await new Promise((resolve) => {
+      setTimeout(resolve, 90);
+    });
+    answerOf(await ask(made, target));
+    t.equal(upstream.connections(), 1);
+  });
+});
+
+t.test("a gateway that goes away", async (t) => {
+  await t.test("while the upstream is silent: abandoned, and the connection is closed", async (t) => {
+    const upstream = await rawUpstream(t, () => controller.abort());
+    const controller = new AbortController();
+    const outcome = await exchanger(t).exchange(upstreamAt(upstream.port), REQUEST, controller.signal);
+    t.same(outcome, { kind: "abandoned" });
+  });
+  await t.test("before anything was sent", async (t) => {
+    const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+    const outcome = await exchanger(t).exchange(upstreamAt(upstream.port), REQUEST, AbortSignal.abort());
+    t.same(outcome, { kind: "abandoned" });
+    t.same(upstream.heads, []);
+  });
+});
+
+t.test("waiting in line for a connection", async (t) => {
+  await t.test("the next one is served when one is free", async (t) => {
+    const upstream = await rawUpstream(t, (socket) => setImmediate(() => socket.write(OK)));
+    const made = exchanger(t);
+    const target = upstreamAt(upstream.port, { maxConnections: 2 });
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => ask(made, target)));
+    t.same(new Set(outcomes.map(({ kind }) => kind)), new Set(["answer"]));
+    t.equal(upstream.connections(), 2);
+  });
+  await t.test("a refusal is passed on to everybody in line", async (t) => {
+    const made = exchanger(t);
+    const target = upstreamAt(await closedPort(), { maxConnections: 1 });
+    const outcomes = await Promise.all(Array.from({ length: 5 }, () => ask(made, target)));
+    for (const outcome of outcomes) t.same(outcome, { kind: "failure", reason: "refused" });
+  });
+  await t.test("no answer at all meanwhile: the upstream is stuck", async (t) => {
+    const upstream = await rawUpstream(t, () => {});
+    const made = exchanger(t);
+    const target = upstreamAt(upstream.port, {
+      maxConnections: 1,
+      timeouts: { connect: 200, read: 300, total: 300 },
+    });
+    const [, second] = await Promise.all([ask(made, target), ask(made, target)]);
+    t.same(second, { kind: "failure", reason: "total_timeout" });
+  });
+  await t.test("answers to others meanwhile: busy is not broken", async (t) => {
+    const upstream = await rawUpstream(t, (socket, head) => {
+      if (head.startsWith("GET /slow")) setTimeout(() => socket.write(OK), 60);
+    });
+    const made = exchanger(t);
+    const target = upstreamAt(upstream.port, {
+      maxConnections: 1,
+      timeouts: { connect: 200, read: 200, total: 200 },
+    });
+    const slow = Array.from({ length: 9 }, () => ask(made, target, { target: "/slow" }));
+    const outcomes = await Promise.all(slow);
+    t.same(outcomes.at(-1), { kind: "overload" });
+  });
+});
+
+async function closedPort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  return typeof address === "object" && address !== null ? address.port : 0;
+}

@@ -1,0 +1,208 @@
+import { spawnSync } from "node:child_process";
+import t from "tap";
+import type { FallbackMode, Route } from "../../src/core/types.ts";
+import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
+import { countAnswer, countCheck, countFault, type RouteRecord } from "../../src/observe/route-record.ts";
+import { allowedBy, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
+
+function metricsOf(routes: readonly Route[], clock = { now: 0 }): Metrics {
+  const metrics = createMetrics({
+    version: "1.2.3",
+    node: "26.0.0",
+    inFlight: () => 4,
+    connections: () => 7,
+    htpasswdUsers: (file) => (file === "/etc/sparekey/htpasswd" ? 2 : 0),
+    now: () => clock.now,
+  });
+  metrics.useRoutes(routes);
+  return metrics;
+}
+
+function recordOf(metrics: Metrics, route: string): RouteRecord {
+  const record = metrics.recordOf(route);
+  if (record === undefined) throw new Error(`no record of ${route}`);
+  return record;
+}
+
+async function linesOf(metrics: Metrics, family: string): Promise<readonly string[]> {
+  const lines = (await metrics.text()).split("\n");
+  return lines.filter((line) => line.startsWith(`${family}{`) || line.startsWith(`${family} `));
+}
+
+t.test("what can happen on a route is there from the start at 0", async (t) => {
+  const rows: readonly {
+    mode: FallbackMode;
+    checks: readonly string[];
+    results: readonly string[];
+    reasons: number;
+    logins: number;
+  }[] = [
+    { mode: "allow", checks: ["fallback allow"], results: ["allowed"], reasons: 12, logins: 0 },
+    {
+      mode: "basic-auth",
+      checks: ["fallback allow", "fallback challenge", "fallback deny"],
+      results: ["allowed", "challenged", "rejected", "limited", "denied"],
+      reasons: 12,
+      logins: 5,
+    },
+    { mode: "deny", checks: ["fallback deny"], results: ["denied"], reasons: 12, logins: 0 },
+    { mode: "none", checks: ["fallback error"], results: ["denied"], reasons: 10, logins: 0 },
+  ];
+  for (const { mode, checks, results, reasons, logins } of rows) {
+    t.test(mode, async (t) => {
+      const metrics = metricsOf([routeWith("sso", mode)]);
+      const checkLines = await linesOf(metrics, "sparekey_checks_total");
+      const always = ["upstream allow", "upstream challenge", "upstream deny", "upstream error"];
+      const expected = [...always, ...checks, "shed deny"].map((pair) => {
+        const [source, verdict] = pair.split(" ");
+        return `sparekey_checks_total{route="sso",source="${source}",verdict="${verdict}"} 0`;
+      });
+      t.same(checkLines, expected);
+
+      const fallbacks = await linesOf(metrics, "sparekey_fallback_total");
+      t.equal(fallbacks.length, reasons * results.length);
+      for (const result of results) {
+        t.ok(
+          fallbacks.includes(
+            `sparekey_fallback_total{route="sso",mode="${mode}",reason="refused",result="${result}"} 0`,
+          ),
+        );
+      }
+      t.ok(fallbacks.every((line) => line.endsWith(" 0")));
+
+      const faults = await linesOf(metrics, "sparekey_faults_total");
+      t.equal(faults.length, 12);
+      t.ok(faults.includes('sparekey_faults_total{route="sso",reason="status_503"} 0'));
+      t.equal((await linesOf(metrics, "sparekey_emergency_logins_total")).length, logins);
+      t.equal((await linesOf(metrics, "sparekey_htpasswd_users")).length, mode === "basic-auth" ? 1 : 0);
+      t.same(await linesOf(metrics, "sparekey_check_duration_seconds_count"), [
+        'sparekey_check_duration_seconds_count{route="sso"} 0',
+      ]);
+      t.same(await linesOf(metrics, "sparekey_fallback_active"), ['sparekey_fallback_active{route="sso"} 0']);
+      const codes = await linesOf(metrics, "sparekey_upstream_answers_total");
+      t.ok(codes.includes('sparekey_upstream_answers_total{route="sso",code="503"} 0'));
+    });
+  }
+});
+
+t.test("counts", async (t) => {
+  const metrics = metricsOf([routeWith("sso", "basic-auth"), routeWith("bots", "allow")]);
+  const sso = recordOf(metrics, "sso");
+  countCheck(sso, fromUpstream(200, "allow"), 2);
+  countCheck(sso, fromUpstream(200, "allow"), 2);
+  countCheck(sso, SHED, 0.1);
+  countCheck(sso, loginDecision({ kind: "ok", user: "evelyn" }, "status_503"), 3);
+  countCheck(sso, loginDecision({ kind: "bad" }, "dns"), 3);
+  countFault(sso, "dns");
+  countCheck(recordOf(metrics, "bots"), allowedBy("allow", "tls"), 1);
+  const text = await metrics.text();
+
+  const rows = [
+    'sparekey_checks_total{route="sso",source="upstream",verdict="allow"} 2',
+    'sparekey_checks_total{route="sso",source="shed",verdict="deny"} 1',
+    'sparekey_checks_total{route="sso",source="fallback",verdict="challenge"} 1',
+    'sparekey_checks_total{route="bots",source="fallback",verdict="allow"} 1',
+    'sparekey_fallback_total{route="sso",mode="basic-auth",reason="status_503",result="allowed"} 1',
+    'sparekey_fallback_total{route="sso",mode="basic-auth",reason="dns",result="rejected"} 1',
+    'sparekey_fallback_total{route="bots",mode="allow",reason="tls",result="allowed"} 1',
+    'sparekey_emergency_logins_total{route="sso",result="ok"} 1',
+    'sparekey_emergency_logins_total{route="sso",result="bad"} 1',
+    'sparekey_faults_total{route="sso",reason="dns"} 1',
+    'sparekey_htpasswd_users{route="sso"} 2',
+    "sparekey_in_flight 4",
+    "sparekey_connections 7",
+    'sparekey_build_info{version="1.2.3",node="26.0.0"} 1',
+  ];
+  for (const row of rows) t.ok(text.includes(`\n${row}\n`), row);
+  t.notMatch(text, "evelyn", "no user name is a label");
+});
+
+t.test("durations", async (t) => {
+  const metrics = metricsOf([routeWith("sso", "deny")]);
+  const record = recordOf(metrics, "sso");
+  // A clock that went wrong must not spoil the sums.
+  for (const ms of [1, 1.5, 700, 60_000, -5, Number.NaN, Number.POSITIVE_INFINITY])
+    countAnswer(record, 200, ms);
+  const family = "sparekey_upstream_duration_seconds";
+  const buckets = await linesOf(metrics, `${family}_bucket`);
+  const count = (le: string) =>
+    buckets
+      .find((line) => line.includes(`le="${le}"`))
+      ?.split(" ")
+      .at(-1);
+  t.equal(buckets.length, 14);
+  t.equal(count("0.001"), "2", "a bound belongs to its bucket");
+  t.equal(count("0.0025"), "3");
+  t.equal(count("0.5"), "3");
+  t.equal(count("1"), "4");
+  t.equal(count("10"), "4");
+  t.equal(count("+Inf"), "5");
+  t.same(await linesOf(metrics, `${family}_count`), [`${family}_count{route="sso"} 5`]);
+  t.same(await linesOf(metrics, `${family}_sum`), [`${family}_sum{route="sso"} 60.7025`]);
+});
+
+t.test("an upstream cannot make up series", async (t) => {
+  const metrics = metricsOf([routeWith("sso", "deny")]);
+  const record = recordOf(metrics, "sso");
+  const before = (await linesOf(metrics, "sparekey_upstream_answers_total")).length;
+  for (const status of [600, 999, 99, 0, -1, 200.5, Number.NaN]) countAnswer(record, status, 1);
+  countAnswer(record, 418, 1);
+  const lines = await linesOf(metrics, "sparekey_upstream_answers_total");
+  t.equal(lines.length, before + 2);
+  t.ok(lines.includes('sparekey_upstream_answers_total{route="sso",code="other"} 7'));
+  t.ok(lines.includes('sparekey_upstream_answers_total{route="sso",code="418"} 1'));
+});
+
+t.test("a reload keeps the numbers of routes that stay", async (t) => {
+  const metrics = metricsOf([routeWith("stays", "allow"), routeWith("goes", "allow")]);
+  for (const route of ["stays", "goes"]) countCheck(recordOf(metrics, route), allowedBy("allow", "reset"), 1);
+  metrics.useRoutes([routeWith("stays", "deny"), routeWith("comes", "deny")]);
+  const text = await metrics.text();
+  t.match(text, 'sparekey_checks_total{route="stays",source="fallback",verdict="allow"} 1');
+  t.match(text, 'sparekey_fallback_total{route="stays",mode="allow",reason="reset",result="allowed"} 1');
+  t.match(text, 'sparekey_fallback_total{route="stays",mode="deny",reason="reset",result="denied"} 0');
+  t.match(text, 'sparekey_checks_total{route="comes",source="fallback",verdict="deny"} 0');
+  t.notMatch(text, 'route="goes"');
+  t.equal(metrics.recordOf("goes"), undefined);
+});
+
+t.test("fallback_active falls back to 0 by itself", async (t) => {
+  const clock = { now: 0 };
+  const metrics = metricsOf([routeWith("sso", "deny")], clock);
+  recordOf(metrics, "sso").activity = { since: 0, last: 1000, checks: 2 };
+  clock.now = 60_999;
+  t.same(await linesOf(metrics, "sparekey_fallback_active"), ['sparekey_fallback_active{route="sso"} 1']);
+  clock.now = 61_000;
+  t.same(await linesOf(metrics, "sparekey_fallback_active"), ['sparekey_fallback_active{route="sso"} 0']);
+});
+
+t.test("config read", async (t) => {
+  const metrics = metricsOf([]);
+  metrics.configRead(true, 1_700_000_000_500);
+  metrics.configRead(false, 1_700_000_099_000);
+  t.same(await linesOf(metrics, "sparekey_config_last_reload_successful"), [
+    "sparekey_config_last_reload_successful 0",
+  ]);
+  t.same(await linesOf(metrics, "sparekey_config_last_reload_success_timestamp_seconds"), [
+    "sparekey_config_last_reload_success_timestamp_seconds 1700000000.5",
+  ]);
+});
+
+t.test("promtool has nothing to complain about", async (t) => {
+  const metrics = metricsOf([
+    routeWith("sso", "basic-auth"),
+    routeWith("bots", "allow"),
+    routeWith("closed", "deny"),
+    routeWith("plain", "none"),
+  ]);
+  countCheck(recordOf(metrics, "sso"), loginDecision({ kind: "missing" }), 12);
+  countAnswer(recordOf(metrics, "bots"), 200, 3);
+  const [input, again] = await Promise.all([metrics.text(), metrics.text()]);
+  t.equal(input.split("\n").length, again.split("\n").length, "two scrapes at once");
+  t.match(metrics.contentType, /^text\/plain; version=0\.0\.4/);
+
+  const promtool = spawnSync("promtool", ["check", "metrics"], { input, encoding: "utf8" });
+  t.equal(promtool.error, undefined);
+  t.equal(promtool.stdout + promtool.stderr, "");
+  t.equal(promtool.status, 0);
+});

@@ -1,0 +1,210 @@
+import t from "tap";
+import type { Decision, LogLevel, LogOptions } from "../../src/core/types.ts";
+import { createLogger } from "../../src/observe/logs.ts";
+import { createMetrics } from "../../src/observe/metrics.ts";
+import { createRecorder } from "../../src/observe/recorder.ts";
+import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
+
+const SSO = routeWith("sso", "basic-auth");
+const BOTS = routeWith("bots", "allow");
+
+function scene(access: LogOptions["access"], level: LogLevel = "info") {
+  const clock = { now: 0 };
+  const lines: Record<string, unknown>[] = [];
+  const metrics = createMetrics({
+    version: "0",
+    node: "0",
+    inFlight: () => 0,
+    connections: () => 0,
+    htpasswdUsers: () => 0,
+    now: () => clock.now,
+  });
+  metrics.useRoutes([SSO, BOTS]);
+  const write = (line: string): void => {
+    const { time: _time, ...rest } = JSON.parse(line);
+    lines.push(rest);
+  };
+  const logger = createLogger({ level, write, now: () => 0 });
+  const recorder = createRecorder({ metrics, logger, access: () => access, now: () => clock.now });
+  const linesAbout = (msg: string) => lines.filter((line) => line.msg === msg);
+  return { clock, lines, linesAbout, metrics, recorder };
+}
+
+const DENIED = fromUpstream(403, "deny");
+const OPEN = allowedBy("allow", "refused");
+
+t.test("lines about single checks", async (t) => {
+  const rows: readonly {
+    access: LogOptions["access"];
+    level?: LogLevel;
+    decisions: readonly Decision[];
+    sources: readonly string[];
+  }[] = [
+    { access: "off", decisions: [DENIED, OPEN, SHED], sources: [] },
+    { access: "sampled", decisions: [DENIED, DENIED], sources: [] },
+    { access: "sampled", decisions: [DENIED, OPEN, OPEN], sources: ["fallback"] },
+    { access: "sampled", decisions: [SHED, SHED, OPEN], sources: ["shed"] },
+    { access: "all", decisions: [DENIED, DENIED], sources: ["upstream", "upstream"] },
+    { access: "all", decisions: [DENIED, OPEN, OPEN, DENIED], sources: ["upstream", "fallback", "upstream"] },
+    { access: "all", level: "warn", decisions: [DENIED, OPEN], sources: [] },
+  ];
+  for (const { access, level, decisions, sources } of rows) {
+    t.test(`${access}: ${decisions.map(({ source }) => source).join(", ")}`, async (t) => {
+      const { recorder, linesAbout } = scene(access, level);
+      for (const decision of decisions) recorder.check(BOTS, checkWith(), decision, 1);
+      t.same(
+        linesAbout("check").map((line) => line.source),
+        sources,
+      );
+    });
+  }
+});
+
+t.test("one line a second and route says how many it left out", async (t) => {
+  const { clock, recorder, linesAbout } = scene("sampled");
+  for (; clock.now < 2500; clock.now += 10) {
+    recorder.check(BOTS, checkWith(), OPEN, 1);
+    recorder.check(SSO, checkWith(), loginDecision({ kind: "missing" }), 1);
+  }
+  const lines = linesAbout("check");
+  for (const route of ["bots", "sso"]) {
+    t.same(
+      lines.filter((line) => line.route === route).map((line) => line.omitted),
+      [0, 99, 99],
+    );
+  }
+});
+
+t.test("fields", async (t) => {
+  const { recorder, lines } = scene("all");
+  const headers = ["Host", "sparekey", "X-Forwarded-Host", "app.example.com"];
+  recorder.check(SSO, checkWith(headers, "HEAD"), fromUpstream(302, "challenge"), 1.23456);
+  recorder.check(SSO, checkWith(), loginDecision({ kind: "missing" }, "status_503"), 2);
+  t.same(lines, [
+    {
+      level: "info",
+      msg: "check",
+      route: "sso",
+      source: "upstream",
+      verdict: "challenge",
+      status: 302,
+      ms: 1.235,
+      method: "HEAD",
+      host: "app.example.com",
+      peer: "10.0.0.7",
+    },
+    { level: "warn", msg: "fallback begins", route: "sso", mode: "basic-auth", reason: "status_503" },
+    {
+      level: "info",
+      msg: "check",
+      route: "sso",
+      source: "fallback",
+      verdict: "challenge",
+      mode: "basic-auth",
+      reason: "status_503",
+      result: "challenged",
+      status: 401,
+      ms: 2,
+      method: "GET",
+      host: null,
+      peer: "10.0.0.7",
+      omitted: 0,
+    },
+  ]);
+});
+
+t.test("no secret and no long text of a client is logged", async (t) => {
+  const { clock, recorder, lines } = scene("all", "debug");
+  const headers = [
+    "Cookie",
+    "session=cookie-secret",
+    "Authorization",
+    "Basic basic-secret",
+    "Proxy-Authorization",
+    "proxy-secret",
+    "X-Forwarded-Uri",
+    "/?token=uri-secret",
+    "X-Forwarded-Host",
+    `${"h".repeat(400)}tail`,
+  ];
+  const decisions = [
+    DENIED,
+    SHED,
+    OPEN,
+    loginDecision({ kind: "bad" }),
+    loginDecision({ kind: "ok", user: "eve" }),
+  ];
+  for (const decision of decisions) {
+    clock.now += 1000;
+    recorder.check(SSO, checkWith(headers), decision, 1);
+  }
+  const text = JSON.stringify(lines);
+  t.equal(lines.filter(({ msg }) => msg === "check").length, decisions.length);
+  t.notMatch(text, "secret");
+  t.notMatch(text, "tail");
+  t.notMatch(text, "h".repeat(256));
+});
+
+t.test("a fallback period is one line at its begin and one at its end", async (t) => {
+  const { clock, recorder, lines } = scene("off");
+  for (const now of [0, 100, 30_000]) {
+    clock.now = now;
+    recorder.check(BOTS, checkWith(), OPEN, 1);
+    recorder.tick();
+  }
+  clock.now = 89_999;
+  recorder.tick();
+  t.same(lines, [{ level: "warn", msg: "fallback begins", route: "bots", mode: "allow", reason: "refused" }]);
+  clock.now = 90_000;
+  recorder.tick();
+  recorder.tick();
+  t.same(lines.slice(1), [{ level: "info", msg: "fallback ended", route: "bots", seconds: 30, checks: 3 }]);
+});
+
+t.test("a period that no tick has ended ends when the next one begins", async (t) => {
+  const { clock, recorder, lines } = scene("off");
+  recorder.check(BOTS, checkWith(), OPEN, 1);
+  clock.now = 70_000;
+  recorder.check(BOTS, checkWith(), OPEN, 1);
+  t.same(
+    lines.map(({ msg }) => msg),
+    ["fallback begins", "fallback ended", "fallback begins"],
+  );
+});
+
+t.test("emergency logins: a line a minute for each user and route", async (t) => {
+  const { clock, metrics, recorder, linesAbout } = scene("off");
+  for (; clock.now <= 60_000; clock.now += 1000) {
+    recorder.check(SSO, checkWith(), loginDecision({ kind: "ok", user: "eve" }), 1);
+    recorder.check(SSO, checkWith(), loginDecision({ kind: "bad" }), 1);
+  }
+  recorder.check(SSO, checkWith(), loginDecision({ kind: "ok", user: "adam" }), 1);
+  const line = (user: string) => ({ level: "warn", msg: "emergency login", route: "sso", user, ok: true });
+  t.same(linesAbout("emergency login"), [line("eve"), line("eve"), line("adam")]);
+
+  clock.now += 60_000;
+  recorder.tick();
+  t.equal(metrics.recordOf("sso")?.lines.logins.size, 0, "and they are forgotten");
+});
+
+t.test("counts what the data path reports", async (t) => {
+  const { metrics, recorder } = scene("off");
+  recorder.check(BOTS, checkWith(), OPEN, 4);
+  recorder.answer(BOTS, 200, 3);
+  recorder.fault(BOTS, "dns");
+  const text = await metrics.text();
+  t.match(text, 'sparekey_checks_total{route="bots",source="fallback",verdict="allow"} 1');
+  t.match(text, 'sparekey_upstream_answers_total{route="bots",code="200"} 1');
+  t.match(text, 'sparekey_faults_total{route="bots",reason="dns"} 1');
+  t.match(text, 'sparekey_fallback_active{route="bots"} 1');
+});
+
+t.test("a route that a reload removed is passed over", async (t) => {
+  const { metrics, recorder, lines } = scene("all");
+  metrics.useRoutes([SSO]);
+  recorder.check(BOTS, checkWith(), OPEN, 1);
+  recorder.answer(BOTS, 200, 1);
+  recorder.fault(BOTS, "dns");
+  t.same(lines, []);
+  t.notMatch(await metrics.text(), 'route="bots"');
+});

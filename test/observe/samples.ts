@@ -1,0 +1,94 @@
+/** Routes, checks and decisions for the tests of this folder. */
+import type {
+  BasicAuthFallback,
+  Check,
+  Decision,
+  Fallback,
+  FallbackMode,
+  FallbackResult,
+  FaultReason,
+  LoginResult,
+  Reply,
+  Route,
+  VerdictLabel,
+} from "../../src/core/types.ts";
+
+const EMERGENCY: BasicAuthFallback = {
+  mode: "basic-auth",
+  realm: "Emergency Access",
+  htpasswd: "/etc/sparekey/htpasswd",
+  usernameHeader: "Remote-User",
+  clearHeaders: [],
+  allowFrom: null,
+  rateLimit: { failures: 10, per: 60_000, global: 300 },
+};
+
+export function routeWith(name: string, mode: FallbackMode): Route {
+  const fallback: Fallback = mode === "basic-auth" ? EMERGENCY : { mode };
+  return {
+    name,
+    listen: { host: "127.0.0.1", port: 0 },
+    path: { kind: "exact", path: "/auth" },
+    upstream: {
+      protocol: "http:",
+      host: "127.0.0.1",
+      port: 1,
+      tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
+      timeouts: { connect: 3000, read: 5000, total: 8000 },
+      maxConnections: 256,
+      headBytes: 262_144,
+      answerBytes: 1_048_576,
+    },
+    maxInFlight: 1024,
+    stripEmergencyCredentials: true,
+    fault: { statuses: new Set([502, 503]), suspectStatuses: new Set([500]), bare400: true },
+    fallback,
+  };
+}
+
+export function checkWith(headers: readonly string[] = [], method = "GET"): Check {
+  return { method, target: "/auth?token=query-secret", path: "/auth", headers, peer: "10.0.0.7", body: null };
+}
+
+function replyWith(status: number): Reply {
+  return { status, statusText: "", headers: [], body: { kind: "whole", bytes: new Uint8Array() } };
+}
+
+export function fromUpstream(status: number, verdict: VerdictLabel): Decision {
+  return { source: "upstream", verdict, reply: replyWith(status) };
+}
+
+export const SHED: Decision = { source: "shed", verdict: "deny", reply: replyWith(503) };
+
+export function allowedBy(mode: FallbackMode, reason: FaultReason): Decision {
+  return {
+    source: "fallback",
+    verdict: "allow",
+    reply: replyWith(200),
+    mode,
+    reason,
+    result: "allowed",
+    login: null,
+  };
+}
+
+const RESULT_OF_LOGIN: Readonly<Record<LoginResult["kind"], FallbackResult>> = {
+  ok: "allowed",
+  missing: "challenged",
+  bad: "rejected",
+  limited: "limited",
+  forbidden: "denied",
+};
+
+export function loginDecision(login: LoginResult, reason: FaultReason = "refused"): Decision {
+  const verdict = login.kind === "ok" ? "allow" : "challenge";
+  return {
+    source: "fallback",
+    verdict,
+    reply: replyWith(login.kind === "ok" ? 200 : 401),
+    mode: "basic-auth",
+    reason,
+    result: RESULT_OF_LOGIN[login.kind],
+    login,
+  };
+}
