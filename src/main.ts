@@ -74,7 +74,15 @@ async function schema(args: readonly string[]): Promise<number> {
 
 async function demo(args: readonly string[]): Promise<number> {
   parse(args, {}, false);
-  return 0;
+  const { demoCommand, startSparekey } = await import("./commands/demo.ts");
+  const writeLine = (line: string): void => io.out(`${line}\n`);
+  const stopped = new AbortController();
+  void stopSignal().then(() => stopped.abort());
+  return demoCommand({
+    ...io,
+    stopped: stopped.signal,
+    startSparekey: (yaml, dir) => startSparekey(yaml, dir, writeLine),
+  });
 }
 
 type Options = Readonly<Record<string, { readonly type: "string" }>>;

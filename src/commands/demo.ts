@@ -8,6 +8,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hash } from "bcrypt";
+import { type App, startApp } from "../app.ts";
+import { parseConfig } from "../config/load.ts";
+import { formatProblem } from "../config/problem.ts";
+import { readBounded } from "../config/read-file.ts";
 import { startBotBlocker } from "../demo/bot-blocker.ts";
 import { startGateway } from "../demo/gateway.ts";
 import { identityHeaders, outpostPrefix, outpostUser, startOutpost } from "../demo/outpost.ts";
@@ -22,6 +26,17 @@ export type DemoIo = CommandIo & {
   /** Starts sparekey in this process with a config given as text; `dir` holds its htpasswd file. */
   readonly startSparekey: (yaml: string, dir: string) => Promise<{ close(): Promise<void> }>;
 };
+
+/** The real sparekey, as `run` would start it. `writeLine` takes its log lines. */
+export async function startSparekey(
+  yaml: string,
+  dir: string,
+  writeLine: (line: string) => void,
+): Promise<App> {
+  const loaded = await parseConfig(yaml, join(dir, "sparekey.yaml"), {}, readBounded);
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("; "));
+  return startApp(loaded.snapshot, { writeLine });
+}
 
 type Part = "gateway" | "switchboard" | "app" | "botBlocker" | "sparekey" | "outpost" | "admin";
 type Ports = Readonly<Record<Part, ReservedPort>>;
@@ -162,16 +177,19 @@ Try
 ${switchTo("hang")}
     curl -i ${app}
     curl -i -u ${emergencyUser}:${password} ${app}
-  It cannot save sessions: whoever is logged in stays in, all others get the emergency login.
+  It cannot save sessions: whoever is logged in stays in, all others get its bare 400.
+  (An answer that a client could cause is passed on as it came.)
 ${switchTo("bare-400")}
     curl -i ${app}
-  More faults; after each one the second line above shows what becomes of it.
+  More faults; ask again after each one.
 ${["refuse", "reset", "status-503", "status-500", "drip"].map(switchTo).join("\n")}
-  The bot blocker is gone: everybody passes it, so that it locks nobody out.
+    curl -i ${app}
+  The outpost works again: 302 once more.
+${switchTo("ok")}
+    curl -i ${app}
+  The bot blocker is gone: everybody passes it, bots too, so that it locks nobody out.
     curl -X POST ${board}/bot-blocker/fault/refuse
     curl -i -A GPTBot ${app}
-  Back to normal; sparekey notices within seconds.
-${switchTo("ok")}
     curl -X POST ${board}/bot-blocker/fault/ok
 
 Ctrl-C ends it.

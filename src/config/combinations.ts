@@ -7,15 +7,7 @@ import type { ConfigDocument } from "./document.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
-import {
-  adminShape,
-  fallbackShape,
-  rootShape,
-  routeShape,
-  timeoutsShape,
-  tlsShape,
-  validParts,
-} from "./schema.ts";
+import { adminShape, fallbackShape, rootShape, routeShape, tlsShape, validParts } from "./schema.ts";
 
 export function findCombinations(document: ConfigDocument): Finding[] {
   const data = asMapping(document.data);
@@ -26,9 +18,7 @@ export function findCombinations(document: ConfigDocument): Finding[] {
   const each = views.flatMap((route) => [
     ...presetFindings(route),
     ...tlsFindings(route),
-    ...timeoutFindings(route),
     ...faultFindings(route),
-    ...modeFindings(route),
     ...headerFindings(route),
   ]);
   const admin = validParts(adminShape, data.admin).listen;
@@ -103,21 +93,6 @@ function tlsFindings({ path, raw, parts }: RouteView): Finding[] {
   return findings;
 }
 
-function timeoutFindings({ path, raw }: RouteView): Finding[] {
-  const timeouts = validParts(timeoutsShape, raw.timeouts);
-  const { total } = timeouts;
-  if (total === undefined) return [];
-  const totalGiven = Object.hasOwn(asMapping(raw.timeouts), "total");
-  return (["connect", "read"] as const)
-    .filter((key) => (timeouts[key] ?? 0) > total)
-    .map((key) => ({
-      path: [...path, "timeouts", totalGiven ? "total" : key],
-      message: totalGiven
-        ? `{value} is shorter than timeouts.${key}; total covers the whole exchange`
-        : "{value} is longer than timeouts.total, 8s by default; raise total as well",
-    }));
-}
-
 function faultFindings({ path, raw }: RouteView): Finding[] {
   const fault = asMapping(raw.fault);
   const statuses = asList(fault.statuses);
@@ -131,19 +106,6 @@ function faultFindings({ path, raw }: RouteView): Finding[] {
         ]
       : [],
   );
-}
-
-function modeFindings({ path, raw, parts }: RouteView): Finding[] {
-  const fallback = asMapping(raw.fallback);
-  const mode = modeOf(fallback, parts);
-  if (mode === null || mode === "basic-auth") return [];
-  return Object.keys(fallback)
-    .filter((key) => key !== "mode" && Object.hasOwn(fallbackShape, key))
-    .map((key) => ({
-      path: [...path, "fallback", key],
-      message: `has a use with mode basic-auth only; the mode here is ${mode}`,
-      at: "key",
-    }));
 }
 
 function modeOf(fallback: Mapping, parts: RouteView["parts"]) {

@@ -11,14 +11,19 @@ export interface Preset {
   readonly clearHeaders: readonly string[];
 }
 
+/** What the emergency login sets and clears, unless the preset or the route itself knows better. */
+const AUTHENTIK_IDENTITY = {
+  usernameHeader: "X-authentik-username",
+  clearHeaders: ["X-authentik-uid", "X-authentik-email", "X-authentik-name", "X-authentik-groups"],
+} as const;
+
 /** Paths and identity headers as the servers' own docs name them (FACTS, Upstreams). */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   authentik: {
     name: "authentik",
     path: "/outpost.goauthentik.io/auth/traefik",
     mode: "basic-auth",
-    usernameHeader: "X-authentik-username",
-    clearHeaders: ["X-authentik-uid", "X-authentik-email", "X-authentik-name", "X-authentik-groups"],
+    ...AUTHENTIK_IDENTITY,
   },
   authelia: {
     name: "authelia",
@@ -34,12 +39,6 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
     usernameHeader: "X-Auth-Request-User",
     clearHeaders: ["X-Auth-Request-Email", "X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username"],
   },
-  "bot-block": {
-    name: "bot-block",
-    path: "/auth",
-    mode: "allow",
-    usernameHeader: "Remote-User",
-    clearHeaders: [],
-  },
-  none: { name: null, path: null, mode: "basic-auth", usernameHeader: "Remote-User", clearHeaders: [] },
+  "bot-block": { name: "bot-block", path: "/auth", mode: "allow", ...AUTHENTIK_IDENTITY },
+  none: { name: null, path: null, mode: "basic-auth", ...AUTHENTIK_IDENTITY },
 };

@@ -60,7 +60,7 @@ const rateLimitShape = {
   global: optional(wholeNumber(1, 1_000_000), 300, "Failed logins from all addresses together within per."),
 };
 
-export const DEFAULT_HTPASSWD = "/etc/sparekey/htpasswd";
+const DEFAULT_HTPASSWD = "/etc/sparekey/htpasswd";
 
 export const fallbackShape = {
   mode: described(

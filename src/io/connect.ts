@@ -42,8 +42,8 @@ export function connect(upstream: Upstream, interrupt: AbortSignal): Promise<Con
 
     interrupt.addEventListener("abort", onInterrupt);
     socket.on("error", onError);
-    socket.once("lookup", () => {
-      phase = "tcp";
+    socket.once("lookup", (error: Error | null) => {
+      if (!error) phase = "tcp";
     });
     socket.once("connect", () => {
       phase = "tls";

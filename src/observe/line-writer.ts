@@ -25,7 +25,7 @@ interface Carrier {
   write(text: string, written: Written): void;
   /** Lets go of a chunk that does not get through, so that it cannot keep the process alive. */
   abandon(): void;
-  /** Whether writing can ever succeed again after this error. */
+  /** Whether no later write can succeed after this error. */
   isFinal(error: NodeJS.ErrnoException): boolean;
 }
 

@@ -144,7 +144,10 @@ for (const pieces of ["in one piece", "byte by byte"] as const) {
           void send(socket, row.bytes, pieces === "byte by byte", "close" in row);
         });
         const outcome = await ask(exchanger(t), upstreamAt(upstream.port));
-        if ("failure" in row) return t.same(outcome, { kind: "failure", reason: row.failure });
+        if ("failure" in row) {
+          t.same(outcome, { kind: "failure", reason: row.failure });
+          return;
+        }
         const answer = answerOf(outcome);
         t.equal(answer.status, row.status);
         t.equal(await textOf(answer.body), row.text);
@@ -275,7 +278,10 @@ t.test("a body beyond answerBytes", async (t) => {
         socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${row.size}\r\n\r\n${"x".repeat(row.size)}`);
       });
       const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { answerBytes: row.answerBytes }));
-      if (row.outcome !== "stream") return t.same(outcome, { kind: "failure", reason: row.outcome });
+      if (row.outcome !== "stream") {
+        t.same(outcome, { kind: "failure", reason: row.outcome });
+        return;
+      }
       const text = await textOf(answerOf(outcome).body);
       t.ok(text.endsWith("…"));
       t.ok(text.length <= row.answerBytes);

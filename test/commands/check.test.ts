@@ -1,0 +1,81 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { checkCommand } from "../../src/commands/check.ts";
+
+const PASSWORD = "correct horse";
+const goodLine = (name: string) => execFileSync("htpasswd", ["-nbB", name, PASSWORD], { encoding: "utf8" });
+
+const route = (name: string, htpasswd: string) =>
+  `  - { name: ${name}, path: /${name}, upstream: "http://host", fallback: { htpasswd: ${htpasswd} } }\n`;
+
+async function check(t: Test, files: Readonly<Record<string, string>>, env = {}) {
+  const folder = t.testdir(files);
+  const texts: string[] = [];
+  const io = { out: (text: string) => texts.push(text), err: (text: string) => t.fail(text), env };
+  const code = await checkCommand(join(folder, "c.yaml"), io);
+  return { code, lines: texts.join("").replaceAll(`${folder}/`, "").trimEnd().split("\n") };
+}
+
+t.test("a good config and its users", async (t) => {
+  const result = await check(t, {
+    "c.yaml": `routes:\n${route("one", "users")}${route("two", "users")}`,
+    users: goodLine("alice"),
+  });
+  t.same(result, { code: 0, lines: ["c.yaml: 2 routes, no problems"] });
+});
+
+t.test("one route is counted as one", async (t) => {
+  const text = "routes: [{ preset: bot-block, upstream: http://host }]";
+  t.same(await check(t, { "c.yaml": text }), { code: 0, lines: ["c.yaml: 1 route, no problems"] });
+});
+
+t.test("a bad config", async (t) => {
+  const result = await check(t, { "c.yaml": "routes: []\nlisten: 5\n" });
+  t.equal(result.code, 1);
+  t.match(result.lines, [/^c\.yaml:1:9 routes: holds no route/, /^c\.yaml:2:9 listen: value 5 /]);
+});
+
+t.test("htpasswd files that cannot be used are reported where the config names them", async (t) => {
+  const result = await check(
+    t,
+    {
+      "c.yaml": `routes:\n${route("one", "missing")}${route("two", "empty")}${route("three", `'\${FILE}'`)}`,
+      empty: "# nobody yet\n",
+    },
+    { FILE: "hunter2" },
+  );
+  t.equal(result.code, 1);
+  t.same(result.lines, [
+    "c.yaml:2:77 routes[0].fallback.htpasswd: file missing cannot be used: it does not exist",
+    "c.yaml:3:77 routes[1].fallback.htpasswd: file empty holds no user who could log in; add one with sparekey passwd",
+    `c.yaml:4:81 routes[2].fallback.htpasswd: file \${FILE} cannot be used: it does not exist`,
+  ]);
+});
+
+t.test("bad lines are reported once per file, without what they hold", async (t) => {
+  const result = await check(
+    t,
+    {
+      "c.yaml": `routes:\n${route("one", "users")}${route("two", "users")}${route("three", `'\${FILE}'`)}`,
+      users: `${goodLine("alice")}bob:${PASSWORD}\nnonsense\n`,
+      hunter2: `${goodLine("carol")}dave:${PASSWORD}\n`,
+    },
+    { FILE: "hunter2" },
+  );
+  t.equal(result.code, 1);
+  t.match(result.lines, [
+    /^users:3:1 htpasswd: plain text is not safe/,
+    /^users:4:1 htpasswd: no colon/,
+    /^\$\{FILE\}:3:1 htpasswd: plain text/,
+  ]);
+  t.notMatch(result.lines.join("\n"), /horse|\$2y|nonsense|hunter2/);
+});
+
+t.test("the default htpasswd file is reported at its route", async (t) => {
+  const text = "routes:\n  - preset: authentik\n    upstream: http://host\n    fallback: { realm: x }\n";
+  const { lines, code } = await check(t, { "c.yaml": text });
+  // Where sparekey is installed the file may exist; where it does not, this is the place.
+  if (code === 1)
+    t.match(lines, [/^c\.yaml:4:15 routes\[0\]\.fallback\.htpasswd: file \/etc\/sparekey\/htpasswd /]);
+});

@@ -1,0 +1,360 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import t from "tap";
+import { type LoadResult, loadConfig, parseConfig } from "../../src/config/load.ts";
+import { formatProblem } from "../../src/config/problem.ts";
+import type { BasicAuthFallback, Route, Snapshot } from "../../src/core/types.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+async function noFiles(file: string): Promise<Uint8Array> {
+  throw new Error(`read ${file}`);
+}
+
+async function problemsOf(text: string, env: Env = {}): Promise<string[]> {
+  const parsed = await parseConfig(text, "c.yaml", env, noFiles);
+  return parsed.ok ? [] : parsed.problems.map(formatProblem);
+}
+
+function good(result: LoadResult) {
+  if (!result.ok) throw new Error(result.problems.map(formatProblem).join("\n"));
+  return result;
+}
+
+async function snapshotOf(text: string, env: Env = {}): Promise<Snapshot> {
+  return good(await parseConfig(text, "/conf/c.yaml", env, noFiles)).snapshot;
+}
+
+function loginOf(route: Route | undefined): BasicAuthFallback {
+  if (route?.fallback.mode !== "basic-auth") throw new Error("no route with an emergency login");
+  return route.fallback;
+}
+
+async function firstRoute(keys: string, env: Env = {}): Promise<Route> {
+  const { routes } = await snapshotOf(`routes: [{ upstream: "http://host:9000", ${keys} }]`, env);
+  const [route] = routes;
+  if (route === undefined) throw new Error("no route");
+  return route;
+}
+
+t.test("the smallest file has the defaults of the design", async (t) => {
+  t.same(await snapshotOf("routes: [{ preset: authentik, upstream: http://host:9000 }]"), {
+    admin: { listen: { host: "0.0.0.0", port: 9090 } },
+    log: { level: "info", access: "sampled" },
+    limits: { headBytes: 256 * 1024, connections: 10_000 },
+    drain: { delay: 0, timeout: 25_000 },
+    trustedProxies: null,
+    routes: [
+      {
+        name: "authentik",
+        listen: { host: "0.0.0.0", port: 9000 },
+        path: { kind: "exact", path: "/outpost.goauthentik.io/auth/traefik" },
+        upstream: {
+          protocol: "http:",
+          host: "host",
+          port: 9000,
+          tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
+          timeouts: { connect: 3000, read: 5000, total: 8000 },
+          maxConnections: 256,
+          headBytes: 256 * 1024,
+          answerBytes: 1024 * 1024,
+        },
+        maxInFlight: 1024,
+        stripEmergencyCredentials: true,
+        fault: { statuses: new Set([502, 503, 504]), suspectStatuses: new Set([500]), bare400: true },
+        fallback: {
+          mode: "basic-auth",
+          realm: "Emergency Access",
+          htpasswd: "/etc/sparekey/htpasswd",
+          usernameHeader: "X-authentik-username",
+          clearHeaders: ["X-authentik-uid", "X-authentik-email", "X-authentik-name", "X-authentik-groups"],
+          allowFrom: null,
+          rateLimit: { failures: 10, per: 60_000, global: 300 },
+        },
+      },
+    ],
+  });
+});
+
+t.test("every key can be given", async (t) => {
+  const snapshot = await snapshotOf(`
+listen: "[::]:9000"
+admin: { listen: localhost:9091 }
+log: { level: debug, access: all }
+limits: { headBytes: 65536, connections: 7, answerBytes: 2MiB }
+drain: { delay: 1.5s, timeout: 1h }
+trustedProxies: [192.0.2.1, 2001:db8::/32]
+routes:
+  - name: one
+    preset: none
+    listen: "[0:0::1]:0"
+    path: /outpost/*
+    upstream: https://Auth.Example.com
+    tls: { ca: null, cert: null, key: null, serverName: other.example.com, verify: false }
+    timeouts: { connect: 10ms, read: 1s, total: 10m }
+    maxInFlight: 1
+    maxConnections: 2
+    stripEmergencyCredentials: false
+    fault: { statuses: [], suspectStatuses: [429], bare400: false }
+    fallback:
+      mode: basic-auth
+      realm: Spare key
+      htpasswd: secrets/htpasswd
+      usernameHeader: X-User
+      clearHeaders: [Authorization]
+      allowFrom: [10.0.0.0/8]
+      rateLimit: { failures: 1, per: 1s, global: 2 }
+`);
+  const { routes, trustedProxies, ...top } = snapshot;
+  t.same(top, {
+    admin: { listen: { host: "localhost", port: 9091 } },
+    log: { level: "debug", access: "all" },
+    limits: { headBytes: 65536, connections: 7 },
+    drain: { delay: 1500, timeout: 3_600_000 },
+  });
+  t.ok(trustedProxies?.check("2001:db8::7", "ipv6"));
+  const [route] = routes;
+  t.match(route, {
+    name: "one",
+    listen: { host: "::1", port: 0 },
+    path: { kind: "prefix", prefix: "/outpost/" },
+    maxInFlight: 1,
+    stripEmergencyCredentials: false,
+    fault: { statuses: new Set(), suspectStatuses: new Set([429]), bare400: false },
+  });
+  t.same(route?.upstream, {
+    protocol: "https:",
+    host: "auth.example.com",
+    port: 443,
+    tls: { ca: null, cert: null, key: null, serverName: "other.example.com", verify: false },
+    timeouts: { connect: 10, read: 1000, total: 600_000 },
+    maxConnections: 2,
+    headBytes: 65536,
+    answerBytes: 2 * 1024 * 1024,
+  });
+  const { allowFrom, ...login } = loginOf(route);
+  t.ok(allowFrom?.check("10.1.2.3"));
+  t.same(login, {
+    mode: "basic-auth",
+    realm: "Spare key",
+    htpasswd: "/conf/secrets/htpasswd",
+    usernameHeader: "X-User",
+    clearHeaders: ["Authorization"],
+    rateLimit: { failures: 1, per: 1000, global: 2 },
+  });
+});
+
+const presetRows = [
+  {
+    preset: "authentik",
+    path: "/outpost.goauthentik.io/auth/traefik",
+    user: "X-authentik-username",
+    cleared: 4,
+  },
+  { preset: "authelia", path: "/api/authz/forward-auth", user: "Remote-User", cleared: 3 },
+  { preset: "oauth2-proxy", path: "/oauth2/auth", user: "X-Auth-Request-User", cleared: 3 },
+];
+for (const { preset, path, user, cleared } of presetRows) {
+  t.test(`preset ${preset}`, async (t) => {
+    const route = await firstRoute(`preset: ${preset}`);
+    t.equal(route.name, preset);
+    t.same(route.path, { kind: "exact", path });
+    t.equal(loginOf(route).usernameHeader, user);
+    t.equal(loginOf(route).clearHeaders.length, cleared);
+  });
+}
+
+t.test("preset bot-block lets everybody through", async (t) => {
+  const route = await firstRoute("preset: bot-block");
+  t.match(route, { name: "bot-block", path: { kind: "exact", path: "/auth" } });
+  t.same(route.fallback, { mode: "allow" });
+});
+
+t.test("without a preset the identity headers are authentik's, as the full example has them", async (t) => {
+  const route = await firstRoute("name: a, path: /a");
+  t.equal(loginOf(route).usernameHeader, "X-authentik-username");
+  t.equal(loginOf(route).clearHeaders.length, 4);
+});
+
+t.test("keys of another mode may stay, so that a mode can be switched in one word", async (t) => {
+  const route = await firstRoute("name: a, path: /a, fallback: { mode: allow, htpasswd: x, realm: y }");
+  t.same(route.fallback, { mode: "allow" });
+});
+
+t.test("a total deadline shorter than the others simply comes first", async (t) => {
+  const route = await firstRoute("name: a, path: /a, timeouts: { total: 1s }");
+  t.same(route.upstream.timeouts, { connect: 3_000, read: 5_000, total: 1_000 });
+});
+
+t.test("an answer may have any size on a route that is plain proxying", async (t) => {
+  const route = await firstRoute("preset: authentik, fallback: { mode: none }");
+  t.equal(route.upstream.answerBytes, null);
+});
+
+const faultRows = [
+  { name: "named fault leaves the suspects", keys: "statuses: [500]", statuses: [500], suspects: [] },
+  {
+    name: "named suspect leaves the faults",
+    keys: "suspectStatuses: [502]",
+    statuses: [503, 504],
+    suspects: [502],
+  },
+  { name: "both named", keys: "statuses: [418], suspectStatuses: []", statuses: [418], suspects: [] },
+];
+for (const { name, keys, statuses, suspects } of faultRows) {
+  t.test(`fault lists: ${name}`, async (t) => {
+    const { fault } = await firstRoute(`preset: authentik, fault: { ${keys} }`);
+    t.same([...fault.statuses], statuses);
+    t.same([...fault.suspectStatuses], suspects);
+  });
+}
+
+const networkRows = [
+  { network: "10.0.0.0/8", address: "10.1.2.3", inside: true },
+  { network: "10.0.0.0/8", address: "11.1.2.3", inside: false },
+  { network: "10.0.0.0/8", address: "::ffff:10.1.2.3", inside: true },
+  { network: "192.0.2.7", address: "192.0.2.7", inside: true },
+  { network: "192.0.2.7", address: "192.0.2.8", inside: false },
+  { network: "::ffff:10.0.0.0/104", address: "10.1.2.3", inside: true },
+  { network: "::ffff:a00:1", address: "10.0.0.1", inside: true },
+  { network: "2001:db8::/32", address: "2001:db8:1::1", inside: true },
+  { network: "2001:db8::/32", address: "2001:db9::1", inside: false },
+  { network: "0.0.0.0/0", address: "203.0.113.1", inside: true },
+];
+for (const { network, address, inside } of networkRows) {
+  t.test(`${address} ${inside ? "is in" : "is outside"} ${network}`, async (t) => {
+    const route = await firstRoute(`preset: authentik, fallback: { allowFrom: ['${network}'] }`);
+    t.equal(loginOf(route).allowFrom?.check(address, address.includes(":") ? "ipv6" : "ipv4"), inside);
+  });
+}
+
+const upstreamRows = [
+  { upstream: "http://host", host: "host", port: 80 },
+  { upstream: "https://host/", host: "host", port: 443 },
+  { upstream: "http://[2001:DB8::1]:81", host: "2001:db8::1", port: 81 },
+  { upstream: "http://my_service.docker:8080", host: "my_service.docker", port: 8080 },
+];
+for (const { upstream, host, port } of upstreamRows) {
+  t.test(`upstream ${upstream}`, async (t) => {
+    const { routes } = await snapshotOf(`routes: [{ preset: authentik, upstream: '${upstream}' }]`);
+    t.match(routes[0]?.upstream, { host, port });
+  });
+}
+
+t.test("routes may share a listen address, and port 0 never clashes", async (t) => {
+  const { routes } = await snapshotOf(`
+listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0 }
+routes:
+  - { preset: authentik, upstream: "http://a" }
+  - { name: login, path: "/outpost.goauthentik.io/*", upstream: "http://a", fallback: { mode: none } }
+  - { preset: bot-block, upstream: "http://b", listen: "127.0.0.2:0" }
+`);
+  t.equal(routes.length, 3);
+});
+
+t.test("environment variables fill in parts of values", async (t) => {
+  const keys = `preset: authentik, timeouts: { read: '\${READ}s' }, fallback: { realm: '\${A} and \${B}' }`;
+  const route = await firstRoute(keys, { READ: "2", A: "one", B: `\${A}` });
+  t.equal(route.upstream.timeouts.read, 2000);
+  t.match(route.fallback, { realm: `one and \${A}` }, "what a variable holds is not expanded again");
+});
+
+t.test("an environment variable cannot add keys", async (t) => {
+  const route = await firstRoute(`preset: authentik, fallback: { realm: '\${REALM}' }`, {
+    REALM: "x }, maxInFlight: 1",
+  });
+  t.equal(route.maxInFlight, 1024);
+});
+
+t.test("inherited names are no environment variables", async (t) => {
+  t.match(await problemsOf(`listen: \${toString}\nroutes: []`), [/toString is not set/, /holds no route/]);
+});
+
+t.test("aliases are followed", async (t) => {
+  const { routes } = await snapshotOf(`
+routes:
+  - { preset: authentik, upstream: &outpost "http://host:9000" }
+  - { name: login, path: /login, upstream: *outpost }
+`);
+  t.equal(routes[1]?.upstream.host, "host");
+});
+
+const brokenYaml = [
+  {
+    name: "indentation",
+    text: "routes:\n  - a: 1\n   b: 2\n",
+    line: "c.yaml:3:1 yaml: Sequence item without - indicator",
+  },
+  {
+    name: "an open bracket",
+    text: "routes: [\n",
+    line: /^c\.yaml:2:1 yaml: Flow sequence .* end with a \]$/,
+  },
+  { name: "a tab", text: "routes:\n\t- a\n", line: /^c\.yaml:2:1 yaml: .*[Tt]ab/ },
+];
+for (const { name, text, line } of brokenYaml) {
+  t.test(`broken YAML: ${name}`, async (t) => t.match(await problemsOf(text), [line]));
+}
+
+t.test("a file of endless brackets or nodes is refused, not read", async (t) => {
+  t.match(await problemsOf("[".repeat(20_000)), [/nested too deeply/]);
+  t.match(await problemsOf(`routes: ${"[".repeat(40)}${"]".repeat(40)}`), [/nested too deeply/]);
+  t.match(await problemsOf(`log: [${"1,".repeat(100_001)}]\nroutes: []`), { length: 3 });
+});
+
+const unreadable = [
+  { name: "missing", file: "nope.yaml", message: /nope.yaml:1:1 file: cannot be read \(ENOENT\)/ },
+  { name: "a folder", file: "", message: /:1:1 file: cannot be read \(EISDIR\)/ },
+  { name: "too large", file: "large.yaml", message: /file: cannot be read \(larger than 1 MiB\)/ },
+  { name: "not UTF-8", file: "latin1.yaml", message: /file: is not UTF-8 text/ },
+];
+for (const { name, file, message } of unreadable) {
+  t.test(`unreadable: ${name}`, async (t) => {
+    const folder = t.testdir({
+      "large.yaml": "#".repeat(1024 * 1024 + 1),
+      "latin1.yaml": Buffer.from([0x23, 0xe9]),
+    });
+    const loaded = await loadConfig(join(folder, file), {});
+    t.match(loaded.ok ? [] : loaded.problems.map(formatProblem), [message]);
+  });
+}
+
+t.test("TLS files are read from the config's folder", async (t) => {
+  const folder = join(import.meta.dirname, "tls");
+  const file = (name: string) => readFileSync(join(folder, name));
+  const dir = t.testdir({
+    "c.yaml": `routes:
+  - preset: authentik
+    upstream: https://host
+    tls: { ca: ca.pem, cert: client.pem, key: keys/client.key }
+`,
+    "ca.pem": Buffer.concat([file("ca.pem"), file("client.pem")]),
+    "client.pem": file("client.pem"),
+    keys: { "client.key": file("client.key") },
+  });
+  const loaded = good(await loadConfig(join(dir, "c.yaml"), {}));
+  const tls = loaded.snapshot.routes[0]?.upstream.tls;
+  t.same(tls?.cert, file("client.pem"));
+  t.same(tls?.key, file("client.key"));
+  t.equal(tls?.ca?.length, file("ca.pem").length + file("client.pem").length);
+});
+
+t.test("problems found later can be placed in the file", async (t) => {
+  const text = `routes:\n  - preset: authentik\n    upstream: http://host\n    fallback:\n      htpasswd: \${F}\n`;
+  const parsed = good(await parseConfig(text, "c.yaml", { F: "/etc/f" }, noFiles));
+  const path = ["routes", 0, "fallback", "htpasswd"];
+  t.equal(formatProblem(parsed.problemAt(path, "x")), "c.yaml:5:17 routes[0].fallback.htpasswd: x");
+  t.equal(formatProblem(parsed.problemAt(["routes", 0, "tls", "ca"], "x")), "c.yaml:2:5 routes[0].tls.ca: x");
+  t.equal(parsed.written(path), `\${F}`);
+});
+
+const ready = join(import.meta.dirname, "../../config");
+for (const file of readdirSync(ready).filter((name) => name.endsWith(".yaml"))) {
+  t.test(`ready file ${file}`, async (t) => {
+    const loaded = await loadConfig(join(ready, file), {});
+    t.same(loaded.ok ? [] : loaded.problems.map(formatProblem), []);
+    const [first] = readFileSync(join(ready, file), "utf8").split("\n");
+    t.equal(first, "# yaml-language-server: $schema=./schema.json");
+  });
+}

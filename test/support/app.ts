@@ -1,0 +1,82 @@
+/** sparekey in this process, on ports of the system's choice, as a config text describes it. */
+import { request as httpRequest, type OutgoingHttpHeaders } from "node:http";
+import type { Test } from "tap";
+import { type App, startApp } from "../../src/app.ts";
+import { parseConfig } from "../../src/config/load.ts";
+import { formatProblem } from "../../src/config/problem.ts";
+import { readBounded } from "../../src/config/read-file.ts";
+
+export interface Served {
+  readonly app: App;
+  /** `http://…` of each distinct `listen`, in the config's order. */
+  readonly urls: readonly string[];
+  /** Log lines so far. */
+  readonly lines: readonly string[];
+  metrics(): Promise<string>;
+}
+
+/** Closed with the test. Routes with the same `listen` share a listener; 127.0.0.2:0 makes another one. */
+export async function serve(t: Test, yaml: string): Promise<Served> {
+  const loaded = await parseConfig(yaml, "test.yaml", {}, readBounded);
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
+  const lines: string[] = [];
+  const app = await startApp(loaded.snapshot, { writeLine: (line) => lines.push(line) });
+  t.teardown(() => app.close());
+  const urls = app.listeners.map(({ host, port }) => `http://${host}:${port}`);
+  return {
+    app,
+    urls,
+    lines,
+    metrics: async () => (await ask(`http://${app.admin.host}:${app.admin.port}/metrics`)).text,
+  };
+}
+
+export interface Answered {
+  readonly status: number;
+  /** Name, value, name, value …, as they came. */
+  readonly rawHeaders: readonly string[];
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+}
+
+export interface AskOptions {
+  readonly method?: string;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: string;
+}
+
+/** One request on a connection of its own; rejects when the connection is cut. */
+export function ask(url: string, options: AskOptions = {}): Promise<Answered> {
+  const { method = "GET", headers = {}, body } = options;
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      url,
+      { method, headers, agent: false, maxHeaderSize: 512 * 1024 },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => {
+          text += chunk;
+        });
+        response.on("error", reject);
+        response.on("end", () => {
+          const { statusCode = 0, rawHeaders } = response;
+          resolve({ status: statusCode, rawHeaders, headers: response.headers, text });
+        });
+      },
+    );
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+export function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+}
+
+/** The value of one series, or NaN where there is none. */
+export function sample(metrics: string, series: string): number {
+  const line = metrics.split("\n").find((text) => text.startsWith(`${series} `));
+  return line === undefined ? Number.NaN : Number(line.slice(series.length + 1));
+}

@@ -1,0 +1,191 @@
+/** Real programs as child processes: started in a test, waited for with deadlines, ended by their pid. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Test } from "tap";
+
+/** Far above what anything takes here: reached only when something is broken. */
+const DEADLINE_MS = 15_000;
+const POLL_MS = 20;
+const PORT_TRIES = 5;
+
+export interface Ended {
+  /** null: ended by a signal. */
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Running {
+  readonly pid: number;
+  /** All that came so far. */
+  stdout(): string;
+  stderr(): string;
+  /** null while it runs. */
+  over(): Ended | null;
+  signal(name: NodeJS.Signals): void;
+  /** Resolves once it is gone and its output is complete. */
+  readonly ended: Promise<Ended>;
+  /** SIGTERM, and SIGKILL when that does not help. */
+  stop(): Promise<Ended>;
+}
+
+export interface StartOptions {
+  readonly cwd?: string;
+  /** On top of this process's own. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Written to its stdin, which then ends. */
+  readonly input?: string;
+}
+
+/** Stopped with the test, and with this process whatever becomes of the test. */
+export function start(
+  t: Test,
+  command: string,
+  args: readonly string[],
+  options: StartOptions = {},
+): Running {
+  const child = spawn(command, args, {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, ...options.env },
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+  });
+  const running = watch(child, command);
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.input ?? "");
+  t.teardown(running.stop);
+  return running;
+}
+
+function watch(child: ChildProcess, command: string): Running {
+  let stdout = "";
+  let stderr = "";
+  let over: Ended | null = null;
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const kill = (): void => {
+    child.kill("SIGKILL");
+  };
+  process.once("exit", kill);
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", (error) => reject(new Error(`${command} does not start: ${error.message}`)));
+    child.once("close", (code, signal) => {
+      process.removeListener("exit", kill);
+      over = { code, signal };
+      resolve(over);
+    });
+  });
+  // Who never waits for the end must not be told of a failed start as an unhandled rejection.
+  ended.catch(() => {});
+  return {
+    pid: child.pid ?? 0,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    over: () => over,
+    signal: (name) => void child.kill(name),
+    ended,
+    stop: async () => {
+      if (over !== null) return over;
+      child.kill("SIGTERM");
+      const late = setTimeout(kill, DEADLINE_MS);
+      const result = await ended;
+      clearTimeout(late);
+      return result;
+    },
+  };
+}
+
+/** Runs a program to its end. */
+export async function run(
+  t: Test,
+  command: string,
+  args: readonly string[],
+  options: StartOptions = {},
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const running = start(t, command, args, options);
+  const { code } = await running.ended;
+  return { code, stdout: running.stdout(), stderr: running.stderr() };
+}
+
+/** Looks until there is something to see. Rejects after 15 s, with what `what` says is missing. */
+export async function eventually<Value>(
+  what: () => string,
+  look: () => Value | null | Promise<Value | null>,
+): Promise<Value> {
+  const deadline = Date.now() + DEADLINE_MS;
+  for (;;) {
+    const seen = await look();
+    if (seen !== null) return seen;
+    if (Date.now() > deadline) throw new Error(what());
+    await sleep(POLL_MS);
+  }
+}
+
+/**
+ * Starts a program that has to be told its ports, for one that cannot choose and name one itself. Ports come from
+ * the system; when another process is faster, the program ends and is started on others.
+ */
+export async function startOnPorts(
+  t: Test,
+  count: number,
+  startOn: (ports: readonly number[]) => Promise<Running>,
+): Promise<{ readonly running: Running; readonly ports: readonly number[] }> {
+  for (let tries = 1; ; tries += 1) {
+    const ports = await freePorts(count);
+    const running = await startOn(ports);
+    const listening = await Promise.all(ports.map((port) => isListening(running, port)));
+    if (!listening.includes(false)) return { running, ports };
+    t.comment(`start ${tries} on ports ${ports.join(", ")} failed: ${running.stderr()}`);
+    if (tries === PORT_TRIES) throw new Error(`it does not start:\n${running.stdout()}${running.stderr()}`);
+  }
+}
+
+/** False when the program ended instead. */
+async function isListening(running: Running, port: number): Promise<boolean> {
+  return eventually(
+    () => `port ${port} is not listened on:\n${running.stdout()}${running.stderr()}`,
+    async () => {
+      if (running.over() !== null) return false;
+      return (await accepts(port)) ? true : null;
+    },
+  );
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  try {
+    await once(socket, "connect");
+    // While nobody listens, a connection can by chance leave from the very port it goes to, and meet itself.
+    return socket.localPort !== port;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Different ones, free a moment ago. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => {
+    const address = server.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
+  });
+  await Promise.all(servers.map((server) => once(server.close(), "close")));
+  return ports;
+}
+
+/** Removed with the test. Short enough for the paths of sockets. */
+export async function temporaryFolder(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "sparekey-test-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}

@@ -1,0 +1,96 @@
+/** sparekey as operators run it: a process of its own, with a config file and an htpasswd file beside it. */
+import { execFileSync } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Test } from "tap";
+import { ask } from "./app.ts";
+import { type Ended, eventually, type Running, start, temporaryFolder } from "./processes.ts";
+
+export const MAIN = join(import.meta.dirname, "../../src/main.ts");
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
+
+export interface Sparekey {
+  readonly process: Running;
+  readonly folder: string;
+  readonly admin: Origin;
+  /** One per distinct `listen` of the config, in its order. */
+  readonly listen: readonly [Origin, ...Origin[]];
+  logs(): readonly LogLine[];
+  /** The first line that `fits`, waited for. */
+  log(fits: (line: LogLine) => boolean): Promise<LogLine>;
+  metrics(): Promise<string>;
+  /** Drains. */
+  stop(): Promise<Ended>;
+}
+
+export interface Origin {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+}
+
+export interface SparekeyOptions {
+  /** Emergency passwords by user; null: there is no htpasswd file. */
+  readonly users?: Readonly<Record<string, string>> | null;
+}
+
+/**
+ * `yaml`: routes, and what else a test needs, with `listen` on port 0 of 127.0.0.1, .2, .3 …. `htpasswd: htpasswd`
+ * names the file of `users`. Admin listener and drain are set here. Resolves once it serves.
+ */
+export async function startSparekey(
+  t: Test,
+  yaml: string,
+  { users = {} }: SparekeyOptions = {},
+): Promise<Sparekey> {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, "sparekey.yaml");
+  await writeFile(file, `admin: { listen: "127.0.0.1:0" }\ndrain: { timeout: 2s }\n${yaml}`);
+  if (users !== null) await writeFile(join(folder, "htpasswd"), htpasswdOf(users));
+  const running = start(t, process.execPath, [MAIN, "run", "--config", file]);
+  const logs = (): readonly LogLine[] => readLines(running.stdout());
+  const log = (fits: (line: LogLine) => boolean): Promise<LogLine> =>
+    eventually(
+      () => `no such line in the log:\n${running.stdout()}${running.stderr()}`,
+      () => {
+        const found = logs().find(fits);
+        if (found === undefined && running.over() !== null) throw new Error(`it ended: ${running.stderr()}`);
+        return found ?? null;
+      },
+    );
+  const serving = await log(({ msg }) => msg === "serving");
+  const [first, ...more] = (serving.listen as readonly string[]).map(originOf);
+  if (first === undefined) throw new Error("the line about serving names no listener");
+  const admin = originOf(String(serving.admin));
+  return {
+    process: running,
+    folder,
+    admin,
+    listen: [first, ...more],
+    logs,
+    log,
+    metrics: async () => (await ask(`${admin.url}/metrics`)).text,
+    stop: running.stop,
+  };
+}
+
+/** As Apache's own program writes it, in bcrypt's lowest cost. */
+export function htpasswdOf(users: Readonly<Record<string, string>>): string {
+  return Object.entries(users)
+    .map(([user, password]) => execFileSync("htpasswd", ["-inbB", "-C", "4", user], { input: password }))
+    .join("");
+}
+
+/** Whole lines only: the last one may be on its way. */
+function readLines(text: string): readonly LogLine[] {
+  return text
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as LogLine);
+}
+
+function originOf(text: string): Origin {
+  const { hostname: host, port } = new URL(`http://${text}`);
+  return { host, port: Number(port), url: `http://${text}` };
+}
