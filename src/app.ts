@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import type { Ports, RouteState } from "./check.ts";
+import { clientAddress } from "./core/client-address.ts";
 import { buildRouteTable } from "./core/route-table.ts";
 import type { Address, Route, Snapshot } from "./core/types.ts";
 import { createExchanger } from "./io/exchange.ts";
@@ -56,7 +57,13 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
   });
   metrics.useRoutes(snapshot.routes);
   metrics.configRead(true, Date.now());
-  const record = createRecorder({ metrics, logger, access: () => snapshot.log.access, now });
+  const record = createRecorder({
+    metrics,
+    logger,
+    access: () => snapshot.log.access,
+    clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
+    now,
+  });
   const tick = setInterval(record.tick, TICK_MS).unref();
 
   const ports: Ports = { exchange: exchanger.exchange, logins, record, now };

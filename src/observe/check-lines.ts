@@ -8,6 +8,8 @@ export interface CheckLinesOptions {
   readonly logger: Logger;
   /** As the config in use has it. */
   access(): LogOptions["access"];
+  /** The client's address; null when the gateway's word for it is none. */
+  clientOf(check: Check): string | null;
   /** Milliseconds, monotonic. */
   now(): number;
 }
@@ -21,7 +23,26 @@ export type WriteCheckLine = (
 
 const BETWEEN_LINES = 1000;
 
-export function createCheckLines({ logger, access, now }: CheckLinesOptions): WriteCheckLine {
+export function createCheckLines({ logger, access, clientOf, now }: CheckLinesOptions): WriteCheckLine {
+  const checkData = (
+    record: RouteRecord,
+    check: Check,
+    decision: Decision,
+    milliseconds: number,
+  ): LogData => ({
+    route: record.route.name,
+    source: decision.source,
+    verdict: decision.verdict,
+    ...(decision.source === "fallback"
+      ? { mode: decision.mode, reason: decision.reason, result: decision.result }
+      : {}),
+    status: decision.reply.status,
+    ms: Math.round(milliseconds * 1000) / 1000,
+    method: clientText(check.method),
+    host: hostOf(check),
+    client: clientOf(check),
+  });
+
   return (record, check, decision, milliseconds) => {
     const wanted = access();
     if (wanted === "off" || !logger.isEnabled("info")) return;
@@ -48,19 +69,7 @@ function takeTurn(lines: LineSampling, now: number): number | null {
   return omitted;
 }
 
-function checkData(record: RouteRecord, check: Check, decision: Decision, milliseconds: number): LogData {
+function hostOf(check: Check): string | null {
   const host = firstHeader(check.headers, "x-forwarded-host");
-  return {
-    route: record.route.name,
-    source: decision.source,
-    verdict: decision.verdict,
-    ...(decision.source === "fallback"
-      ? { mode: decision.mode, reason: decision.reason, result: decision.result }
-      : {}),
-    status: decision.reply.status,
-    ms: Math.round(milliseconds * 1000) / 1000,
-    method: clientText(check.method),
-    host: host === null ? null : clientText(host),
-    peer: clientText(check.peer),
-  };
+  return host === null ? null : clientText(host);
 }

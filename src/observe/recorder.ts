@@ -21,6 +21,8 @@ export interface RecorderOptions {
   readonly logger: Logger;
   /** As the config in use has it. */
   access(): LogOptions["access"];
+  /** The client's address; null when the gateway's word for it is none. */
+  clientOf(check: Check): string | null;
   /** Milliseconds, monotonic; the same clock as the metrics'. */
   now(): number;
 }
@@ -30,15 +32,19 @@ type FallbackDecision = Extract<Decision, { source: "fallback" }>;
 const BETWEEN_LOGIN_LINES = 60_000;
 
 /** Checks of routes that a reload has removed are not counted: their series are gone. */
-export function createRecorder({ metrics, logger, access, now }: RecorderOptions): Recorder {
-  const writeCheckLine = createCheckLines({ logger, access, now });
+export function createRecorder({ metrics, logger, access, clientOf, now }: RecorderOptions): Recorder {
+  const writeCheckLine = createCheckLines({ logger, access, clientOf, now });
 
   return {
     check(route, check, decision, milliseconds) {
       const record = metrics.recordOf(route.name);
       if (record === undefined) return;
       countCheck(record, decision, milliseconds);
-      if (decision.source === "fallback") noteFallback(record, decision, now(), logger);
+      if (decision.source === "fallback") {
+        noteFallback(record, decision, now(), logger);
+        if (decision.login?.kind === "ok")
+          noteLogin(record, decision.login.user, clientOf(check), now(), logger);
+      }
       writeCheckLine(record, check, decision, milliseconds);
     },
     answer(route, status, milliseconds) {
@@ -66,7 +72,6 @@ function noteFallback(record: RouteRecord, decision: FallbackDecision, now: numb
     logger.warn("fallback begins", { route: record.route.name, mode, reason });
   }
   record.activity = afterFallback(record.activity, now);
-  if (decision.login?.kind === "ok") noteLogin(record, decision.login.user, now, logger);
 }
 
 function endFallback(record: RouteRecord, now: number, logger: Logger): void {
@@ -78,12 +83,18 @@ function endFallback(record: RouteRecord, now: number, logger: Logger): void {
 }
 
 /** A browser sends its password with each of a page's hundred requests: one line a minute says it. */
-function noteLogin(record: RouteRecord, user: string, now: number, logger: Logger): void {
+function noteLogin(
+  record: RouteRecord,
+  user: string,
+  client: string | null,
+  now: number,
+  logger: Logger,
+): void {
   const { logins } = record.lines;
   const last = logins.get(user);
   if (last !== undefined && now - last < BETWEEN_LOGIN_LINES) return;
   logins.set(user, now);
-  logger.warn("emergency login", { route: record.route.name, user: clientText(user), ok: true });
+  logger.warn("emergency login", { route: record.route.name, user: clientText(user), client });
 }
 
 function forgetLogins({ lines }: RouteRecord, now: number): void {

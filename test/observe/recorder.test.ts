@@ -25,7 +25,13 @@ function scene(access: LogOptions["access"], level: LogLevel = "info") {
     lines.push(rest);
   };
   const logger = createLogger({ level, write, now: () => 0 });
-  const recorder = createRecorder({ metrics, logger, access: () => access, now: () => clock.now });
+  const recorder = createRecorder({
+    metrics,
+    logger,
+    access: () => access,
+    clientOf: (check) => check.peer,
+    now: () => clock.now,
+  });
   const linesAbout = (msg: string) => lines.filter((line) => line.msg === msg);
   return { clock, lines, linesAbout, metrics, recorder };
 }
@@ -91,7 +97,7 @@ t.test("fields", async (t) => {
       ms: 1.235,
       method: "HEAD",
       host: "app.example.com",
-      peer: "10.0.0.7",
+      client: "10.0.0.7",
     },
     { level: "warn", msg: "fallback begins", route: "sso", mode: "basic-auth", reason: "status_503" },
     {
@@ -107,7 +113,7 @@ t.test("fields", async (t) => {
       ms: 2,
       method: "GET",
       host: null,
-      peer: "10.0.0.7",
+      client: "10.0.0.7",
       omitted: 0,
     },
   ]);
@@ -179,7 +185,13 @@ t.test("emergency logins: a line a minute for each user and route", async (t) =>
     recorder.check(SSO, checkWith(), loginDecision({ kind: "bad" }), 1);
   }
   recorder.check(SSO, checkWith(), loginDecision({ kind: "ok", user: "adam" }), 1);
-  const line = (user: string) => ({ level: "warn", msg: "emergency login", route: "sso", user, ok: true });
+  const line = (user: string) => ({
+    level: "warn",
+    msg: "emergency login",
+    route: "sso",
+    user,
+    client: "10.0.0.7",
+  });
   t.same(linesAbout("emergency login"), [line("eve"), line("eve"), line("adam")]);
 
   clock.now += 60_000;

@@ -35,7 +35,7 @@ export interface Running {
 
 export interface StartOptions {
   readonly cwd?: string;
-  /** On top of this process's own. */
+  /** All it gets besides PATH. */
   readonly env?: Readonly<Record<string, string>>;
   /** Written to its stdin, which then ends. */
   readonly input?: string;
@@ -50,7 +50,7 @@ export function start(
 ): Running {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, ...options.env },
+    env: { PATH: process.env.PATH ?? "", ...options.env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   const running = watch(child, command);

@@ -33,6 +33,8 @@ export interface Origin {
 export interface SparekeyOptions {
   /** Emergency passwords by user; null: there is no htpasswd file. */
   readonly users?: Readonly<Record<string, string>> | null;
+  /** The config's `drain`. */
+  readonly drain?: string;
 }
 
 /**
@@ -42,11 +44,11 @@ export interface SparekeyOptions {
 export async function startSparekey(
   t: Test,
   yaml: string,
-  { users = {} }: SparekeyOptions = {},
+  { users = {}, drain = "{ timeout: 2s }" }: SparekeyOptions = {},
 ): Promise<Sparekey> {
   const folder = await temporaryFolder(t);
   const file = join(folder, "sparekey.yaml");
-  await writeFile(file, `admin: { listen: "127.0.0.1:0" }\ndrain: { timeout: 2s }\n${yaml}`);
+  await writeFile(file, `admin: { listen: "127.0.0.1:0" }\ndrain: ${drain}\n${yaml}`);
   if (users !== null) await writeFile(join(folder, "htpasswd"), htpasswdOf(users));
   const running = start(t, process.execPath, [MAIN, "run", "--config", file]);
   const logs = (): readonly LogLine[] => readLines(running.stdout());
@@ -78,7 +80,13 @@ export async function startSparekey(
 /** As Apache's own program writes it, in bcrypt's lowest cost. */
 export function htpasswdOf(users: Readonly<Record<string, string>>): string {
   return Object.entries(users)
-    .map(([user, password]) => execFileSync("htpasswd", ["-inbB", "-C", "4", user], { input: password }))
+    .map(([user, password]) =>
+      execFileSync("htpasswd", ["-inB", "-C", "4", user], {
+        input: password,
+        encoding: "utf8",
+        stdio: "pipe",
+      }),
+    )
     .join("");
 }
 

@@ -1,0 +1,104 @@
+/** Checks, routes and answers as tests need them: good ones, unless a test says what differs. */
+import { BlockList } from "node:net";
+import type {
+  AddressList,
+  Answer,
+  BasicAuthFallback,
+  Body,
+  Check,
+  FaultRules,
+  RawHeaders,
+  Reply,
+  Route,
+} from "../../src/core/types.ts";
+import { upstreamAt } from "./raw-upstream.ts";
+
+export function check(changes: Partial<Omit<Check, "path">> = {}): Check {
+  const { target = "/auth" } = changes;
+  return {
+    method: "GET",
+    target,
+    headers: ["Host", "app.example"],
+    peer: "192.0.2.10",
+    body: null,
+    ...changes,
+    path: target.split("?", 1)[0] ?? "",
+  };
+}
+
+export function route(changes: Partial<Route> = {}): Route {
+  return {
+    name: "sso",
+    listen: { host: "127.0.0.1", port: 9000 },
+    path: { kind: "exact", path: "/auth" },
+    upstream: upstreamAt(9),
+    maxInFlight: 1_024,
+    stripEmergencyCredentials: true,
+    fault: FAULT_RULES,
+    fallback: basicAuth(),
+    ...changes,
+  };
+}
+
+/** The defaults of a config. */
+export const FAULT_RULES: FaultRules = {
+  statuses: new Set([502, 503, 504]),
+  suspectStatuses: new Set([500]),
+  bare400: true,
+};
+
+export function basicAuth(changes: Partial<BasicAuthFallback> = {}): BasicAuthFallback {
+  return {
+    mode: "basic-auth",
+    realm: "Emergency Access",
+    htpasswd: "/etc/sparekey/htpasswd",
+    usernameHeader: "X-authentik-username",
+    clearHeaders: ["X-authentik-uid", "X-authentik-groups"],
+    allowFrom: null,
+    rateLimit: { failures: 10, per: 60_000, global: 300 },
+    ...changes,
+  };
+}
+
+export function answer(status: number, headers: RawHeaders = [], body: string | Body = ""): Answer {
+  const whole = typeof body === "string" ? ({ kind: "whole", bytes: Buffer.from(body) } as const) : body;
+  return { status, statusText: "As It Came", headers, body: whole };
+}
+
+export interface StreamedBody {
+  readonly body: Body;
+  /** How often it was cancelled. */
+  cancelled(): number;
+}
+
+export function streamedBody(text: string): StreamedBody {
+  let cancelled = 0;
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    yield Buffer.from(text);
+  }
+  const cancel = (): void => {
+    cancelled += 1;
+  };
+  return { body: { kind: "stream", chunks: chunks(), cancel }, cancelled: () => cancelled };
+}
+
+/** The value of an Authorization header. */
+export function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+}
+
+/** `10.0.0.0/8`, `2001:db8::/32`. */
+export function networks(...cidrs: readonly string[]): AddressList {
+  const list = new BlockList();
+  for (const cidr of cidrs) {
+    const [address = "", bits = ""] = cidr.split("/");
+    list.addSubnet(address, Number(bits), address.includes(":") ? "ipv6" : "ipv4");
+  }
+  return list;
+}
+
+/** The text of a reply that is all there. */
+export function textOf({ body }: Reply): string {
+  if (body.kind !== "whole") throw new Error("the reply's body is streamed");
+  return Buffer.from(body.bytes).toString();
+}
