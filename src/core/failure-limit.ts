@@ -10,11 +10,15 @@ import type { RateLimit } from "./types.ts";
 
 /** A `global` above this counts as this. It bounds memory: about 10 MB. */
 const MAX_TRIES = 100_000;
-/** When only tries still running stand in the way, one of them will have settled by then. */
-const PENDING_WAIT = 1000;
 
-/** `retryAfter`: milliseconds until a try may be booked again. */
-export type Booking = { readonly kind: "booked" } | { readonly kind: "limited"; readonly retryAfter: number };
+/**
+ * `limited`: too many have failed; `retryAfter`: milliseconds until a try may be booked again.
+ * `pending`: too many might fail; once one that is running has settled, asking again tells more.
+ */
+export type Booking =
+  | { readonly kind: "booked" }
+  | { readonly kind: "pending" }
+  | { readonly kind: "limited"; readonly retryAfter: number };
 
 /** `now`: milliseconds of one clock that never goes back. */
 export interface FailureLimit {
@@ -61,17 +65,24 @@ export function createFailureLimit(): FailureLimit {
     }
   }
 
-  function wait(address: string, rule: RateLimit, now: number): number {
+  function obstacle(
+    address: string,
+    rule: RateLimit,
+    now: number,
+  ): Exclude<Booking, { kind: "booked" }> | null {
     expire(rule.per, now);
     const tries = byAddress.get(address);
     const own = tries ? waitFor(tries, rule.failures, rule.per, now) : 0;
-    return Math.max(own, waitFor(all, Math.min(rule.global, MAX_TRIES), rule.per, now));
+    const retryAfter = Math.max(own, waitFor(all, bounded(rule.global), rule.per, now));
+    if (retryAfter > 0) return { kind: "limited", retryAfter };
+    const isPending = (tries && isFull(tries, rule.failures)) || isFull(all, bounded(rule.global));
+    return isPending ? { kind: "pending" } : null;
   }
 
   return {
     book: (address, rule, now) => {
-      const retryAfter = wait(address, rule, now);
-      if (retryAfter > 0) return { kind: "limited", retryAfter };
+      const inTheWay = obstacle(address, rule, now);
+      if (inTheWay) return inTheWay;
       triesOf(address).pending += 1;
       all.pending += 1;
       return { kind: "booked" };
@@ -87,14 +98,20 @@ export function createFailureLimit(): FailureLimit {
       }
       forgetIfIdle(address, tries);
     },
-    isExhausted: (address, rule, now) => wait(address, rule, now) > 0,
+    isExhausted: (address, rule, now) => obstacle(address, rule, now) !== null,
   };
 }
 
-/** 0 while fewer than `max` tries are known; else the time until enough of them have expired. */
-function waitFor(tries: Tries, max: number, per: number, now: number): number {
-  const known = tries.pending + tries.failedAt.length;
-  if (known < max) return 0;
-  const lastToExpire = tries.failedAt[known - max];
-  return lastToExpire === undefined ? PENDING_WAIT : lastToExpire + per - now;
+function bounded(max: number): number {
+  return Math.min(max, MAX_TRIES);
+}
+
+function isFull(tries: Tries, max: number): boolean {
+  return tries.pending + tries.failedAt.length >= max;
+}
+
+/** 0 while fewer than `max` tries have failed; else the time until one less has. */
+function waitFor({ failedAt }: Tries, max: number, per: number, now: number): number {
+  const lastToExpire = failedAt[failedAt.length - max];
+  return lastToExpire === undefined ? 0 : lastToExpire + per - now;
 }

@@ -20,6 +20,8 @@ const REMEMBERED_FOR = 5 * 60_000;
 /** Two for each pair: one for the pair, one for the pair from an address. */
 const MAX_REMEMBERED = 2 * 1024;
 const WIDER = 10;
+/** Tries that wait for others to settle. */
+const MAX_WAITING = 64;
 const FILE_INTERVAL = 1000;
 const KEY_BYTES = 32;
 
@@ -81,6 +83,9 @@ export function createLogins(options: LoginsOptions): Logins {
   const key = randomBytes(KEY_BYTES);
   const remembered = createMemory();
   const running = new Map<string, Promise<LoginResult>>();
+  /** Of the next try to settle, on any route. */
+  let settled = Promise.withResolvers<void>();
+  let waiting = 0;
   /** By route name, so that a reload forgives nobody. */
   const limits = new Map<string, RouteLimits>();
 
@@ -111,11 +116,23 @@ export function createLogins(options: LoginsOptions): Logins {
     // A page asks thirty times at once: that is one try, from one address.
     const same = running.get(place);
     if (same) return same;
-    const booking = limit.tries.book(address, policy.rateLimit, now());
-    if (booking.kind === "limited") return refuse(limit, address, policy.rateLimit, booking.retryAfter);
-    const result = verify(tried, limit).finally(() => running.delete(place));
+    const result = inTurn(tried, limit, policy.rateLimit).finally(() => running.delete(place));
     running.set(place, result);
     return result;
+  }
+
+  /** Twenty people behind one address are no attack: a try beyond the limit waits while those before it may be good. */
+  async function inTurn(tried: Attempt, limit: RouteLimits, rule: RateLimit): Promise<LoginResult> {
+    let booking = limit.tries.book(tried.address, rule, now());
+    while (booking.kind === "pending") {
+      if (waiting === MAX_WAITING) return BUSY;
+      waiting += 1;
+      await settled.promise;
+      waiting -= 1;
+      booking = limit.tries.book(tried.address, rule, now());
+    }
+    if (booking.kind === "limited") return refuse(limit, tried.address, rule, booking.retryAfter);
+    return verify(tried, limit);
   }
 
   function isRemembered(tried: Attempt, limit: RouteLimits, rule: RateLimit): boolean {
@@ -145,6 +162,8 @@ export function createLogins(options: LoginsOptions): Logins {
     const result = resultOf(tried, verification, known !== undefined);
     // A death of the worker counts as well: a password that kills workers must not be free.
     limit.tries.settle(tried.address, result.kind === "bad" || verification === "failed", now());
+    settled.resolve();
+    settled = Promise.withResolvers();
     return result;
   }
 

@@ -27,7 +27,6 @@ http {
   access_log off;
   ${["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((kind) => `${kind}_temp_path ${folder}/${kind};`).join("\n  ")}
   large_client_header_buffers 4 256k;
-  proxy_buffer_size 16k;
   map $http_upgrade $connection_for_app { default upgrade; "" close; }
   ${pools.join("\n  ")}
   ${servers.join("\n")}
@@ -80,15 +79,15 @@ function server({ host, path }: Site, index: number, wire: Wire, port: number, a
 
 async function startNginx(t: Test, scene: Scene): Promise<Record<Wire, Gateway>> {
   const folder = await temporaryFolder(t);
-  const { ports } = await startOnPorts(t, 2, async ([closing = 0, kept = 0]) => {
+  const { ports } = await startOnPorts(2, async ([closing = 0, kept = 0]) => {
     await writeFile(join(folder, "nginx.conf"), configFor(folder, scene, { closing, kept }));
     return start(t, "nginx", ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")]);
   });
   const refusal = (status: number): number => (status === 401 || status === 403 ? status : 500);
   const [closing = 0, kept = 0] = ports;
   return {
-    closing: { name: "connections that close", port: closing, refusal },
-    kept: { name: "connections that are kept", port: kept, refusal },
+    closing: { name: "connections that close", port: closing, refusal, absent: undefined },
+    kept: { name: "connections that are kept", port: kept, refusal, absent: undefined },
   };
 }
 

@@ -191,6 +191,19 @@ t.test("too many failures from an address are limited, a success is not counted"
   t.same(await login(right), OK);
 });
 
+t.test(
+  "twenty people behind one address log in at once: nobody is limited for what did not fail",
+  async (t) => {
+    const people = Array.from({ length: 20 }, (_, index) => `user${index}`);
+    const { login } = await scene(t, people.map(line).join(""));
+    const results = await Promise.all(people.map((user) => login({ user, password: "right" })));
+    t.same(
+      results,
+      people.map((user) => ({ kind: "ok", user })),
+    );
+  },
+);
+
 t.test("a thousand guesses at once: as many are verified as may fail", async (t) => {
   const { login, asked } = await scene(t, line("bob"));
   const results = await Promise.all(Array.from({ length: 1000 }, (_, number) => login(wrong(number))));

@@ -65,8 +65,9 @@ for (const [fault, expected] of Object.entries(FAULTS)) {
 }
 
 t.test("upstream: never accepts", async (t) => {
-  const url = `http://127.0.0.1:${await silentPort(t)}`;
-  const served = await serve(t, config(url, htpasswdFile(t)));
+  const silent = await silentPort();
+  t.teardown(() => silent.end());
+  const served = await serve(t, config(`http://127.0.0.1:${silent.port}`, htpasswdFile(t)));
   await everyMode(t, served, { reason: "connect_timeout", gateway: 504 });
 });
 

@@ -1,0 +1,107 @@
+import t from "tap";
+import { loginFallback, opensLoginBox, plainFallback } from "../../src/core/fallback.ts";
+import { firstHeader } from "../../src/core/headers.ts";
+import type { FaultReason, LoginResult, RawHeaders } from "../../src/core/types.ts";
+import { basicAuth } from "../support/fixtures.ts";
+
+const REASONS: readonly { reason: FaultReason; none: 502 | 504 }[] = [
+  { reason: "refused", none: 502 },
+  { reason: "unreachable", none: 502 },
+  { reason: "connect_timeout", none: 504 },
+  { reason: "dns", none: 502 },
+  { reason: "tls", none: 502 },
+  { reason: "read_timeout", none: 504 },
+  { reason: "total_timeout", none: 504 },
+  { reason: "reset", none: 502 },
+  { reason: "malformed", none: 502 },
+  { reason: "too_large", none: 502 },
+  { reason: "status_503", none: 502 },
+  { reason: "status_504", none: 502 },
+];
+
+t.test("the modes that need nothing from the client, for every reason", async (t) => {
+  for (const { reason, none } of REASONS) {
+    const rows = [
+      { mode: "allow", status: 200, verdict: "allow", result: "allowed", header: "allow" },
+      { mode: "deny", status: 503, verdict: "deny", result: "denied", header: "deny" },
+      { mode: "none", status: none, verdict: "error", result: "denied", header: null },
+    ] as const;
+    for (const { mode, status, verdict, result, header } of rows) {
+      const { reply, ...rest } = plainFallback({ mode }, reason);
+      t.same(rest, { source: "fallback", mode, reason, login: null, verdict, result }, `${mode}, ${reason}`);
+      t.equal(reply.status, status, `${mode}, ${reason}`);
+      t.equal(firstHeader(reply.headers, "x-auth-fallback"), header, `${mode}, ${reason}`);
+      t.equal(firstHeader(reply.headers, "cache-control"), "no-store", `${mode}, ${reason}`);
+    }
+  }
+});
+
+t.test("every end of a login", async (t) => {
+  const rows: readonly {
+    login: LoginResult;
+    status: number;
+    verdict: string;
+    result: string;
+    box: boolean;
+  }[] = [
+    { login: { kind: "ok", user: "eve" }, status: 200, verdict: "allow", result: "allowed", box: false },
+    { login: { kind: "missing" }, status: 401, verdict: "challenge", result: "challenged", box: true },
+    { login: { kind: "bad" }, status: 401, verdict: "challenge", result: "rejected", box: true },
+    {
+      login: { kind: "limited", retryAfterSeconds: 7 },
+      status: 429,
+      verdict: "deny",
+      result: "limited",
+      box: false,
+    },
+    { login: { kind: "forbidden" }, status: 503, verdict: "deny", result: "denied", box: false },
+  ];
+  for (const { login, status, verdict, result, box } of rows) {
+    for (const withBox of [true, false]) {
+      const name = `${login.kind}, ${withBox ? "with" : "without"} a box`;
+      const { reply, ...rest } = loginFallback(basicAuth(), "reset", login, withBox);
+      const common = { source: "fallback", mode: "basic-auth", reason: "reset" };
+      t.same(rest, { ...common, login, verdict, result }, name);
+      t.equal(reply.status, status, name);
+      t.equal(firstHeader(reply.headers, "www-authenticate") !== null, box && withBox, `${name}: login box`);
+      t.equal(firstHeader(reply.headers, "x-auth-fallback"), "basic-auth", name);
+      t.equal(firstHeader(reply.headers, "cache-control"), "no-store", name);
+      t.equal(
+        firstHeader(reply.headers, "x-authentik-username"),
+        login.kind === "ok" ? "eve" : null,
+        `${name}: the name`,
+      );
+    }
+  }
+});
+
+t.test("a login box opens for", async (t) => {
+  const rows: readonly { name: string; headers: RawHeaders; opens: boolean }[] = [
+    { name: "no word on it (curl, an old browser)", headers: [], opens: true },
+    { name: "a navigation", headers: ["Sec-Fetch-Mode", "navigate"], opens: true },
+    { name: "a navigation, in any case", headers: ["sec-fetch-MODE", "Navigate"], opens: true },
+    { name: "a navigation named twice", headers: twice("navigate", "NAVIGATE"), opens: true },
+    { name: "other Sec-Fetch headers", headers: ["Sec-Fetch-Dest", "empty"], opens: true },
+    { name: "not cors", headers: ["Sec-Fetch-Mode", "cors"], opens: false },
+    { name: "not no-cors", headers: ["Sec-Fetch-Mode", "no-cors"], opens: false },
+    { name: "not same-origin", headers: ["Sec-Fetch-Mode", "same-origin"], opens: false },
+    { name: "not a websocket", headers: ["SEC-FETCH-MODE", "WebSocket"], opens: false },
+    { name: "not an unknown mode", headers: ["Sec-Fetch-Mode", "navigate-not"], opens: false },
+    { name: "not an empty mode", headers: ["Sec-Fetch-Mode", ""], opens: false },
+    { name: "not two modes, cors last", headers: twice("navigate", "cors"), opens: false },
+    { name: "not two modes, cors first", headers: twice("cors", "navigate"), opens: false },
+    { name: "not a list of modes", headers: ["Sec-Fetch-Mode", "navigate, cors"], opens: false },
+    { name: "not X-Requested-With", headers: ["X-Requested-With", "XMLHttpRequest"], opens: false },
+    { name: "not an empty X-Requested-With", headers: ["x-requested-with", ""], opens: false },
+    {
+      name: "not X-Requested-With in a navigation",
+      headers: ["Sec-Fetch-Mode", "navigate", "X-REQUESTED-WITH", "fetch"],
+      opens: false,
+    },
+  ];
+  for (const { name, headers, opens } of rows) t.equal(opensLoginBox(headers), opens, name);
+});
+
+function twice(first: string, second: string): RawHeaders {
+  return ["Sec-Fetch-Mode", first, "Sec-Fetch-Mode", second];
+}
