@@ -31,7 +31,7 @@ export const tlsShape = {
 export const timeoutsShape = {
   connect: optional(duration("10ms", "10m"), "3s", "To a usable connection, TLS included."),
   read: optional(duration("10ms", "10m"), "5s", "To the next byte of the answer."),
-  total: optional(duration("10ms", "10m"), "8s", "The whole exchange; not below connect or read."),
+  total: optional(duration("10ms", "10m"), "8s", "The whole exchange, waiting for a connection included."),
 };
 
 // 401 and 403 are verdicts: as faults they would let a denied client reach the fallback.
@@ -71,7 +71,7 @@ export const fallbackShape = {
   htpasswd: optional(filePath(), DEFAULT_HTPASSWD, "basic-auth: file of users and password hashes."),
   usernameHeader: described(
     z.optional(identityHeader(["authorization"])),
-    "basic-auth: header of a good login that names the user. Default: the preset's, else Remote-User.",
+    "basic-auth: header of a good login that names the user. Default: the preset's, else X-authentik-username.",
   ),
   clearHeaders: described(
     z.optional(list(identityHeader(), "[X-Email]", MOST_NAMES)),
