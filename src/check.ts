@@ -76,9 +76,11 @@ export async function answerCheck(
   // Our own limit comes first and never falls back: a flood must not open the door.
   if (state.inFlight >= route.maxInFlight) return finish(SHED);
 
+  const request = requestFor(check, route, ports);
   state.inFlight += 1;
-  const outcome = await exchange(route.upstream, requestFor(check, route, ports), gone);
-  state.inFlight -= 1;
+  const outcome = await exchange(route.upstream, request, gone).finally(() => {
+    state.inFlight -= 1;
+  });
 
   // Three outcomes say nothing of the upstream, so no client can pass for a fault.
   if (outcome.kind === "abandoned") return null;

@@ -38,5 +38,7 @@ export function labelOf(kind: Exclude<Verdict["kind"], "fault">): VerdictLabel {
 /** An outpost whose session store is full answers so (incident of 2026-04-18); its own refusals carry JSON. */
 function isBare400(answer: Answer): boolean {
   if (answer.status !== 400 || answer.body.kind !== "whole" || answer.body.bytes.length > 0) return false;
+  // An answer to HEAD has no body to show; its length tells that there would be one.
+  if ((firstHeader(answer.headers, "content-length") ?? "0") !== "0") return false;
   return firstHeader(answer.headers, "set-cookie") === null;
 }

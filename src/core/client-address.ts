@@ -6,14 +6,15 @@ import { isIPv4, isIPv6 } from "node:net";
 import { headerValues } from "./headers.ts";
 import type { AddressList, Check } from "./types.ts";
 
-/** The client's address in one spelling; null when the gateway's word for it is no address. */
+/** The client's address in one spelling; null when the gateway's word for it is no address. Without a word, its own. */
 export function clientAddress(check: Check, trustedProxies: AddressList | null): string | null {
-  const entries = headerValues(check.headers, "x-forwarded-for")
+  const lines = headerValues(check.headers, "x-forwarded-for");
+  if (lines.length === 0) return normalAddress(check.peer);
+  const entries = lines
     .join(",")
     .split(",")
     .map((entry) => entry.trim())
     .filter((entry) => entry !== "");
-  if (entries.length === 0) return normalAddress(check.peer);
   for (let i = entries.length - 1; i > 0; i -= 1) {
     const address = normalAddress(entries[i] ?? "");
     if (address === null || !isListed(address, trustedProxies)) return address;

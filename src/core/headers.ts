@@ -59,13 +59,16 @@ export function headersForUpstream(
   });
 }
 
-/** An answer's headers as the gateway gets them. X-Auth-Fallback is ours alone. */
-export function headersForGateway(headers: RawHeaders): RawHeaders {
+/**
+ * An answer's headers as the gateway gets them. X-Auth-Fallback is ours alone; a 204 has no Content-Length
+ * (RFC 9110 section 8.6): a gateway could wait for bytes that never come.
+ */
+export function headersForGateway(headers: RawHeaders, status: number): RawHeaders {
   const listed = connectionNames(headers);
-  return filterHeaders(
-    headers,
-    (name) => !HOP_BY_HOP.has(name) && !listed.has(name) && name !== FALLBACK_HEADER,
-  );
+  return filterHeaders(headers, (name) => {
+    if (HOP_BY_HOP.has(name) || listed.has(name) || name === FALLBACK_HEADER) return false;
+    return status !== 204 || name !== "content-length";
+  });
 }
 
 function filterHeaders(headers: RawHeaders, keep: (name: string, value: string) => boolean): RawHeaders {
@@ -91,9 +94,10 @@ function connectionNames(headers: RawHeaders): ReadonlySet<string> {
   );
 }
 
+const GATEWAY_WORDS: ReadonlySet<string> = new Set(["host", "forwarded", "x-real-ip"]);
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /** A client must not take these out by listing them in Connection (CVE-2024-45410, Traefik). */
 function isGatewayWord(name: string): boolean {
-  return name === "host" || name.startsWith("x-forwarded-") || name === "x-real-ip";
+  return GATEWAY_WORDS.has(name) || name.startsWith("x-forwarded-") || name.startsWith("x-original-");
 }

@@ -13,7 +13,7 @@ const RETRY_AFTER_SECONDS = "10";
 /** The upstream's own answer, as it came less hop-by-hop headers. */
 export function relayed(answer: Answer): Reply {
   const { status, statusText, headers, body } = answer;
-  return { status, statusText, headers: headersForGateway(headers), body };
+  return { status, statusText, headers: headersForGateway(headers, status), body };
 }
 
 export function allowed(): Reply {

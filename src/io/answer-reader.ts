@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { isFinalStatus } from "../core/classify.ts";
+import { headerValues } from "../core/headers.ts";
 import type { AnswerFailure, Body, Outcome, RawHeaders, Upstream } from "../core/types.ts";
 import type { Interrupt } from "./interrupt.ts";
 
@@ -75,6 +76,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#statusText = printable(statusText ?? "");
     this.#headers = latin1(controller.rawHeaders);
+    if (!isReadable(this.#headers)) this.#fail("malformed");
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -211,6 +213,13 @@ function reasonOf(error: Error): AnswerFailure {
 function latin1(headers: Controller["rawHeaders"]): RawHeaders {
   if (!Array.isArray(headers)) return [];
   return headers.map((text) => (typeof text === "string" ? text : text.toString("latin1")));
+}
+
+/** We undo chunks and no other transfer coding; passed on without its name, the bytes would be garbage. */
+function isReadable(headers: RawHeaders): boolean {
+  return headerValues(headers, "transfer-encoding").every(
+    (coding) => coding.trim().toLowerCase() === "chunked",
+  );
 }
 
 /** A reason phrase may hold what Node refuses to write. */

@@ -107,8 +107,9 @@ export class Connection {
 /** An undici client that uses this socket and never opens another. */
 function clientOver(socket: Socket, upstream: Upstream): Client {
   let taken = false;
+  const host = upstream.host.includes(":") ? `[${upstream.host}]` : upstream.host;
   // The socket is open, with TLS where the upstream has it: for undici there is nothing left but HTTP.
-  return new Client("http://upstream", {
+  return new Client(`http://${host}:${upstream.port}`, {
     pipelining: 1,
     allowH2: false,
     keepAliveTimeout: IDLE_MS,

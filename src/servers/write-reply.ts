@@ -18,8 +18,12 @@ export async function writeReply(reply: Reply, response: ServerResponse, last: b
     return;
   }
   response.writeHead(reply.status, reply.statusText, headers);
-  // The pipeline destroys the response, and so the connection, when the stream fails.
-  await pipeline(body.chunks, response).catch(ignore);
+  await pipeline(body.chunks, response).catch(() => cut(response));
+}
+
+/** By a reset: to a gateway of HTTP/1.0 a plain close would be the end of a whole answer. */
+function cut(response: ServerResponse): void {
+  response.req.socket.resetAndDestroy();
 }
 
 /** Without a length Node would chunk a body that is all there. */
@@ -30,5 +34,3 @@ function needsLength(reply: Reply, response: ServerResponse): boolean {
   if (empty && response.req.method === "HEAD") return false;
   return firstHeader(reply.headers, "content-length") === null;
 }
-
-const ignore = (): void => {};

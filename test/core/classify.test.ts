@@ -42,6 +42,11 @@ t.test("a 400", async (t) => {
       given: answer(400, ["Content-Type", "application/json"], '{"Message":"no app for hostname"}'),
       verdict: "deny",
     },
+    {
+      name: "to HEAD, of a length",
+      given: answer(400, ["Content-Length", "30"]),
+      verdict: "deny",
+    },
     { name: "with one byte", given: answer(400, [], " "), verdict: "deny" },
     { name: "empty with a cookie", given: answer(400, ["SET-cookie", "a=1"]), verdict: "deny" },
     { name: "empty with an empty cookie", given: answer(400, ["Set-Cookie", ""]), verdict: "deny" },

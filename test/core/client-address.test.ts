@@ -21,6 +21,7 @@ t.test("nobody in front of the gateway: the rightmost entry, which the gateway w
     { name: "space and tab around it", lines: ["10.0.0.1,\t 203.0.113.7 \t"], address: "203.0.113.7" },
     { name: "no space at all", lines: ["10.0.0.1,203.0.113.7"], address: "203.0.113.7" },
     { name: "empty entries do not count", lines: ["203.0.113.7, ,", ""], address: "203.0.113.7" },
+    { name: "a header without an entry is no word for the peer", lines: [" , ,"], address: null },
     { name: "a port", lines: ["203.0.113.7:4711"], address: "203.0.113.7" },
     { name: "IPv6", lines: ["2001:DB8::00a1"], address: "2001:db8:0:0:0:0:0:a1" },
     { name: "IPv6 in full", lines: ["2001:0db8:0:0:0:0:0:00a1"], address: "2001:db8:0:0:0:0:0:a1" },
@@ -39,6 +40,7 @@ t.test("nobody in front of the gateway: the rightmost entry, which the gateway w
     { name: "IPv4-mapped in hex", lines: ["::FFFF:cb00:7107"], address: "203.0.113.7" },
     { name: "IPv4-mapped in full", lines: ["0:0:0:0:0:ffff:203.0.113.7"], address: "203.0.113.7" },
     { name: "IPv4-mapped, brackets, port", lines: ["[::ffff:203.0.113.7]:80"], address: "203.0.113.7" },
+    { name: "IPv4-mapped with a zone", lines: ["::ffff:203.0.113.7%eth0"], address: "203.0.113.7" },
     { name: "IPv4-compatible is IPv6", lines: ["::203.0.113.7"], address: "0:0:0:0:0:0:cb00:7107" },
     { name: "an IPv4 tail elsewhere", lines: ["64:ff9b::203.0.113.7"], address: "64:ff9b:0:0:0:0:cb00:7107" },
   ];

@@ -97,6 +97,11 @@ const ANSWERS = [
     bytes: "HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n",
     failure: "malformed",
   },
+  {
+    name: "a transfer coding besides chunked",
+    bytes: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    failure: "malformed",
+  },
   { name: "not HTTP", bytes: "SSH-2.0-OpenSSH_9.2\r\n", failure: "malformed" },
   {
     name: "both lengths",

@@ -132,6 +132,21 @@ t.test("a stream that breaks off cuts the gateway's connection", async (t) => {
   await t.rejects(ask(`${urls[0]}/auth`), "the half answer does not look whole");
 });
 
+t.test(
+  "to an HTTP/1.0 gateway a stream breaks off with a reset: a close would be a whole answer's end",
+  async (t) => {
+    const raw = await rawUpstream(t, (socket) => {
+      const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
+      socket.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}${chunk}`);
+    });
+    const { app } = await serve(t, oneRoute(raw.port, ALLOW));
+    const socket = connect(app.listeners[0]?.port ?? 0, "127.0.0.1");
+    socket.write("GET /auth HTTP/1.0\r\nHost: x\r\n\r\n");
+    socket.resume();
+    await t.rejects(once(socket, "end"), { code: "ECONNRESET" });
+  },
+);
+
 t.test("heads", async (t) => {
   await t.test("a Cookie of 200 KiB and 3,000 header lines pass", async (t) => {
     const port = await upstream(t, (request, response) => {

@@ -27,6 +27,8 @@ export interface Running {
   /** null while it runs. */
   over(): Ended | null;
   signal(name: NodeJS.Signals): void;
+  /** As when the reader of a pipe ends. */
+  closeStdout(): void;
   /** Resolves once it is gone and its output is complete. */
   readonly ended: Promise<Ended>;
   /** SIGTERM, and SIGKILL when that does not help. */
@@ -74,22 +76,24 @@ function watch(child: ChildProcess, command: string): Running {
     child.kill("SIGKILL");
   };
   process.once("exit", kill);
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.once("error", (error) => reject(new Error(`${command} does not start: ${error.message}`)));
+  // A program that is not installed ends as well, with "close" after "error".
+  child.once("error", (error) => {
+    stderr += `${command} does not start: ${error.message}\n`;
+  });
+  const ended = new Promise<Ended>((resolve) => {
     child.once("close", (code, signal) => {
       process.removeListener("exit", kill);
       over = { code, signal };
       resolve(over);
     });
   });
-  // Who never waits for the end must not be told of a failed start as an unhandled rejection.
-  ended.catch(() => {});
   return {
     pid: child.pid ?? 0,
     stdout: () => stdout,
     stderr: () => stderr,
     over: () => over,
     signal: (name) => void child.kill(name),
+    closeStdout: () => void child.stdout?.destroy(),
     ended,
     stop: async () => {
       if (over !== null) return over;
@@ -102,14 +106,14 @@ function watch(child: ChildProcess, command: string): Running {
   };
 }
 
-/** Runs a program to its end. */
-export async function run(
-  t: Test,
-  command: string,
-  args: readonly string[],
-  options: StartOptions = {},
-): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
-  const running = start(t, command, args, options);
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** For programs that end by themselves. */
+export async function finished(running: Running): Promise<Finished> {
   const { code } = await running.ended;
   return { code, stdout: running.stdout(), stderr: running.stderr() };
 }

@@ -4,9 +4,24 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Test } from "tap";
 import { ask } from "./app.ts";
-import { type Ended, eventually, type Running, start, temporaryFolder } from "./processes.ts";
+import {
+  type Ended,
+  eventually,
+  type Running,
+  type StartOptions,
+  start,
+  temporaryFolder,
+} from "./processes.ts";
 
-export const MAIN = join(import.meta.dirname, "../../src/main.ts");
+const ROOT = join(import.meta.dirname, "../..");
+/** Halves the time of a start. Node keys it by the files' content, so it is never out of date. */
+const COMPILE_CACHE = { NODE_COMPILE_CACHE: join(ROOT, ".tap/compile-cache") };
+
+/** `sparekey ARGS`, whatever becomes of it. */
+export function sparekeyProcess(t: Test, args: readonly string[], options: StartOptions = {}): Running {
+  const env = { ...COMPILE_CACHE, ...options.env };
+  return start(t, process.execPath, [join(ROOT, "src/main.ts"), ...args], { ...options, env });
+}
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
 
@@ -50,7 +65,7 @@ export async function startSparekey(
   const file = join(folder, "sparekey.yaml");
   await writeFile(file, `admin: { listen: "127.0.0.1:0" }\ndrain: ${drain}\n${yaml}`);
   if (users !== null) await writeFile(join(folder, "htpasswd"), htpasswdOf(users));
-  const running = start(t, process.execPath, [MAIN, "run", "--config", file]);
+  const running = sparekeyProcess(t, ["run", "--config", file]);
   const logs = (): readonly LogLine[] => readLines(running.stdout());
   const log = (fits: (line: LogLine) => boolean): Promise<LogLine> =>
     eventually(
