@@ -18,7 +18,10 @@ export async function writeReply(reply: Reply, response: ServerResponse, last: b
     return;
   }
   response.writeHead(reply.status, reply.statusText, headers);
-  await pipeline(body.chunks, response).catch(() => cut(response));
+  await pipeline(body.chunks, response, { end: false }).then(
+    () => response.end(),
+    () => cut(response),
+  );
 }
 
 /** By a reset: to a gateway of HTTP/1.0 a plain close would be the end of a whole answer. */
