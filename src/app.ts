@@ -1,20 +1,21 @@
 /** The wiring: a snapshot and the outside world in, a serving process out. Nothing is decided here. */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import type { Ports, RouteState } from "./check.ts";
 import { clientAddress } from "./core/client-address.ts";
 import { buildRouteTable } from "./core/route-table.ts";
 import type { Address, Route, Snapshot } from "./core/types.ts";
+import { drain } from "./io/drain.ts";
 import { createExchanger } from "./io/exchange.ts";
-import type { HtpasswdEvent } from "./io/htpasswd-files.ts";
 import { createLogins } from "./io/logins.ts";
 import { createPasswordPool, defaultPoolSize } from "./io/password-pool.ts";
-import { createLogger, type Logger } from "./observe/logs.ts";
+import { createDropLog, logDefect, logHtpasswd } from "./observe/events.ts";
+import { createLogger } from "./observe/logs.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createRecorder } from "./observe/recorder.ts";
 import { createAdminServer, type Readiness } from "./servers/admin.ts";
 import { type CheckServer, createCheckServer } from "./servers/checks.ts";
+import { version } from "./version.ts";
 
 const TICK_MS = 1_000;
 
@@ -38,11 +39,15 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
   const now = (): number => performance.now();
   const logger = createLogger({ level: snapshot.log.level, write: world.writeLine, now: Date.now });
   const states = new Map<string, RouteState>(snapshot.routes.map((route) => [route.name, { inFlight: 0 }]));
-  const stateOf = (route: Route): RouteState => states.get(route.name) ?? { inFlight: 0 };
+  const stateOf = (route: Route): RouteState => {
+    const state = states.get(route.name);
+    if (!state) throw new Error(`route ${route.name} has no state`);
+    return state;
+  };
   let readiness: Readiness = "starting";
 
   const pool = createPasswordPool({ size: defaultPoolSize() });
-  const logins = createLogins({ now, randomBytes, pool, onFile: (event) => logFile(logger, event) });
+  const logins = createLogins({ now, randomBytes, pool, onFile: (event) => logHtpasswd(logger, event) });
   await logins.use(htpasswdFiles(snapshot.routes));
 
   const exchanger = createExchanger();
@@ -64,7 +69,11 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
     clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
     now,
   });
-  const tick = setInterval(record.tick, TICK_MS).unref();
+  const drops = createDropLog(logger, snapshot.limits.connections);
+  const tick = setInterval(() => {
+    record.tick();
+    drops.tick();
+  }, TICK_MS).unref();
 
   const ports: Ports = { exchange: exchanger.exchange, logins, record, now };
   const groups = byListener(snapshot.routes);
@@ -77,7 +86,8 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
         ports,
         current: () => current,
         stateOf,
-        onDefect: (error) => logger.error("a check met a defect of sparekey", describe(error)),
+        onDrop: drops.dropped,
+        onDefect: (error) => logDefect(logger, error),
       }),
     );
   }
@@ -100,18 +110,15 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
     routes: snapshot.routes.map((route) => route.name),
   });
 
-  const drain = async (): Promise<void> => {
+  const drainAndClose = async (): Promise<void> => {
     readiness = "draining";
     const { delay, timeout } = snapshot.drain;
     logger.info("drain begins", { delay_ms: delay, timeout_ms: timeout });
-    await sleep(delay);
-    const drained = Promise.all(servers.map((server) => server.drain())).then(() => true);
-    const complete = await Promise.race([drained, sleep(timeout).then(() => false)]);
-    const left = sum(servers.map((server) => server.connections()));
+    const left = await drain(servers, snapshot.drain);
     await close();
-    logger.info("drain ended", { complete, connections_cut: complete ? 0 : left });
+    logger.info("drain ended", { complete: left === 0, connections_cut: left });
   };
-  return { ...bound, drain, close };
+  return { ...bound, drain: drainAndClose, close };
 }
 
 /** Bound in order, so that the message names the first address that cannot be had. */
@@ -158,46 +165,10 @@ function htpasswdFiles(routes: readonly Route[]): readonly string[] {
   return routes.flatMap(({ fallback }) => (fallback.mode === "basic-auth" ? [fallback.htpasswd] : []));
 }
 
-function logFile(logger: Logger, event: HtpasswdEvent): void {
-  if (event.kind === "unreadable") {
-    logger.error("htpasswd unreadable: nobody can log in by it", {
-      file: event.file,
-      problem: event.problem,
-    });
-    return;
-  }
-  const { file, users, problems } = event;
-  if (users === 0) logger.error("htpasswd has no users: nobody can log in by it", { file });
-  else logger.info("htpasswd loaded", { file, users });
-  for (const { line, message } of problems)
-    logger.warn("htpasswd line ignored", { file, line, problem: message });
-}
-
-/** Where a defect is, without its message: that may quote what a client sent. */
-function describe(error: unknown): { readonly error: string; readonly at: readonly string[] } {
-  if (!(error instanceof Error)) return { error: typeof error, at: [] };
-  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-  return { error: error.name, at: frames.slice(0, 8).map((line) => line.trim()) };
-}
-
 function addressText({ host, port }: Address): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
-}
-
-function sleep(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds).unref();
-  });
-}
-
-/** Of package.json, which lies beside both src/ and dist/. */
-export function version(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  const read: unknown = JSON.parse(text);
-  const found = typeof read === "object" && read !== null && "version" in read ? read.version : null;
-  return typeof found === "string" ? found : "unknown";
 }

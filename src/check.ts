@@ -29,8 +29,8 @@ export interface Ports {
   /** Always settles, never rejects. `gone` fires when the gateway no longer waits. */
   exchange(upstream: Upstream, request: UpstreamRequest, gone: AbortSignal): Promise<Outcome>;
   readonly logins: {
-    /** Whether the htpasswd file holds this name now. */
-    knows(file: string, user: string): boolean;
+    /** Whether an htpasswd file in use, of whatever route, holds this name now. */
+    knows(user: string): boolean;
     attempt(
       route: string,
       policy: BasicAuthFallback,
@@ -86,7 +86,10 @@ export async function answerCheck(
   if (outcome.kind === "abandoned") return null;
   if (outcome.kind === "overload") return finish(SHED);
   if (outcome.kind === "unsendable") return finish(REFUSED);
-  if (outcome.kind === "answer") record.answer(route, outcome.answer.status, now() - begin);
+  if (outcome.kind === "answer") {
+    record.answer(route, outcome.answer.status, now() - begin);
+    watchStream(outcome.answer, route, ports);
+  }
 
   const verdict = classify(outcome, route.fault);
   // A suspect answer is relayed as it came.
@@ -133,12 +136,22 @@ function requestFor(check: Check, route: Route, ports: Ports): UpstreamRequest {
   };
 }
 
-/** Emergency credentials stay here: an outpost would turn them into a token request to its core. */
+/**
+ * Emergency credentials stay here: an outpost would turn them into a token request to its core. A browser sends
+ * them with every check of a site, so the upstreams of the other routes must not get them either.
+ */
 function isEmergencyLogin(authorization: string, route: Route, ports: Ports): boolean {
-  const { fallback } = route;
-  if (fallback.mode !== "basic-auth" || !route.stripEmergencyCredentials) return false;
+  if (!route.stripEmergencyCredentials) return false;
   const user = basicUserOf(authorization);
-  return user !== null && ports.logins.knows(fallback.htpasswd, user);
+  return user !== null && ports.logins.knows(user);
+}
+
+/** A stream that breaks off on its way is too late for a fallback, but counts. */
+function watchStream({ body }: Answer, route: Route, ports: Ports): void {
+  if (body.kind !== "stream") return;
+  void body.ended.then((reason) => {
+    if (reason !== null) ports.record.fault(route, reason);
+  });
 }
 
 function fromUpstream(answer: Answer, label: VerdictLabel): Decision {

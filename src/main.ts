@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** Arguments, signals and exit codes. What a command does is in commands/. */
 import { parseArgs } from "node:util";
-import { version } from "./app.ts";
 import type { CommandIo } from "./commands/command-io.ts";
+import { version } from "./version.ts";
 
 const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when the auth server cannot decide
 
@@ -107,8 +107,11 @@ function configFile(args: readonly string[]): string {
 /** The first SIGTERM or SIGINT starts a drain; a second one ends the process as the system does by itself. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
-    process.once("SIGTERM", () => resolve());
-    process.once("SIGINT", () => resolve());
+    const stop = (): void => {
+      process.removeListener("SIGTERM", stop).removeListener("SIGINT", stop);
+      resolve();
+    };
+    process.on("SIGTERM", stop).on("SIGINT", stop);
   });
 }
 

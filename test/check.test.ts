@@ -292,7 +292,6 @@ const MARKED = check({
       "https://marked.example",
     ],
   ],
-  peer: "192.0.2.10",
 });
 const CONDITIONAL = [
   ...["If-Match", '"x"', "If-None-Match", "*", "If-Modified-Since", "Thu, 01 Jan 2099 00:00:00 GMT"],

@@ -1,5 +1,5 @@
-import { loadConfig } from "../config/load.ts";
-import { formatProblem, type Problem, quote } from "../config/problem.ts";
+import { loadConfig, type NamedHtpasswd } from "../config/load.ts";
+import { byPosition, formatProblem, type Problem, quote } from "../config/problem.ts";
 import { parseHtpasswd } from "../io/htpasswd.ts";
 import { readHtpasswdText } from "../io/htpasswd-files.ts";
 import type { CommandIo } from "./command-io.ts";
@@ -7,7 +7,9 @@ import type { CommandIo } from "./command-io.ts";
 /** Prints every problem of a config and of the htpasswd files it names. Exit code 0: none; 1: some. */
 export async function checkCommand(configFile: string, io: CommandIo): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
-  const problems = loaded.ok ? await htpasswdProblems(loaded) : loaded.problems;
+  const { inConfig, inFiles } = await htpasswdProblems(loaded.htpasswds);
+  const config = [...(loaded.ok ? [] : loaded.problems), ...inConfig].sort(byPosition);
+  const problems = [...config, ...inFiles];
   for (const problem of problems) io.out(`${formatProblem(problem)}\n`);
   if (!loaded.ok || problems.length > 0) return 1;
   const count = loaded.snapshot.routes.length;
@@ -15,34 +17,27 @@ export async function checkCommand(configFile: string, io: CommandIo): Promise<n
   return 0;
 }
 
-type Loaded = Extract<Awaited<ReturnType<typeof loadConfig>>, { readonly ok: true }>;
-
 /** What is wrong with one file: as a whole, said where the config names it, and line by line. */
 interface HtpasswdFindings {
   readonly whole: string | null;
   readonly lines: readonly { readonly line: number; readonly message: string }[];
 }
 
-async function htpasswdProblems(loaded: Loaded): Promise<Problem[]> {
+async function htpasswdProblems(htpasswds: readonly NamedHtpasswd[]) {
   const read = new Map<string, HtpasswdFindings>();
   const inConfig: Problem[] = [];
   const inFiles: Problem[] = [];
-  for (const [index, { fallback }] of loaded.snapshot.routes.entries()) {
-    if (fallback.mode !== "basic-auth") continue;
-    const path = ["routes", index, "fallback", "htpasswd"];
-    const written = loaded.written(path) ?? fallback.htpasswd;
-    const known = read.get(fallback.htpasswd);
-    const findings = known ?? (await readHtpasswdFile(fallback.htpasswd));
-    read.set(fallback.htpasswd, findings);
-    if (findings.whole !== null) {
-      inConfig.push(loaded.problemAt(path, `file ${quote(written)} ${findings.whole}`));
-    }
+  for (const { file, written, problem } of htpasswds) {
+    const known = read.get(file);
+    const findings = known ?? (await readHtpasswdFile(file));
+    read.set(file, findings);
+    if (findings.whole !== null) inConfig.push(problem(`file ${quote(written)} ${findings.whole}`));
     if (known !== undefined) continue;
     // A path with an environment variable in it is shown as written: what the variable holds may be a secret.
-    const file = written.includes("${") ? written : fallback.htpasswd;
-    inFiles.push(...findings.lines.map((found) => ({ file, column: 1, path: "htpasswd", ...found })));
+    const shown = written.includes("${") ? written : file;
+    inFiles.push(...findings.lines.map((found) => ({ file: shown, column: 1, path: "htpasswd", ...found })));
   }
-  return [...inConfig, ...inFiles];
+  return { inConfig, inFiles };
 }
 
 async function readHtpasswdFile(file: string): Promise<HtpasswdFindings> {

@@ -73,7 +73,7 @@ export function routePath() {
   });
 }
 
-export interface Network {
+interface Network {
   readonly address: string;
   readonly prefix: number;
   readonly family: "ipv4" | "ipv6";

@@ -2,24 +2,29 @@
  * What keys may not hold together. Judged on the parts that are good by themselves,
  * so that one mistake never hides another.
  */
-import type { Address, PathRule } from "../core/types.ts";
+import type { Address, FallbackMode, PathRule } from "../core/types.ts";
 import type { ConfigDocument } from "./document.ts";
+import type { EffectiveRoute } from "./effective.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
-import { adminShape, fallbackShape, rootShape, routeShape, tlsShape, validParts } from "./schema.ts";
+import { adminShape, routeShape, tlsShape, validParts } from "./schema.ts";
 
-export function findCombinations(document: ConfigDocument): Finding[] {
+/** `routes`: what each entry of the document's `routes` means. */
+export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
   const data = asMapping(document.data);
-  const { listen } = validParts({ listen: rootShape.listen }, data);
-  const views = asList(data.routes).flatMap((raw, index) =>
-    isMapping(raw) ? [viewRoute(raw, index, listen, document)] : [],
-  );
+  const raws = asList(data.routes);
+  const views = routes.flatMap((route, index) => {
+    const raw = raws[index];
+    return isMapping(raw) ? [viewRoute(raw, index, route, document)] : [];
+  });
   const each = views.flatMap((route) => [
     ...presetFindings(route),
+    ...pathFindings(route),
     ...tlsFindings(route),
     ...faultFindings(route),
     ...headerFindings(route),
+    ...allowFromFindings(route),
   ]);
   const admin = validParts(adminShape, data.admin).listen;
   return [
@@ -30,62 +35,52 @@ export function findCombinations(document: ConfigDocument): Finding[] {
   ];
 }
 
-interface RouteView {
-  readonly path: Path;
+interface RouteView extends EffectiveRoute {
+  /** Of the route in the config. */
+  readonly at: Path;
   readonly raw: Mapping;
-  readonly parts: ReturnType<typeof validParts<typeof routeShape>>;
   /** As written, for messages; the index when the route has no good name. */
   readonly shownName: string;
-  readonly name: string | null;
-  readonly listen: Address | undefined;
   /** The key that gives `listen`: the route's own or the top's. */
   readonly listenPath: Path;
-  readonly rule: PathRule | null;
 }
 
-function viewRoute(
-  raw: Mapping,
-  index: number,
-  commonListen: Address | undefined,
-  document: ConfigDocument,
-): RouteView {
-  const path = ["routes", index];
-  const parts = validParts(routeShape, raw);
-  const preset = parts.preset === undefined ? null : presets[parts.preset];
-  const name = Object.hasOwn(raw, "name") ? (parts.name ?? null) : (preset?.name ?? null);
-  const ownListen = Object.hasOwn(raw, "listen");
+function viewRoute(raw: Mapping, index: number, route: EffectiveRoute, document: ConfigDocument): RouteView {
+  const at = ["routes", index];
+  const { name } = route;
   return {
-    path,
+    ...route,
+    at,
     raw,
-    parts,
-    shownName: name === null ? `routes[${index}]` : (document.written([...path, "name"]) ?? name),
-    name,
-    listen: ownListen ? parts.listen : commonListen,
-    listenPath: ownListen ? [...path, "listen"] : ["listen"],
-    rule: Object.hasOwn(raw, "path") ? (parts.path ?? null) : presetRule(preset?.path ?? null),
+    shownName: name === null ? `routes[${index}]` : (document.written([...at, "name"]) ?? name),
+    listenPath: Object.hasOwn(raw, "listen") ? [...at, "listen"] : ["listen"],
   };
 }
 
-function presetRule(path: string | null): PathRule | null {
-  return path === null ? null : { kind: "exact", path };
-}
-
-function presetFindings({ path, raw, parts }: RouteView): Finding[] {
-  if (parts.preset === undefined) return [];
-  const preset = presets[parts.preset];
+function presetFindings({ at, raw }: RouteView): Finding[] {
+  const { preset } = validParts({ preset: routeShape.preset }, raw);
+  if (preset === undefined) return [];
   return (["name", "path"] as const)
-    .filter((key) => preset[key] === null && !Object.hasOwn(raw, key))
-    .map((key) => ({ path: [...path, key], message: `missing; preset none has no ${key} of its own` }));
+    .filter((key) => presets[preset][key] === null && !Object.hasOwn(raw, key))
+    .map((key) => ({ path: [...at, key], message: `missing; preset none has no ${key} of its own` }));
 }
 
-function tlsFindings({ path, raw, parts }: RouteView): Finding[] {
+function pathFindings({ at, path }: RouteView): Finding[] {
+  if (path?.kind !== "exact" || path.path !== "/healthz") return [];
+  const message =
+    "{value} is answered by every listener itself, so this route would never be asked; write another path";
+  return [{ path: [...at, "path"], message }];
+}
+
+function tlsFindings({ at, raw }: RouteView): Finding[] {
   const tls = validParts(tlsShape, raw.tls);
   const findings: Finding[] = [];
   const add = (key: string, message: string) =>
-    findings.push({ path: [...path, "tls", key], message, at: "key" });
+    findings.push({ path: [...at, "tls", key], message, at: "key" });
   if (tls.cert && tls.key === null) add("cert", "needs tls.key beside it");
   if (tls.key && tls.cert === null) add("key", "needs tls.cert beside it");
-  if (parts.upstream?.protocol !== "http:") return findings;
+  const { upstream } = validParts({ upstream: routeShape.upstream }, raw);
+  if (upstream?.protocol !== "http:") return findings;
   for (const key of ["ca", "cert", "key", "serverName"] as const) {
     if (tls[key]) add(key, "has no use with an http upstream; write https or leave tls out");
   }
@@ -93,14 +88,14 @@ function tlsFindings({ path, raw, parts }: RouteView): Finding[] {
   return findings;
 }
 
-function faultFindings({ path, raw }: RouteView): Finding[] {
+function faultFindings({ at, raw }: RouteView): Finding[] {
   const fault = asMapping(raw.fault);
   const statuses = asList(fault.statuses);
   return asList(fault.suspectStatuses).flatMap((status, index) =>
     statuses.includes(status)
       ? [
           {
-            path: [...path, "fault", "suspectStatuses", index],
+            path: [...at, "fault", "suspectStatuses", index],
             message: "{value} is in statuses too; keep one",
           },
         ]
@@ -108,41 +103,44 @@ function faultFindings({ path, raw }: RouteView): Finding[] {
   );
 }
 
-function modeOf(fallback: Mapping, parts: RouteView["parts"]) {
-  if (Object.hasOwn(fallback, "mode")) return validParts(fallbackShape, fallback).mode ?? null;
-  return parts.preset === undefined ? null : presets[parts.preset].mode;
-}
-
-function headerFindings({ path, raw, parts }: RouteView): Finding[] {
-  const fallback = asMapping(raw.fallback);
-  if (parts.preset === undefined || modeOf(fallback, parts) !== "basic-auth") return [];
-  const preset = presets[parts.preset];
-  const given = validParts(fallbackShape, fallback);
-  const user = Object.hasOwn(fallback, "usernameHeader") ? given.usernameHeader : preset.usernameHeader;
-  const cleared = Object.hasOwn(fallback, "clearHeaders") ? given.clearHeaders : undefined;
-  const userPath = [...path, "fallback", "usernameHeader"];
-  if (cleared === undefined) {
-    const clash = preset.clearHeaders.some((name) => name.toLowerCase() === user?.toLowerCase());
-    return clash && !Object.hasOwn(fallback, "clearHeaders")
-      ? [{ path: userPath, message: "{value} is cleared by the preset; write clearHeaders without it" }]
-      : [];
+function headerFindings({ at, raw, mode, usernameHeader, clearHeaders }: RouteView): Finding[] {
+  if (mode !== "basic-auth" || clearHeaders === null) return [];
+  const user = usernameHeader?.toLowerCase();
+  if (!Object.hasOwn(asMapping(raw.fallback), "clearHeaders")) {
+    const message = "{value} is cleared by the preset; write clearHeaders without it";
+    const clash = clearHeaders.some((name) => name.toLowerCase() === user);
+    return clash ? [{ path: [...at, "fallback", "usernameHeader"], message }] : [];
   }
-  const seen = new Set([user?.toLowerCase()]);
-  return cleared.flatMap((name, index) => {
+  const seen = new Set([user]);
+  return clearHeaders.flatMap((name, index) => {
     const known = seen.has(name.toLowerCase());
     seen.add(name.toLowerCase());
     const message = "{value} is named twice, in clearHeaders or as usernameHeader; keep one";
-    return known ? [{ path: [...path, "fallback", "clearHeaders", index], message }] : [];
+    return known ? [{ path: [...at, "fallback", "clearHeaders", index], message }] : [];
   });
 }
+
+/** Other keys of the login may stay beside any mode. This one reads as a restriction that would not be there. */
+function allowFromFindings({ at, raw, mode }: RouteView): Finding[] {
+  if (mode === null || mode === "basic-auth") return [];
+  if (asList(asMapping(raw.fallback).allowFrom).length === 0) return [];
+  const message = `restricts the emergency login only, and mode ${mode} ${WITHOUT_LOGIN[mode]}; leave it out, or write mode: basic-auth`;
+  return [{ path: [...at, "fallback", "allowFrom"], message, at: "key" }];
+}
+
+const WITHOUT_LOGIN: Readonly<Record<Exclude<FallbackMode, "basic-auth">, string>> = {
+  allow: "lets everybody through",
+  deny: "refuses everybody",
+  none: "has no login",
+};
 
 function nameFindings(routes: readonly RouteView[]): Finding[] {
   return routes.flatMap((route, index) => {
     const first = routes.slice(0, index).find((other) => other.name !== null && other.name === route.name);
     if (first === undefined) return [];
-    const taken = `${route.shownName} is the name of ${formatPath(first.path)} already`;
+    const taken = `${route.shownName} is the name of ${formatPath(first.at)} already`;
     const message = `${taken}; give each route its own`;
-    return [{ path: [...route.path, "name"], message }];
+    return [{ path: [...route.at, "name"], message }];
   });
 }
 
@@ -158,17 +156,17 @@ function listenFindings(routes: readonly RouteView[]): Finding[] {
 }
 
 function clash(route: RouteView, other: RouteView): Finding | null {
-  if (route.listen === undefined || other.listen === undefined) return null;
+  if (route.listen === null || other.listen === null) return null;
   if (!sameAddress(route.listen, other.listen)) {
     if (!overlaps(route.listen, other.listen)) return null;
     const message = `the address is taken by the listen address of route ${other.shownName}; use the same one, or another port`;
     return { path: route.listenPath, message };
   }
-  if (route.rule === null || other.rule === null || ruleText(route.rule) !== ruleText(other.rule))
-    return null;
+  if (route.path === null || other.path === null) return null;
+  if (ruleText(route.path) !== ruleText(other.path)) return null;
   const names = `routes ${other.shownName} and ${route.shownName}`;
   const message = `${names} have the same listen and path; the second would never be asked`;
-  return { path: [...route.path, "path"], message };
+  return { path: [...route.at, "path"], message };
 }
 
 function adminFindings(
@@ -177,7 +175,7 @@ function adminFindings(
   document: ConfigDocument,
 ): Finding[] {
   if (admin === undefined) return [];
-  const taken = routes.find(({ listen }) => listen !== undefined && overlaps(listen, admin));
+  const taken = routes.find(({ listen }) => listen !== null && overlaps(listen, admin));
   if (taken === undefined) return [];
   const adminGiven = document.written(["admin", "listen"]) !== null;
   const message = `route ${taken.shownName} and the admin listener share an address; give each its own port`;

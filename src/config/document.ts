@@ -14,7 +14,7 @@ import {
 import { expandEnvironment } from "./environment.ts";
 import { type Finding, type Path, quote } from "./problem.ts";
 
-export interface Position {
+interface Position {
   readonly line: number;
   readonly column: number;
 }
@@ -31,7 +31,7 @@ export interface ConfigDocument {
   shown(path: Path): string;
 }
 
-export type ReadDocument =
+type ReadDocument =
   | { readonly ok: true; readonly document: ConfigDocument; readonly findings: readonly Finding[] }
   | { readonly ok: false; readonly problems: readonly (Position & { readonly message: string })[] };
 

@@ -1,4 +1,4 @@
-export type Expansion =
+type Expansion =
   | { readonly ok: true; readonly text: string }
   | { readonly ok: false; readonly messages: readonly string[] };
 

@@ -3,26 +3,32 @@ import { dirname, resolve } from "node:path";
 import type { Snapshot } from "../core/types.ts";
 import { findCombinations } from "./combinations.ts";
 import { type ConfigDocument, readDocument } from "./document.ts";
+import { type EffectiveRoute, effectiveRoutes } from "./effective.ts";
 import { findIssues } from "./issues.ts";
 import { asList, asMapping, isMapping } from "./plain-data.ts";
-import { errorCode, type Finding, formatPath, type Path, type Problem } from "./problem.ts";
+import { byPosition, errorCode, type Finding, formatPath, type Path, type Problem } from "./problem.ts";
 import { readBounded } from "./read-file.ts";
 import { configSchema, tlsShape, validParts } from "./schema.ts";
 import { buildSnapshot } from "./snapshot.ts";
 import { type ReadFile, readTlsFiles, type TlsMaterial } from "./tls-files.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `problemAt` places a problem found later, such as an unreadable htpasswd file, in the config. */
-export type LoadResult =
-  | {
-      readonly ok: true;
-      readonly snapshot: Snapshot;
-      problemAt(path: Path, message: string): Problem;
-      /** The text at `path` as the file has it, environment variables not filled in; null: not there. */
-      written(path: Path): string | null;
-    }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+/** `htpasswds`: one for each emergency login that can be told, even from a config with problems. */
+export type LoadResult = { readonly htpasswds: readonly NamedHtpasswd[] } & (
+  | { readonly ok: true; readonly snapshot: Snapshot }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+);
+
+/** An htpasswd file as a route names it. It is not read here: it may be missing and come later. */
+export interface NamedHtpasswd {
+  /** Absolute, or relative to the working directory. */
+  readonly file: string;
+  /** As the config has it, environment variables not filled in. */
+  readonly written: string;
+  /** A problem of the file, placed where the config names it. */
+  problem(message: string): Problem;
+}
 
 /** Reads and judges `file` and the TLS files it names. Never rejects. */
 export async function loadConfig(file: string, env: Environment): Promise<LoadResult> {
@@ -51,23 +57,33 @@ export async function parseConfig(
   const reading = readDocument(text, env);
   if (!reading.ok) {
     const problems = reading.problems.map((problem) => ({ file, path: "yaml", ...problem }));
-    return { ok: false, problems };
+    return { ok: false, problems, htpasswds: [] };
   }
   const { document } = reading;
   const shape = shapeProblem(document.data);
-  if (shape !== null) return { ok: false, problems: [place(file, document, { path: [], message: shape })] };
+  if (shape !== null) {
+    return { ok: false, problems: [place(file, document, { path: [], message: shape })], htpasswds: [] };
+  }
 
   const fromHere = (path: string) => resolve(dirname(file), path);
+  const routes = effectiveRoutes(document.data);
   const tls = await readAllTls(document, fromHere, readFile);
-  const judged = [...findIssues(document), ...findCombinations(document), ...tls.findings];
-  const findings = [...reading.findings, ...withoutFollowers(judged, reading.findings)];
-  if (findings.length > 0) return { ok: false, problems: sorted(file, document, findings) };
+  const isFollower = followersOf(reading.findings);
+  const judged = [...findIssues(document), ...findCombinations(document, routes), ...tls.findings];
+  const findings = [...reading.findings, ...judged.filter(({ path }) => !isFollower(path))];
+  const htpasswds = namedHtpasswds(routes)
+    .filter(({ path }) => !isFollower(path))
+    .map(({ path, htpasswd }) => ({
+      file: fromHere(htpasswd),
+      written: document.written(path) ?? htpasswd,
+      problem: (message: string) => place(file, document, { path, message }),
+    }));
+  if (findings.length > 0) return { ok: false, problems: sorted(file, document, findings), htpasswds };
   const config = configSchema.parse(document.data);
   return {
     ok: true,
-    snapshot: buildSnapshot(config, { tls: tls.materials, resolve: fromHere }),
-    problemAt: (path, message) => place(file, document, { path, message }),
-    written: (path) => document.written(path),
+    snapshot: buildSnapshot(config, { routes, tls: tls.materials, resolve: fromHere }),
+    htpasswds,
   };
 }
 
@@ -93,17 +109,23 @@ async function readAllTls(document: ConfigDocument, fromHere: (path: string) => 
   return { materials, findings };
 }
 
-/** Without what was said of values that could not even be filled in: it follows from the first mistake. */
-function withoutFollowers(findings: readonly Finding[], causes: readonly Finding[]): Finding[] {
-  const broken = causes.map(({ path }) => formatPath(path));
-  return findings.filter(({ path }) => !broken.includes(formatPath(path)));
+function namedHtpasswds(routes: readonly EffectiveRoute[]) {
+  return routes.flatMap(({ mode, htpasswd }, index) =>
+    mode === "basic-auth" && htpasswd !== null
+      ? [{ path: ["routes", index, "fallback", "htpasswd"], htpasswd }]
+      : [],
+  );
+}
+
+/** Whether a value could not even be filled in: what else is said of it follows from that first mistake. */
+function followersOf(causes: readonly Finding[]): (path: Path) => boolean {
+  const broken = new Set(causes.map(({ path }) => formatPath(path)));
+  return (path) => broken.has(formatPath(path));
 }
 
 function sorted(file: string, document: ConfigDocument, findings: readonly Finding[]): Problem[] {
   const unique = new Map(findings.map((finding) => [formatPath(finding.path) + finding.message, finding]));
-  return [...unique.values()]
-    .map((finding) => place(file, document, finding))
-    .sort((a, b) => a.line - b.line || a.column - b.column);
+  return [...unique.values()].map((finding) => place(file, document, finding)).sort(byPosition);
 }
 
 function place(file: string, document: ConfigDocument, finding: Finding): Problem {
@@ -113,5 +135,5 @@ function place(file: string, document: ConfigDocument, finding: Finding): Proble
 }
 
 function failed(file: string, message: string): LoadResult {
-  return { ok: false, problems: [{ file, line: 1, column: 1, path: "file", message }] };
+  return { ok: false, problems: [{ file, line: 1, column: 1, path: "file", message }], htpasswds: [] };
 }

@@ -1,6 +1,6 @@
 import type { FallbackMode } from "../core/types.ts";
 
-export type PresetName = "authentik" | "authelia" | "oauth2-proxy" | "bot-block" | "none";
+type PresetName = "authentik" | "authelia" | "oauth2-proxy" | "bot-block" | "none";
 
 /** What a route is taken to mean when it does not say. null: the route has to say it. */
 export interface Preset {

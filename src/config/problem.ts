@@ -25,6 +25,11 @@ export function formatProblem(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column} ${problem.path}: ${problem.message}`;
 }
 
+/** For sorting the problems of one file. */
+export function byPosition(a: Problem, b: Problem): number {
+  return a.line - b.line || a.column - b.column;
+}
+
 /** `routes[0].fallback.realm`; the top itself is `config`. */
 export function formatPath(path: Path): string {
   if (path.length === 0) return "config";

@@ -28,7 +28,7 @@ export const tlsShape = {
   verify: optional(yesOrNo(), true, "Whether the upstream's certificate must be valid."),
 };
 
-export const timeoutsShape = {
+const timeoutsShape = {
   connect: optional(duration("10ms", "10m"), "3s", "To a usable connection, TLS included."),
   read: optional(duration("10ms", "10m"), "5s", "To the next byte of the answer."),
   total: optional(duration("10ms", "10m"), "8s", "The whole exchange, waiting for a connection included."),
@@ -42,7 +42,7 @@ function faultStatus() {
   return wholeNumber(400, 599).check(notVerdict);
 }
 
-export const faultShape = {
+const faultShape = {
   statuses: described(
     z.optional(list(faultStatus(), "[502, 503, 504]")),
     "Statuses that mean the upstream is broken. Default: [502, 503, 504].",
@@ -80,7 +80,7 @@ export const fallbackShape = {
   allowFrom: optional(
     list(network(), "[10.0.0.0/8]"),
     [],
-    "basic-auth: networks the emergency login is limited to; empty: anywhere.",
+    "basic-auth, and no other mode: networks the emergency login is limited to; empty: anywhere.",
   ),
   rateLimit: optional(section(rateLimitShape), {}, "basic-auth: how many failed logins are too many."),
 };

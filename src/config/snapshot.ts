@@ -1,11 +1,12 @@
 import type { Fallback, FaultRules, Route, Snapshot } from "../core/types.ts";
 import { toBlockList } from "./addresses.ts";
-import { type Preset, presets } from "./presets.ts";
+import { type EffectiveRoute, settled } from "./effective.ts";
 import type { Config, RouteConfig } from "./schema.ts";
 import type { TlsMaterial } from "./tls-files.ts";
 
-/** What was read around a config: by route index, and the way from a path in it to a file. */
-export interface Surroundings {
+/** What was found out about a config: by route index, and the way from a path in it to a file. */
+interface Surroundings {
+  readonly routes: readonly EffectiveRoute[];
   readonly tls: readonly TlsMaterial[];
   resolve(file: string): string;
 }
@@ -24,13 +25,13 @@ export function buildSnapshot(config: Config, around: Surroundings): Snapshot {
 }
 
 function buildRoute(config: Config, route: RouteConfig, index: number, around: Surroundings): Route {
-  const preset = presets[route.preset];
-  const fallback = buildFallback(route, preset, around);
+  const effective = settled(around.routes[index]);
+  const fallback = buildFallback(route, effective, around);
   const { ca, cert, key } = around.tls[index] ?? { ca: null, cert: null, key: null };
   return {
-    name: route.name ?? preset.name ?? "",
-    listen: route.listen ?? config.listen,
-    path: route.path ?? { kind: "exact", path: preset.path ?? "" },
+    name: effective.name,
+    listen: effective.listen,
+    path: effective.path,
     upstream: {
       ...route.upstream,
       tls: { ca, cert, key, serverName: route.tls.serverName, verify: route.tls.verify },
@@ -60,15 +61,18 @@ function without(defaults: readonly number[], named: readonly number[] = []): nu
   return defaults.filter((status) => !named.includes(status));
 }
 
-function buildFallback({ fallback }: RouteConfig, preset: Preset, around: Surroundings): Fallback {
-  const mode = fallback.mode ?? preset.mode;
+function buildFallback(
+  { fallback }: RouteConfig,
+  { mode, htpasswd, usernameHeader, clearHeaders }: ReturnType<typeof settled>,
+  around: Surroundings,
+): Fallback {
   if (mode !== "basic-auth") return { mode };
   return {
     mode,
     realm: fallback.realm,
-    htpasswd: around.resolve(fallback.htpasswd),
-    usernameHeader: fallback.usernameHeader ?? preset.usernameHeader,
-    clearHeaders: fallback.clearHeaders ?? preset.clearHeaders,
+    htpasswd: around.resolve(htpasswd),
+    usernameHeader,
+    clearHeaders,
     allowFrom: toBlockList(fallback.allowFrom),
     rateLimit: fallback.rateLimit,
   };

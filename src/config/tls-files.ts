@@ -5,7 +5,7 @@ import { errorCode, type Finding, type Path } from "./problem.ts";
 export type ReadFile = (file: string) => Promise<Uint8Array>;
 
 /** Where the PEM files of one route are; already resolved against the config's folder. */
-export interface TlsFiles {
+interface TlsFiles {
   readonly ca: string | null;
   readonly cert: string | null;
   readonly key: string | null;

@@ -6,11 +6,12 @@ import { isIPv4, isIPv6 } from "node:net";
 import { headerValues } from "./headers.ts";
 import type { AddressList, Check } from "./types.ts";
 
-/** The client's address in one spelling; null when the gateway's word for it is no address. Without a word, its own. */
+/**
+ * The client's address in one spelling; null when the gateway gave none. Its own address is no substitute:
+ * it would open an `allowFrom` of the inner network to everybody.
+ */
 export function clientAddress(check: Check, trustedProxies: AddressList | null): string | null {
-  const lines = headerValues(check.headers, "x-forwarded-for");
-  if (lines.length === 0) return normalAddress(check.peer);
-  const entries = lines
+  const entries = headerValues(check.headers, "x-forwarded-for")
     .join(",")
     .split(",")
     .map((entry) => entry.trim())

@@ -18,8 +18,6 @@ export interface Check {
   /** `target` up to the first "?". Never decoded. */
   readonly path: string;
   readonly headers: RawHeaders;
-  /** Address of the socket the check came in on: the gateway's. */
-  readonly peer: string;
   /** Carried on `none` routes only; null when the check has none or its body stays behind. */
   readonly body: AsyncIterable<Uint8Array> | null;
 }
@@ -30,7 +28,13 @@ export interface Check {
  */
 export type Body =
   | { readonly kind: "whole"; readonly bytes: Uint8Array }
-  | { readonly kind: "stream"; readonly chunks: AsyncIterable<Uint8Array>; readonly cancel: () => void };
+  | {
+      readonly kind: "stream";
+      readonly chunks: AsyncIterable<Uint8Array>;
+      readonly cancel: () => void;
+      /** How it ended for the upstream: null when it came whole, or nobody wanted the rest. Never rejects. */
+      readonly ended: Promise<FailureReason | null>;
+    };
 
 /** A final answer (never 1xx) of an upstream. */
 export interface Answer {
@@ -121,6 +125,21 @@ export type LoginResult =
   | { readonly kind: "bad" }
   | { readonly kind: "limited"; readonly retryAfterSeconds: number }
   | { readonly kind: "forbidden" };
+
+export interface HtpasswdProblem {
+  readonly line: number;
+  readonly message: string;
+}
+
+/** What became of reading an htpasswd file, once per change. `unreadable` means zero users from now on. */
+export type HtpasswdEvent =
+  | {
+      readonly kind: "loaded";
+      readonly file: string;
+      readonly users: number;
+      readonly problems: readonly HtpasswdProblem[];
+    }
+  | { readonly kind: "unreadable"; readonly file: string; readonly problem: string };
 
 export interface Address {
   readonly host: string;

@@ -7,7 +7,7 @@ import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { isFinalStatus } from "../core/classify.ts";
 import { headerValues } from "../core/headers.ts";
-import type { AnswerFailure, Body, Outcome, RawHeaders, Upstream } from "../core/types.ts";
+import type { AnswerFailure, Body, FailureReason, Outcome, RawHeaders, Upstream } from "../core/types.ts";
 import type { Interrupt } from "./interrupt.ts";
 
 /** Bytes of a body that must have come, unless it ends before. */
@@ -37,7 +37,11 @@ export interface ReaderOptions {
 type Controller = Dispatcher.DispatchController;
 type Phase =
   | { readonly kind: "waiting" }
-  | { readonly kind: "streaming"; readonly body: Readable }
+  | {
+      readonly kind: "streaming";
+      readonly body: Readable;
+      readonly ended: (failure: FailureReason | null) => void;
+    }
   | { readonly kind: "over" };
 
 /** Owns the connection from its request to the end of the answer. */
@@ -97,7 +101,10 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
       if (!isFinalStatus(this.#status)) return this.#fail("malformed");
       this.#settleAnswer({ kind: "whole", bytes: Buffer.concat(this.#chunks) });
     }
-    if (phase.kind === "streaming") phase.body.push(null);
+    if (phase.kind === "streaming") {
+      phase.body.push(null);
+      phase.ended(null);
+    }
     this.#finish(this.#bodySent);
   }
 
@@ -113,6 +120,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
 
   #stream(controller: Controller): void {
     if (!isFinalStatus(this.#status)) return this.#fail("malformed");
+    const ended = Promise.withResolvers<FailureReason | null>();
     const body = new Readable({
       read: () => {
         if (this.#phase.kind !== "streaming") return;
@@ -120,20 +128,21 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
         controller.resume();
       },
       destroy: (error, done) => {
+        ended.resolve(null);
         this.#finish(false);
         done(error);
       },
     });
     // A stream may break off before anybody reads it.
     body.on("error", () => {});
-    this.#phase = { kind: "streaming", body };
+    this.#phase = { kind: "streaming", body, ended: ended.resolve };
     for (const chunk of this.#chunks) body.push(chunk);
     this.#chunks = [];
     this.#pause(controller);
     const cancel = (): void => {
       body.destroy();
     };
-    this.#settleAnswer({ kind: "stream", chunks: body, cancel });
+    this.#settleAnswer({ kind: "stream", chunks: body, cancel, ended: ended.promise });
   }
 
   /** A gateway that reads slowly is not an upstream that writes slowly: no deadline runs meanwhile but the total. */
@@ -169,7 +178,10 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   #settleOutcome(asked: Asked): void {
     const phase = this.#phase;
     if (phase.kind === "waiting") this.#options.settle(asked);
-    if (phase.kind === "streaming") phase.body.destroy(new Error("the upstream's answer broke off"));
+    if (phase.kind === "streaming") {
+      phase.ended(asked.kind === "failure" ? asked.reason : null);
+      phase.body.destroy(new Error("the upstream's answer broke off"));
+    }
     this.#finish(false);
   }
 

@@ -5,19 +5,10 @@
  */
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, stat } from "node:fs/promises";
-import { type HtpasswdProblem, parseHtpasswd } from "./htpasswd.ts";
+import type { HtpasswdEvent } from "../core/types.ts";
+import { parseHtpasswd } from "./htpasswd.ts";
 
 const MAX_BYTES = 1024 * 1024;
-
-/** What became of reading a file, once per change. `unreadable` means zero users from now on. */
-export type HtpasswdEvent =
-  | {
-      readonly kind: "loaded";
-      readonly file: string;
-      readonly users: number;
-      readonly problems: readonly HtpasswdProblem[];
-    }
-  | { readonly kind: "unreadable"; readonly file: string; readonly problem: string };
 
 export interface LoadedFile {
   /** Hashes by name. */
@@ -31,6 +22,8 @@ export interface LoadedFile {
 export interface HtpasswdFiles {
   /** null: not in use, or no usable file. */
   get(file: string): LoadedFile | null;
+  /** Whether any file in use has this user. */
+  knows(user: string): boolean;
   /** Takes these paths into use and drops all others; resolves when every one has been read once. */
   use(files: readonly string[]): Promise<void>;
   close(): void;
@@ -105,6 +98,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
 
   return {
     get: (file) => inUse.get(file)?.loaded ?? null,
+    knows: (user) => [...inUse.values()].some(({ loaded }) => loaded?.users.has(user)),
     use: async (files) => {
       const wanted = new Set(files);
       for (const file of inUse.keys()) if (!wanted.has(file)) inUse.delete(file);

@@ -2,6 +2,7 @@
  * Reading htpasswd text: names, and hashes in the formats Apache and nginx share. Whatever is not exactly one of
  * them is a problem and never matches. No message holds any part of a hash, nor of what may be a password.
  */
+import type { HtpasswdProblem } from "../core/types.ts";
 
 /** More would be a directory, not a list of people for emergencies. */
 const MAX_USERS = 10_000;
@@ -36,11 +37,6 @@ export type PasswordHash =
   | { readonly kind: "refused"; readonly problem: string };
 
 /** `line` counts from 1. */
-export interface HtpasswdProblem {
-  readonly line: number;
-  readonly message: string;
-}
-
 export interface Htpasswd {
   /** Hashes by name; each is one that `readHash` accepts. */
   readonly users: ReadonlyMap<string, string>;

@@ -12,8 +12,8 @@
  */
 import { createHmac } from "node:crypto";
 import { createFailureLimit, type FailureLimit } from "../core/failure-limit.ts";
-import type { BasicAuthFallback, Credentials, LoginResult, RateLimit } from "../core/types.ts";
-import { createHtpasswdFiles, type HtpasswdEvent, type LoadedFile } from "./htpasswd-files.ts";
+import type { BasicAuthFallback, Credentials, HtpasswdEvent, LoginResult, RateLimit } from "../core/types.ts";
+import { createHtpasswdFiles, type LoadedFile } from "./htpasswd-files.ts";
 import type { PasswordPool, Verification } from "./password-pool.ts";
 
 const REMEMBERED_FOR = 5 * 60_000;
@@ -26,8 +26,8 @@ const FILE_INTERVAL = 1000;
 const KEY_BYTES = 32;
 
 export interface Logins {
-  /** Whether `file` lists `user`. */
-  knows(file: string, user: string): boolean;
+  /** Whether any file in use lists `user`. */
+  knows(user: string): boolean;
   /** Users that can log in by `file`. */
   users(file: string): number;
   /**
@@ -182,7 +182,7 @@ export function createLogins(options: LoginsOptions): Logins {
   }
 
   return {
-    knows: (file, user) => files.get(file)?.users.has(user) ?? false,
+    knows: files.knows,
     users: (file) => files.get(file)?.users.size ?? 0,
     attempt,
     use: files.use,

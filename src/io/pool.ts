@@ -11,6 +11,7 @@ export type Taken =
   | Exclude<Connected, { readonly kind: "connected" }>;
 
 interface Waiter {
+  readonly fresh: boolean;
   readonly interrupt: AbortSignal;
   give(taken: Taken): void;
 }
@@ -38,7 +39,7 @@ export class Pool {
     if (connection) return Promise.resolve({ kind: "taken", connection });
     if (this.#hasRoom()) return this.#open(interrupt);
     const oldest = this.#idle.shift();
-    if (!oldest) return this.#wait(interrupt);
+    if (!oldest) return this.#wait(fresh, interrupt);
     oldest.close();
     return this.#open(interrupt);
   }
@@ -75,12 +76,14 @@ export class Pool {
     return { kind: "taken", connection };
   }
 
-  #wait(interrupt: AbortSignal): Promise<Taken> {
+  #wait(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
+    if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
     const answers = this.#answers;
     return new Promise((resolve) => {
       const onInterrupt = (): void =>
         waiter.give({ kind: this.#answers === answers ? "interrupted" : "overload" });
       const waiter: Waiter = {
+        fresh,
         interrupt,
         give: (taken) => {
           this.#waiters.delete(waiter);
@@ -110,8 +113,10 @@ export class Pool {
     this.#answers += 1;
     if (this.#closed) return connection.close();
     const [waiter] = this.#waiters;
-    if (waiter) waiter.give({ kind: "taken", connection });
-    else this.#idle.push(connection);
+    if (!waiter) this.#idle.push(connection);
+    // Its end makes room for the fresh one.
+    else if (waiter.fresh) connection.close();
+    else waiter.give({ kind: "taken", connection });
   }
 
   #forget(connection: Connection): void {

@@ -79,7 +79,9 @@ function endFallback(record: RouteRecord, now: number, logger: Logger): void {
   if (activity === null || isActive(activity, now)) return;
   record.activity = null;
   const seconds = Math.round(activity.last - activity.since) / 1000;
-  logger.info("fallback ended", { route: record.route.name, seconds, checks: activity.checks });
+  const { omitted } = record.lines;
+  record.lines.omitted = 0;
+  logger.info("fallback ended", { route: record.route.name, seconds, checks: activity.checks, omitted });
 }
 
 /** A browser sends its password with each of a page's hundred requests: one line a minute says it. */

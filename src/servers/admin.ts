@@ -2,10 +2,11 @@
  * The admin listener: is the process there, may it get traffic, what has it done. It must answer in an outage
  * and under a flood, so it depends on no upstream and each of its connections is short and small.
  */
-import type { Socket } from "node:net";
+import { once } from "node:events";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import type { Address } from "../core/types.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import { refuseGarbled } from "./garbled.ts";
 
 /** Starting and draining processes get no new traffic. */
 export type Readiness = "starting" | "ready" | "draining";
@@ -17,7 +18,7 @@ export interface AdminOptions {
   readiness(): Readiness;
 }
 
-export interface AdminServer {
+interface AdminServer {
   /** The address bound, which tells the port where 0 was asked for. Rejects when it cannot be bound. */
   listen(): Promise<Address>;
   close(): Promise<void>;
@@ -40,7 +41,6 @@ const INDEX = `sparekey
 export function createAdminServer({ listen, metrics, readiness }: AdminOptions): AdminServer {
   const app = fastify({
     logger: false,
-    forceCloseConnections: true,
     connectionTimeout: REQUEST_TIMEOUT,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     requestTimeout: REQUEST_TIMEOUT,
@@ -49,10 +49,12 @@ export function createAdminServer({ listen, metrics, readiness }: AdminOptions):
       headersTimeout: HEAD_TIMEOUT,
       connectionsCheckingInterval: HEAD_TIMEOUT,
     },
-    clientErrorHandler: refuseConnection,
+    // Each connection is one client's own: a reply out of turn misleads nobody but its sender.
+    clientErrorHandler: (error, socket) => refuseGarbled(error, socket, false),
     frameworkErrors: (_error, _request, reply) => notFound(reply),
   });
-  app.server.maxConnections = MAX_CONNECTIONS;
+  const { server } = app;
+  server.maxConnections = MAX_CONNECTIONS;
   refuseTheRest(app);
 
   app.get("/", (_request, reply) => text(reply, 200, INDEX));
@@ -68,12 +70,20 @@ export function createAdminServer({ listen, metrics, readiness }: AdminOptions):
 
   return {
     async listen() {
-      await app.listen({ host: listen.host, port: listen.port });
-      const bound = app.server.address();
+      await app.ready();
+      // Fastify's own listen opens a second server for localhost, and none of the limits would be set on that.
+      server.listen({ host: listen.host, port: listen.port });
+      await once(server, "listening");
+      const bound = server.address();
       // Only a socket file has no port, and none is ever asked for.
       return bound === null || typeof bound === "string" ? listen : { host: bound.address, port: bound.port };
     },
-    close: () => app.close(),
+    async close() {
+      const closed = app.close();
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
   };
 }
 
@@ -94,18 +104,3 @@ function notFound(reply: FastifyReply): FastifyReply {
 function text(reply: FastifyReply, status: number, body: string): FastifyReply {
   return reply.code(status).headers(SAFETY_HEADERS).type("text/plain; charset=utf-8").send(body);
 }
-
-/** What is no HTTP, too big or too slow. */
-function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const status = STATUS_OF_CODE.get(error.code ?? "") ?? "400 Bad Request";
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-}
-
-const STATUS_OF_CODE: ReadonlyMap<string, string> = new Map([
-  ["HPE_HEADER_OVERFLOW", "431 Request Header Fields Too Large"],
-  ["ERR_HTTP_REQUEST_TIMEOUT", "408 Request Timeout"],
-]);

@@ -2,6 +2,7 @@
  * The listener gateways ask on. Fastify accepts and parses; from its raw head to its raw reply a check is then
  * ours, because headers must pass in their order and spelling.
  */
+import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import fastify from "fastify";
@@ -10,7 +11,7 @@ import { badCheck, healthy, internalError, noRoute } from "../core/replies.ts";
 import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
 import type { Address, AddressList, Limits, Reply, Route } from "../core/types.ts";
 import { refuseGarbled } from "./garbled.ts";
-import { readCheck } from "./read-check.ts";
+import { hasBody, readCheck } from "./read-check.ts";
 import { writeReply } from "./write-reply.ts";
 
 /** Traefik keeps idle connections for 90 s; the gateway must be the one that closes. */
@@ -32,6 +33,8 @@ export interface CheckServerOptions {
   readonly ports: Ports;
   current(): Current;
   stateOf(route: Route): RouteState;
+  /** A connection beyond `limits.connections` was closed. */
+  onDrop(): void;
   /** A defect of ours; the check got a 500. */
   onDefect(error: unknown): void;
 }
@@ -70,6 +73,8 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   server.maxConnections = limits.connections;
   // Node silently leaves out header lines beyond 2,000, and a gateway's own come last. The limit is in bytes.
   server.maxHeadersCount = 0;
+  server.on("drop", options.onDrop);
+  server.on("connect", (_request, socket: Socket) => refuseGarbled(new Error("CONNECT"), socket, false));
   server.on("connection", (socket: Socket) => {
     uses.set(socket, { inFlight: 0, since: ports.now() });
     socket.once("close", () => uses.delete(socket));
@@ -77,7 +82,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
 
   const serve = async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
     const reply = await replyTo(request, response, target, options);
-    if (reply && !response.destroyed) await writeReply(reply, response, draining);
+    if (reply && !response.destroyed) await writeReply(reply, response, draining || hasBodyLeft(request));
     else if (reply?.body.kind === "stream") reply.body.cancel();
   };
 
@@ -107,7 +112,10 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
 
   return {
     listen: async () => {
-      await app.listen({ host: listen.host, port: listen.port });
+      await app.ready();
+      // Not Fastify's own: for localhost it opens a second server, past the limits and the drain of this one.
+      server.listen({ host: listen.host, port: listen.port });
+      await once(server, "listening");
       return portOf(server);
     },
     connections: () => uses.size,
@@ -125,6 +133,11 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       await app.close();
     },
   };
+}
+
+/** What is left of a body that stays behind must not be read for the next check, nor without end. */
+function hasBodyLeft(request: IncomingMessage): boolean {
+  return hasBody(request) && !request.complete;
 }
 
 function portOf(server: NetServer): number {

@@ -1,8 +1,8 @@
-/** What a check gets that is not HTTP, or too large, or too slow: a status, and the end of its connection. */
+/** What a request gets that is not HTTP, or too large, or too slow: a status, and the end of its connection. */
 import type { Socket } from "node:net";
 
 /**
- * `answering`: a check of this connection still waits for its reply, for which a reply to the garbled one
+ * `answering`: a request of this connection still waits for its reply, for which a reply to the garbled one
  * would be taken.
  */
 export function refuseGarbled(error: Error, socket: Socket, answering: boolean): void {

@@ -8,6 +8,8 @@ const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
 /** `target` as received. Two Host headers are refused: gateway and upstream might each believe another one. */
 export function readCheck(request: IncomingMessage, target: string): Check | null {
+  // Node's parser still takes HTTP/0.9 and 2.0 for a version.
+  if (request.httpVersionMajor !== 1) return null;
   if (!ORIGIN_FORM.test(target)) return null;
   if (headerValues(request.rawHeaders, "host").length > 1) return null;
   const query = target.indexOf("?");
@@ -16,12 +18,11 @@ export function readCheck(request: IncomingMessage, target: string): Check | nul
     target,
     path: query === -1 ? target : target.slice(0, query),
     headers: request.rawHeaders,
-    peer: request.socket.remoteAddress ?? "",
     body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
   };
 }
 
-function hasBody(request: IncomingMessage): boolean {
+export function hasBody(request: IncomingMessage): boolean {
   const length = request.headers["content-length"];
   return request.headers["transfer-encoding"] !== undefined || (length !== undefined && length !== "0");
 }

@@ -1,4 +1,5 @@
 /** Writes a reply to the gateway as it stands: header lines in order and spelling, a whole body in one piece. */
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { firstHeader } from "../core/headers.ts";
@@ -14,7 +15,9 @@ export async function writeReply(reply: Reply, response: ServerResponse, last: b
   response.sendDate = firstHeader(headers, "date") === null;
   if (body.kind === "whole") {
     if (needsLength(reply, response)) headers.push("Content-Length", String(body.bytes.length));
+    const closed = once(response, "close");
     response.writeHead(reply.status, reply.statusText, headers).end(body.bytes);
+    await closed;
     return;
   }
   response.writeHead(reply.status, reply.statusText, headers);

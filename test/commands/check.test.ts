@@ -53,6 +53,27 @@ t.test("htpasswd files that cannot be used are reported where the config names t
   ]);
 });
 
+t.test("no problem of the config hides one of an htpasswd file", async (t) => {
+  const result = await check(t, {
+    "c.yaml": `routes:
+${route("one", "missing")}  - { name: two, path: "/a b", upstream: "http://host", fallback: { htpasswd: users }, maxInFlight: 0 }
+listen: 5
+route: []
+`,
+    users: `${goodLine("alice")}nonsense\n`,
+  });
+  t.equal(result.code, 1);
+  t.match(result.lines, [
+    /^c\.yaml:2:\d+ routes\[0\]\.fallback\.htpasswd: file missing cannot be used/,
+    /^c\.yaml:3:\d+ routes\[1\]\.path: /,
+    /^c\.yaml:3:\d+ routes\[1\]\.maxInFlight: /,
+    /^c\.yaml:4:\d+ listen: value 5 /,
+    /^c\.yaml:5:\d+ route: unknown key/,
+    /^users:3:1 htpasswd: no colon/,
+  ]);
+  t.equal(result.lines.length, 6);
+});
+
 t.test("bad lines are reported once per file, without what they hold", async (t) => {
   const result = await check(
     t,

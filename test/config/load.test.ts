@@ -30,6 +30,8 @@ function loginOf(route: Route | undefined): BasicAuthFallback {
   return route.fallback;
 }
 
+const oneRoute = (keys: string) => `routes: [{ upstream: "http://host", ${keys} }]`;
+
 async function firstRoute(keys: string, env: Env = {}): Promise<Route> {
   const { routes } = await snapshotOf(`routes: [{ upstream: "http://host:9000", ${keys} }]`, env);
   const [route] = routes;
@@ -179,6 +181,16 @@ t.test("without a preset the identity headers are authentik's, as the full examp
 t.test("keys of another mode may stay, so that a mode can be switched in one word", async (t) => {
   const route = await firstRoute("name: a, path: /a, fallback: { mode: allow, htpasswd: x, realm: y }");
   t.same(route.fallback, { mode: "allow" });
+});
+
+t.test("an empty allowFrom restricts nothing and says so, in any mode", async (t) => {
+  const route = await firstRoute("name: a, path: /a, fallback: { mode: allow, allowFrom: [] }");
+  t.same(route.fallback, { mode: "allow" });
+});
+
+t.test("a prefix may hold /healthz: only that path is taken", async (t) => {
+  const route = await firstRoute("name: a, path: '/healthz/*'");
+  t.same(route.path, { kind: "prefix", prefix: "/healthz/" });
 });
 
 t.test("a total deadline shorter than the others simply comes first", async (t) => {
@@ -340,13 +352,57 @@ t.test("TLS files are read from the config's folder", async (t) => {
   t.equal(tls?.ca?.length, file("ca.pem").length + file("client.pem").length);
 });
 
-t.test("problems found later can be placed in the file", async (t) => {
+t.test("problems of an htpasswd file can be placed where the config names it", async (t) => {
   const text = `routes:\n  - preset: authentik\n    upstream: http://host\n    fallback:\n      htpasswd: \${F}\n`;
   const parsed = good(await parseConfig(text, "c.yaml", { F: "/etc/f" }, noFiles));
-  const path = ["routes", 0, "fallback", "htpasswd"];
-  t.equal(formatProblem(parsed.problemAt(path, "x")), "c.yaml:5:17 routes[0].fallback.htpasswd: x");
-  t.equal(formatProblem(parsed.problemAt(["routes", 0, "tls", "ca"], "x")), "c.yaml:2:5 routes[0].tls.ca: x");
-  t.equal(parsed.written(path), `\${F}`);
+  const [named] = parsed.htpasswds;
+  t.match(named, { file: "/etc/f", written: `\${F}` });
+  t.equal(named && formatProblem(named.problem("x")), "c.yaml:5:17 routes[0].fallback.htpasswd: x");
+});
+
+const namedRows = [
+  { name: "the preset's mode", keys: "preset: authentik", files: ["/etc/sparekey/htpasswd"] },
+  {
+    name: "an unrelated mistake",
+    keys: "preset: authelia, maxInFlight: x",
+    files: ["/etc/sparekey/htpasswd"],
+  },
+  { name: "a mistake beside it", keys: "fallback: { htpasswd: f, realm: 5 }", files: ["/conf/f"] },
+  {
+    name: "no good preset, but a mode",
+    keys: "preset: x, fallback: { mode: basic-auth, htpasswd: f }",
+    files: ["/conf/f"],
+  },
+  { name: "no good preset and no mode", keys: "preset: x, fallback: { htpasswd: f }", files: [] },
+  { name: "no good mode", keys: "preset: authentik, fallback: { mode: basic, htpasswd: f }", files: [] },
+  { name: "another mode", keys: "preset: bot-block, fallback: { htpasswd: f }", files: [] },
+  { name: "a fallback that is no mapping", keys: "preset: authentik, fallback: deny", files: [] },
+  { name: "no good path", keys: "preset: authentik, fallback: { htpasswd: 5 }", files: [] },
+  {
+    name: "a path that cannot be filled in",
+    keys: `preset: authentik, fallback: { htpasswd: '\${UNSET}' }`,
+    files: [],
+  },
+];
+for (const { name, keys, files } of namedRows) {
+  t.test(`the htpasswd file of a route with ${name}`, async (t) => {
+    const { htpasswds } = await parseConfig(oneRoute(keys), "/conf/c.yaml", {}, noFiles);
+    t.same(
+      htpasswds.map(({ file }) => file),
+      files,
+    );
+  });
+}
+
+t.test("a preset's defaults are judged as they are built", async (t) => {
+  const login = loginOf(await firstRoute("preset: authelia, fallback: { clearHeaders: [X-A] }"));
+  t.match(login, { usernameHeader: "Remote-User", clearHeaders: ["X-A"] });
+  t.match(await problemsOf(oneRoute("preset: authelia, fallback: { clearHeaders: [remote-user] }")), [
+    /clearHeaders\[0\]: value remote-user is named twice/,
+  ]);
+  t.match(await problemsOf(oneRoute("preset: authelia, fallback: { usernameHeader: remote-name }")), [
+    /usernameHeader: value remote-name is cleared by the preset/,
+  ]);
 });
 
 const ready = join(import.meta.dirname, "../../config");

@@ -21,7 +21,7 @@ t.test("nobody in front of the gateway: the rightmost entry, which the gateway w
     { name: "space and tab around it", lines: ["10.0.0.1,\t 203.0.113.7 \t"], address: "203.0.113.7" },
     { name: "no space at all", lines: ["10.0.0.1,203.0.113.7"], address: "203.0.113.7" },
     { name: "empty entries do not count", lines: ["203.0.113.7, ,", ""], address: "203.0.113.7" },
-    { name: "a header without an entry is no word for the peer", lines: [" , ,"], address: null },
+    { name: "a header without an entry tells nothing", lines: [" , ,"], address: null },
     { name: "a port", lines: ["203.0.113.7:4711"], address: "203.0.113.7" },
     { name: "IPv6", lines: ["2001:DB8::00a1"], address: "2001:db8:0:0:0:0:0:a1" },
     { name: "IPv6 in full", lines: ["2001:0db8:0:0:0:0:0:00a1"], address: "2001:db8:0:0:0:0:0:a1" },
@@ -110,16 +110,8 @@ t.test("proxies in front of the gateway: the rightmost entry that is none of the
   }
 });
 
-t.test("without X-Forwarded-For the peer is the client", async (t) => {
-  const rows = [
-    { name: "IPv4", peer: "192.0.2.10", address: "192.0.2.10" },
-    { name: "a dual-stack socket", peer: "::ffff:192.0.2.10", address: "192.0.2.10" },
-    { name: "IPv6", peer: "2001:db8::1", address: "2001:db8:0:0:0:0:0:1" },
-    { name: "a socket that is gone", peer: "", address: null },
-  ];
-  for (const row of rows) {
-    t.equal(clientAddress(check({ headers: [], peer: row.peer }), null), row.address, row.name);
-  }
+t.test("without X-Forwarded-For the client is unknown", async (t) => {
+  t.equal(clientAddress(check({ headers: [] }), null), null);
   const aliases = [
     "X_Forwarded_For",
     "10.0.0.1",
@@ -128,7 +120,7 @@ t.test("without X-Forwarded-For the peer is the client", async (t) => {
     "Forwarded",
     "for=10.0.0.1",
   ];
-  t.equal(clientAddress(check({ headers: aliases }), null), "192.0.2.10", "other headers are not asked");
+  t.equal(clientAddress(check({ headers: aliases }), null), null, "other headers are not asked");
   t.equal(
     clientAddress(check({ headers: ["x-FORWARDED-for", "203.0.113.7"] }), null),
     "203.0.113.7",

@@ -403,3 +403,24 @@ async function closedPort(): Promise<number> {
   await once(server, "close");
   return typeof address === "object" && address !== null ? address.port : 0;
 }
+
+t.test("regression: a retry in line for a connection is not given a used one", async (t) => {
+  // One connection: answers the first, dies on the second, whose retry waits behind a third check.
+  const upstream = await rawUpstream(t, (socket, head) => {
+    if (head.startsWith("GET /dies") && upstream.heads.filter((seen) => seen === head).length === 1)
+      socket.destroy();
+    else socket.write(OK);
+  });
+  const made = exchanger(t);
+  const target = upstreamAt(upstream.port, { maxConnections: 1 });
+  answerOf(await ask(made, target));
+  const outcomes = await Promise.all([
+    ask(made, target, { target: "/dies" }),
+    ask(made, target, { target: "/b" }),
+    ask(made, target, { target: "/c" }),
+  ]);
+  t.same(
+    outcomes.map(({ kind }) => kind),
+    ["answer", "answer", "answer"],
+  );
+});

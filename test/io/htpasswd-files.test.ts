@@ -3,7 +3,8 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, w
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import { createHtpasswdFiles, type HtpasswdEvent } from "../../src/io/htpasswd-files.ts";
+import type { HtpasswdEvent } from "../../src/core/types.ts";
+import { createHtpasswdFiles } from "../../src/io/htpasswd-files.ts";
 
 const SHA = "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=";
 const line = (name: string) => `${name}:${SHA}\n`;

@@ -29,7 +29,7 @@ function scene(access: LogOptions["access"], level: LogLevel = "info") {
     metrics,
     logger,
     access: () => access,
-    clientOf: (check) => check.peer,
+    clientOf: () => "10.0.0.7",
     now: () => clock.now,
   });
   const linesAbout = (msg: string) => lines.filter((line) => line.msg === msg);
@@ -164,7 +164,9 @@ t.test("a fallback period is one line at its begin and one at its end", async (t
   clock.now = 90_000;
   recorder.tick();
   recorder.tick();
-  t.same(lines.slice(1), [{ level: "info", msg: "fallback ended", route: "bots", seconds: 30, checks: 3 }]);
+  t.same(lines.slice(1), [
+    { level: "info", msg: "fallback ended", route: "bots", seconds: 30, checks: 3, omitted: 0 },
+  ]);
 });
 
 t.test("a period that no tick has ended ends when the next one begins", async (t) => {

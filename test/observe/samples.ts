@@ -47,7 +47,7 @@ export function routeWith(name: string, mode: FallbackMode): Route {
 }
 
 export function checkWith(headers: readonly string[] = [], method = "GET"): Check {
-  return { method, target: "/auth?token=query-secret", path: "/auth", headers, peer: "10.0.0.7", body: null };
+  return { method, target: "/auth?token=query-secret", path: "/auth", headers, body: null };
 }
 
 function replyWith(status: number): Reply {

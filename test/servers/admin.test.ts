@@ -114,6 +114,26 @@ t.test("close ends idle connections and half requests", async (t) => {
   t.pass("both were closed");
 });
 
+t.test("localhost is one address, so that every limit holds on all of it", async (t) => {
+  const server = createAdminServer({
+    listen: { host: "localhost", port: 0 },
+    metrics: METRICS,
+    readiness: () => "ready",
+  });
+  t.teardown(() => server.close());
+  const { host, port } = await server.listen();
+  const other = host === "127.0.0.1" ? "::1" : "127.0.0.1";
+  const response = await fetch(`http://${host === "::1" ? "[::1]" : host}:${port}/healthz`);
+  t.equal(response.status, 200);
+  await t.rejects(once(connect(port, other), "connect"));
+});
+
+t.test("close without listen", async (t) => {
+  const listen = { host: "127.0.0.1", port: 0 };
+  await createAdminServer({ listen, metrics: METRICS, readiness: () => "ready" }).close();
+  t.pass("closed");
+});
+
 t.test("a port that is taken is an error", async (t) => {
   const port = await startAdmin(t);
   const second = createAdminServer({

@@ -19,7 +19,6 @@ export function check(changes: Partial<Omit<Check, "path">> = {}): Check {
     method: "GET",
     target,
     headers: ["Host", "app.example"],
-    peer: "192.0.2.10",
     body: null,
     ...changes,
     path: target.split("?", 1)[0] ?? "",
@@ -79,7 +78,8 @@ export function streamedBody(text: string): StreamedBody {
   const cancel = (): void => {
     cancelled += 1;
   };
-  return { body: { kind: "stream", chunks: chunks(), cancel }, cancelled: () => cancelled };
+  const ended = Promise.resolve(null);
+  return { body: { kind: "stream", chunks: chunks(), cancel, ended }, cancelled: () => cancelled };
 }
 
 /** The value of an Authorization header. */
