@@ -2,6 +2,7 @@
 /** Arguments, signals and exit codes. What a command does is in commands/. */
 import { parseArgs } from "node:util";
 import type { CommandIo } from "./commands/command-io.ts";
+import { placesOf } from "./observe/events.ts";
 import { version } from "./version.ts";
 
 const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when the auth server cannot decide
@@ -122,16 +123,20 @@ function print(text: string): number {
 
 class UsageError extends Error {}
 
-/** One line for a person; the stack of a defect would tell them nothing. */
+/** One line for a person. */
 function fail(error: unknown): number {
-  const message = error instanceof Error ? error.message : String(error);
   if (error instanceof UsageError) {
-    io.err(`sparekey: ${message}; see sparekey --help\n`);
+    io.err(`sparekey: ${error.message}; see sparekey --help\n`);
     return 2;
   }
-  io.err(`sparekey: this is a defect of sparekey, please report it: ${message}\n`);
+  // Not its message: that may quote what a client sent.
+  const [place = "at an unknown place"] = error instanceof Error ? placesOf(error) : [];
+  const name = error instanceof Error ? error.name : typeof error;
+  io.err(`sparekey: this is a defect of sparekey, please report it: ${name} ${place}\n`);
   return 1;
 }
 
+/** A reader that went away, such as `head`, wants no more and is no defect. */
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit());
 process.on("uncaughtException", (error) => process.exit(fail(error)));
 process.exitCode = await main(process.argv.slice(2)).catch(fail);

@@ -25,8 +25,13 @@ export function logDefect(logger: Logger, error: unknown): void {
 
 function placeOf(error: unknown): LogData {
   if (!(error instanceof Error)) return { error: typeof error, at: [] };
-  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line));
-  return { error: error.name, at: frames.slice(0, FRAMES).map((line) => line.trim()) };
+  return { error: error.name, at: placesOf(error).slice(0, FRAMES) };
+}
+
+/** The lines of a stack that name functions and files: "at answerCheck (…)", innermost first. */
+export function placesOf(error: Error): readonly string[] {
+  const lines = (error.stack ?? "").split("\n").map((line) => line.trim());
+  return lines.filter((line) => line.startsWith("at "));
 }
 
 export interface DropLog {
