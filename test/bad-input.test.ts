@@ -248,7 +248,7 @@ t.test("a large head passes up to the limit", async (t) => {
   const cookie = "authentik_proxy=".padEnd(200 * 1024, "c");
   t.equal((await ask(`${url}/check`, { headers: { Cookie: cookie } })).status, 200);
   t.ok(heads[0]?.includes(`\r\nCookie: ${cookie}\r\n`), "unchanged");
-  const many = Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`X-${index}`, "a"]));
+  const many = Object.fromEntries(Array.from({ length: 990 }, (_, index) => [`X-${index}`, "a"]));
   t.equal((await ask(`${url}/check`, { headers: { ...many, "X-Last": "b" } })).status, 200);
-  t.match(heads[1], "\r\nX-Last: b\r\n", "the last of 3000 headers arrives");
+  t.match(heads[1], "\r\nX-Last: b\r\n", "the last of many headers arrives");
 });

@@ -82,6 +82,10 @@ export function badCheck(): Reply {
   return text(400, "Bad Request", [], "Bad Request\n");
 }
 
+export function tooManyHeaders(): Reply {
+  return text(431, "Request Header Fields Too Large", [], "Request Header Fields Too Large\n");
+}
+
 export function noRoute(): Reply {
   return text(404, "Not Found", [], "Not Found\n");
 }

@@ -8,6 +8,7 @@ import type { Dispatcher } from "undici";
 import { isFinalStatus } from "../core/classify.ts";
 import { headerValues } from "../core/headers.ts";
 import type { AnswerFailure, Body, FailureReason, Outcome, RawHeaders, Upstream } from "../core/types.ts";
+import { isStarved, stalledSoFar } from "./deadlines.ts";
 import type { Interrupt } from "./interrupt.ts";
 
 /** Bytes of a body that must have come, unless it ends before. */
@@ -28,6 +29,8 @@ export interface ReaderOptions {
   refusedByUs(): boolean;
   /** Whether the connection was used before and has not sent a byte for this request. */
   diedUnheard(): boolean;
+  /** An answer has begun. */
+  heard(): void;
   /** Called once. The interrupt is cleared at the end of the answer, but goes on after `stale`. */
   settle(asked: Asked): void;
   /** Called once, when nothing more is to come. `reusable`: the connection may carry another request. */
@@ -55,6 +58,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   #headers: RawHeaders = [];
   #chunks: Buffer[] = [];
   #bytes = 0;
+  #stalledBefore = 0;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -80,6 +84,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     this.#status = status;
     this.#statusText = printable(statusText ?? "");
     this.#headers = latin1(controller.rawHeaders);
+    this.#options.heard();
     if (!isReadable(this.#headers)) this.#fail("malformed");
   }
 
@@ -152,14 +157,17 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   }
 
   #expectBytes(): void {
+    this.#stalledBefore = stalledSoFar();
     this.#options.socket.setTimeout(this.#options.upstream.timeouts.read);
   }
 
   readonly #onSilence = (): void => {
     const { bytesRead } = this.#options.socket;
-    // See deadlines.ts: bytes that came during a stall of ours are read first.
+    // As deadlines.ts has it: what came during a stall of ours is read first, and starving is no silence.
     setImmediate(() => {
-      if (this.#options.socket.bytesRead === bytesRead) this.#fail("read_timeout");
+      if (this.#options.socket.bytesRead !== bytesRead) return;
+      if (isStarved(this.#options.upstream.timeouts.read, this.#stalledBefore)) return this.#giveUp();
+      this.#fail("read_timeout");
     });
   };
 
@@ -167,8 +175,13 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     if (this.#options.interrupt.reason === "abandoned") return this.#settleOutcome({ kind: "abandoned" });
     const waitsForGateway = !this.#bodySent && !this.#options.socket.writableNeedDrain;
     if (waitsForGateway) return this.#settleOutcome({ kind: "unsendable" });
+    if (this.#options.interrupt.reason === "starved") return this.#giveUp();
     this.#fail("total_timeout");
   };
+
+  #giveUp(): void {
+    this.#settleOutcome({ kind: "overload" });
+  }
 
   #fail(reason: AnswerFailure): void {
     this.#settleOutcome({ kind: "failure", reason });

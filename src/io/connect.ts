@@ -2,7 +2,7 @@
  * Opens one connection to an upstream, within the connect timeout: name, TCP and TLS together.
  * What goes wrong is told by phase, because the codes alone do not (a reset may be TCP or TLS).
  */
-import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ConnectFailure, Upstream } from "../core/types.ts";
 import { startDeadline } from "./deadlines.ts";
@@ -18,11 +18,15 @@ type Phase = "dns" | "tcp" | "tls";
 
 const OWN_LIMITS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"]);
 
-export function connect(upstream: Upstream, interrupt: AbortSignal): Promise<Connected> {
+export function connect(
+  upstream: Upstream,
+  lookup: LookupFunction,
+  interrupt: AbortSignal,
+): Promise<Connected> {
   return new Promise((resolve) => {
     if (interrupt.aborted) return resolve({ kind: "interrupted" });
     let phase: Phase = isIP(upstream.host) === 0 ? "dns" : "tcp";
-    const socket = open(upstream);
+    const socket = open(upstream, lookup);
 
     const settle = (connected: Connected): void => {
       deadline.clear();
@@ -35,7 +39,8 @@ export function connect(upstream: Upstream, interrupt: AbortSignal): Promise<Con
     };
     const onInterrupt = (): void => settle({ kind: "interrupted" });
     const onError = (error: Error): void => settle(failureOf(error, phase));
-    const onTimeout = (): void => {
+    const onTimeout = (starved: boolean): void => {
+      if (starved) return settle({ kind: "overload" });
       settle({ kind: "failure", reason: phase === "dns" ? "dns" : "connect_timeout" });
     };
     const deadline = startDeadline(upstream.timeouts.connect, onTimeout);
@@ -54,9 +59,9 @@ export function connect(upstream: Upstream, interrupt: AbortSignal): Promise<Con
   });
 }
 
-function open(upstream: Upstream): Socket {
+function open(upstream: Upstream, lookup: LookupFunction): Socket {
   const { host, port, tls } = upstream;
-  const tcp = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
+  const tcp = { host, port, lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
   if (upstream.protocol === "http:") return connectTcp(tcp);
   const serverName = tls.serverName ?? host;
   return connectTls({

@@ -16,6 +16,8 @@ const IDLE_MS = 60_000;
 export interface ConnectionEvents {
   /** The answer is through and the connection may carry another request. */
   free(connection: Connection): void;
+  /** The upstream gave an answer, whether or not it comes whole. */
+  answered(): void;
   /** It is gone for good. */
   closed(connection: Connection): void;
 }
@@ -61,6 +63,7 @@ export class Connection {
         sendsBody: request.body !== null,
         refusedByUs: () => dispatching && !this.#client.destroyed,
         diedUnheard: () => this.#asked > 1 && !this.#heard,
+        heard: this.#events.answered,
         settle: resolve,
         end: (reusable) => {
           if (reusable) queueMicrotask(() => this.#release());

@@ -1,14 +1,30 @@
 /**
- * Deadlines that a stalled process does not miss by itself. After a stall (a paused VM, a throttled pod, a long
- * garbage collection) libuv runs expired timers before it reads sockets, so an answer that came in time would
- * count as a timeout and open a fallback. One more poll phase lets such bytes in first.
+ * Deadlines that know our own stalls. While this process cannot run (a paused VM, a throttled pod, a flood of
+ * large heads), an upstream that answered in time looks late. Taking that for a fault would let a flood open an
+ * `allow` route, so a deadline says whether the process was starved of its time.
  */
+import { performance } from "node:perf_hooks";
 
-/** Runs `expire` once, `milliseconds` from now, after sockets had their turn. Stop it with `clear`. */
-export function startDeadline(milliseconds: number, expire: () => void): Deadline {
+/** How often the loop's lateness is looked at. */
+const BEAT_MS = 50;
+/** Lateness below this is a busy machine's ordinary jitter. */
+const JITTER_MS = 25;
+/** A deadline is starved when stalls took this share of it. */
+const STARVED_SHARE = 0.2;
+
+export interface Deadline {
+  clear(): void;
+}
+
+/**
+ * Runs `expire` once, `milliseconds` from now, unless cleared. Sockets have their turn first: libuv runs expired
+ * timers before it reads what has come meanwhile.
+ */
+export function startDeadline(milliseconds: number, expire: (starved: boolean) => void): Deadline {
+  const before = stalledSoFar();
   let immediate: NodeJS.Immediate | null = null;
   const timer = setTimeout(() => {
-    immediate = setImmediate(expire);
+    immediate = setImmediate(() => expire(isStarved(milliseconds, before)));
   }, milliseconds);
   return {
     clear: () => {
@@ -18,6 +34,26 @@ export function startDeadline(milliseconds: number, expire: () => void): Deadlin
   };
 }
 
-export interface Deadline {
-  clear(): void;
+/** Whether stalls since `before` (a `stalledSoFar`) took too much of `milliseconds`. */
+export function isStarved(milliseconds: number, before: number): boolean {
+  return stalledSoFar() - before > Math.max(milliseconds * STARVED_SHARE, JITTER_MS);
+}
+
+let stalled = 0;
+let isBeating = false;
+
+/** Milliseconds that the event loop, of which a process has one, came late since the first call. */
+export function stalledSoFar(): number {
+  if (!isBeating) startBeat();
+  return stalled;
+}
+
+function startBeat(): void {
+  isBeating = true;
+  let due = performance.now() + BEAT_MS;
+  setInterval(() => {
+    const late = performance.now() - due;
+    if (late > JITTER_MS) stalled += late;
+    due = performance.now() + BEAT_MS;
+  }, BEAT_MS).unref();
 }

@@ -7,6 +7,7 @@ import type { Outcome, Upstream, UpstreamRequest } from "../core/types.ts";
 import type { Asked } from "./answer-reader.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
 import { Pool, type Taken } from "./pool.ts";
+import { createResolver } from "./resolver.ts";
 
 export interface Exchanger {
   exchange(upstream: Upstream, request: UpstreamRequest, gone: AbortSignal): Promise<Outcome>;
@@ -14,11 +15,12 @@ export interface Exchanger {
 }
 
 export function createExchanger(): Exchanger {
+  const lookup = createResolver(() => performance.now());
   const pools = new Map<Upstream, Pool>();
   const poolOf = (upstream: Upstream): Pool => {
     let pool = pools.get(upstream);
     if (!pool) {
-      pool = new Pool(upstream);
+      pool = new Pool(upstream, lookup);
       pools.set(upstream, pool);
     }
     return pool;
@@ -52,13 +54,19 @@ async function attempt(
   fresh: boolean,
 ): Promise<Asked> {
   const taken = await pool.take(fresh, interrupt.signal);
-  if (taken.kind === "taken") return taken.connection.ask(request, interrupt);
-  interrupt.clear();
-  return withoutConnection(taken, interrupt);
+  if (taken.kind !== "taken") {
+    interrupt.clear();
+    return withoutConnection(taken, interrupt);
+  }
+  const asked = await taken.connection.ask(request, interrupt);
+  // The time in line was ours to answer for, not the upstream's.
+  const ranOut = asked.kind === "failure" && asked.reason === "total_timeout";
+  return ranOut && taken.queued ? { kind: "overload" } : asked;
 }
 
 function withoutConnection(taken: Exclude<Taken, { kind: "taken" }>, interrupt: Interrupt): Outcome {
   if (interrupt.reason === "abandoned") return { kind: "abandoned" };
+  if (interrupt.reason === "starved") return { kind: "overload" };
   if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout" };
   return taken;
 }

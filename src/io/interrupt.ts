@@ -1,7 +1,8 @@
 /** What ends an exchange from outside: its total deadline, or a gateway that no longer waits. */
 import { startDeadline } from "./deadlines.ts";
 
-export type InterruptReason = "total_timeout" | "abandoned";
+/** `starved`: the deadline passed because of our own stalls. */
+export type InterruptReason = "total_timeout" | "starved" | "abandoned";
 
 export interface Interrupt {
   readonly signal: AbortSignal;
@@ -19,7 +20,7 @@ export function startInterrupt(totalMs: number, gone: AbortSignal): Interrupt {
     controller.abort();
   };
   const onGone = (): void => interrupt("abandoned");
-  const deadline = startDeadline(totalMs, () => interrupt("total_timeout"));
+  const deadline = startDeadline(totalMs, (starved) => interrupt(starved ? "starved" : "total_timeout"));
   if (gone.aborted) onGone();
   else gone.addEventListener("abort", onGone);
   return {

@@ -2,41 +2,48 @@
  * The connections kept to one upstream: the last used is taken first, at most `maxConnections` exist, and who
  * finds none waits in line until one is free or the exchange is interrupted.
  */
+import type { LookupFunction } from "node:net";
 import type { Upstream } from "../core/types.ts";
 import { type Connected, connect } from "./connect.ts";
 import { Connection } from "./connection.ts";
 
 export type Taken =
-  | { readonly kind: "taken"; readonly connection: Connection }
+  /** `queued`: it came after a wait in line, in which others were answered. */
+  | { readonly kind: "taken"; readonly connection: Connection; readonly queued: boolean }
   | Exclude<Connected, { readonly kind: "connected" }>;
 
 interface Waiter {
   readonly fresh: boolean;
   readonly interrupt: AbortSignal;
+  /** Answers of the upstream when the wait began. */
+  readonly answers: number;
   give(taken: Taken): void;
 }
 
 /** Owns its connections until `close`. */
 export class Pool {
   readonly #upstream: Upstream;
+  readonly #lookup: LookupFunction;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   readonly #waiters = new Set<Waiter>();
   #opening = 0;
+  /** Heard so far, whatever became of their connections. */
   #answers = 0;
   #closed = false;
 
-  constructor(upstream: Upstream) {
+  constructor(upstream: Upstream, lookup: LookupFunction) {
     this.#upstream = upstream;
+    this.#lookup = lookup;
   }
 
   /**
-   * `fresh`: a connection that has carried nothing yet. Interrupted while waiting in line: `overload` where other
-   * exchanges went on meanwhile, so that busy is never taken for broken; `interrupted` where none did.
+   * `fresh`: a connection that has carried nothing yet. Interrupted while waiting in line: `overload` where others
+   * were answered meanwhile, so that busy is never taken for broken; `interrupted` where none was.
    */
   take(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
     const connection = fresh ? undefined : this.#popIdle();
-    if (connection) return Promise.resolve({ kind: "taken", connection });
+    if (connection) return Promise.resolve({ kind: "taken", connection, queued: false });
     if (this.#hasRoom()) return this.#open(interrupt);
     const oldest = this.#idle.shift();
     if (!oldest) return this.#wait(fresh, interrupt);
@@ -62,7 +69,7 @@ export class Pool {
 
   async #open(interrupt: AbortSignal): Promise<Taken> {
     this.#opening += 1;
-    const connected = await connect(this.#upstream, interrupt);
+    const connected = await connect(this.#upstream, this.#lookup, interrupt);
     this.#opening -= 1;
     if (connected.kind !== "connected") {
       this.#passOn(connected);
@@ -71,20 +78,30 @@ export class Pool {
     const connection = new Connection(connected.socket, this.#upstream, {
       free: (freed) => this.#free(freed),
       closed: (gone) => this.#forget(gone),
+      answered: () => {
+        this.#answers += 1;
+      },
     });
     this.#all.add(connection);
-    return { kind: "taken", connection };
+    return { kind: "taken", connection, queued: false };
   }
 
-  #wait(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
-    if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
+  async #wait(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
     const answers = this.#answers;
+    const taken = await this.#standInLine(fresh, interrupt);
+    if (this.#answers === answers) return taken;
+    if (taken.kind === "interrupted") return { kind: "overload" };
+    return taken.kind === "taken" ? { ...taken, queued: true } : taken;
+  }
+
+  #standInLine(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
+    if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
     return new Promise((resolve) => {
-      const onInterrupt = (): void =>
-        waiter.give({ kind: this.#answers === answers ? "interrupted" : "overload" });
+      const onInterrupt = (): void => waiter.give({ kind: "interrupted" });
       const waiter: Waiter = {
         fresh,
         interrupt,
+        answers: this.#answers,
         give: (taken) => {
           this.#waiters.delete(waiter);
           interrupt.removeEventListener("abort", onInterrupt);
@@ -96,10 +113,16 @@ export class Pool {
     });
   }
 
-  /** An upstream that refuses one connection refuses those in line as well: they need not find out one by one. */
+  /**
+   * Those in line need not find out one by one that an upstream cannot be reached. Whoever has seen it answer
+   * since tries for himself: one lost connection of a busy upstream says little.
+   */
   #passOn(connected: Taken): void {
-    if (connected.kind !== "failure") return this.#openForNext();
-    for (const waiter of [...this.#waiters]) waiter.give(connected);
+    if (connected.kind === "failure") {
+      const unheard = [...this.#waiters].filter((waiter) => waiter.answers === this.#answers);
+      for (const waiter of unheard) waiter.give(connected);
+    }
+    this.#openForNext();
   }
 
   #openForNext(): void {
@@ -110,13 +133,12 @@ export class Pool {
   }
 
   #free(connection: Connection): void {
-    this.#answers += 1;
     if (this.#closed) return connection.close();
     const [waiter] = this.#waiters;
     if (!waiter) this.#idle.push(connection);
     // Its end makes room for the fresh one.
     else if (waiter.fresh) connection.close();
-    else waiter.give({ kind: "taken", connection });
+    else waiter.give({ kind: "taken", connection, queued: false });
   }
 
   #forget(connection: Connection): void {

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import fastify from "fastify";
 import { answerCheck, type Ports, type RouteState } from "../check.ts";
-import { badCheck, healthy, internalError, noRoute } from "../core/replies.ts";
+import { badCheck, healthy, internalError, noRoute, tooManyHeaders } from "../core/replies.ts";
 import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
 import type { Address, AddressList, Limits, Reply, Route } from "../core/types.ts";
 import { refuseGarbled } from "./garbled.ts";
@@ -18,6 +18,10 @@ import { writeReply } from "./write-reply.ts";
 const KEEP_ALIVE_MS = 120_000;
 /** No gateway sends a head more slowly. */
 const HEAD_MS = 15_000;
+/** Each line costs time and memory of its own: 250 KiB of short ones would stall every other check. */
+const MAX_HEADER_LINES = 1_000;
+/** Unanswered checks of one connection. Gateways do not pipeline; a sender who does could fill the memory. */
+const MAX_PIPELINED = 16;
 /** In a drain, how long a kept connection may stay unused before it is closed. */
 const LINGER_MS = 1_000;
 
@@ -61,7 +65,11 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   let draining = false;
 
   const app = fastify({
-    http: { maxHeaderSize: limits.headBytes, headersTimeout: HEAD_MS, connectionsCheckingInterval: 5_000 },
+    http: {
+      maxHeaderSize: limits.headBytes,
+      headersTimeout: HEAD_MS,
+      connectionsCheckingInterval: 5_000,
+    },
     keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
     // Routes change with the config and paths are matched undecoded: core/route-table.ts does both.
@@ -71,8 +79,8 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   });
   const { server } = app;
   server.maxConnections = limits.connections;
-  // Node silently leaves out header lines beyond 2,000, and a gateway's own come last. The limit is in bytes.
-  server.maxHeadersCount = 0;
+  // Node silently leaves out lines beyond this, so one more than the limit tells that there are too many.
+  server.maxHeadersCount = MAX_HEADER_LINES + 1;
   server.on("drop", options.onDrop);
   server.on("connect", (_request, socket: Socket) => refuseGarbled(new Error("CONNECT"), socket, false));
   server.on("connection", (socket: Socket) => {
@@ -82,7 +90,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
 
   const serve = async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
     const reply = await replyTo(request, response, target, options);
-    if (reply && !response.destroyed) await writeReply(reply, response, draining || hasBodyLeft(request));
+    if (reply && !response.destroyed) await writeReply(reply, response, draining || isLast(request));
     else if (reply?.body.kind === "stream") reply.body.cancel();
   };
 
@@ -91,6 +99,8 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     const response = fastifyReply.raw;
     const use = uses.get(request.raw.socket) ?? { inFlight: 0, since: 0 };
     use.inFlight += 1;
+    if (use.inFlight > MAX_PIPELINED) request.raw.socket.destroy();
+    if (request.raw.socket.destroyed) return;
     try {
       await serve(request.raw, response, request.originalUrl);
     } catch (error) {
@@ -135,9 +145,12 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   };
 }
 
-/** What is left of a body that stays behind must not be read for the next check, nor without end. */
-function hasBodyLeft(request: IncomingMessage): boolean {
-  return hasBody(request) && !request.complete;
+/**
+ * Whether nothing can follow on its connection: what is left of a body that stays behind must not be read without
+ * end, and Node's parser stops for good behind an Upgrade, though it is a check like any other.
+ */
+function isLast(request: IncomingMessage): boolean {
+  return (hasBody(request) && !request.complete) || request.headers.upgrade !== undefined;
 }
 
 function portOf(server: NetServer): number {
@@ -152,6 +165,7 @@ async function replyTo(
   target: string,
   options: CheckServerOptions,
 ): Promise<Reply | null> {
+  if (request.rawHeaders.length > 2 * MAX_HEADER_LINES) return tooManyHeaders();
   const check = readCheck(request, target);
   if (!check) return badCheck();
   if (check.path === "/healthz") return healthy();

@@ -380,6 +380,17 @@ t.test("waiting in line for a connection", async (t) => {
     const [, second] = await Promise.all([ask(made, target), ask(made, target)]);
     t.same(second, { kind: "failure", reason: "total_timeout" });
   });
+  await t.test("regression: answers that end their connection count as answers too", async (t) => {
+    const upstream = await rawUpstream(t, (socket) => {
+      setTimeout(() => socket.end("HTTP/1.0 403 Forbidden\r\n\r\nno"), 40);
+    });
+    const made = exchanger(t);
+    const timeouts = { connect: 400, read: 400, total: 400 };
+    const target = upstreamAt(upstream.port, { maxConnections: 1, timeouts });
+    const outcomes = await Promise.all(Array.from({ length: 30 }, () => ask(made, target)));
+    const kinds = new Set(outcomes.map(({ kind }) => kind));
+    t.same(kinds, new Set(["answer", "overload"]), "no time in line is the upstream's fault");
+  });
   await t.test("answers to others meanwhile: busy is not broken", async (t) => {
     const upstream = await rawUpstream(t, (socket, head) => {
       if (head.startsWith("GET /slow")) setTimeout(() => socket.write(OK), 60);
@@ -423,4 +434,21 @@ t.test("regression: a retry in line for a connection is not given a used one", a
     outcomes.map(({ kind }) => kind),
     ["answer", "answer", "answer"],
   );
+});
+
+t.test("regression: a stall of this process is no silence of the upstream", async (t) => {
+  const rows = [
+    { name: "read", timeouts: { connect: 5_000, read: 200, total: 5_000 } },
+    { name: "total", timeouts: { connect: 5_000, read: 5_000, total: 200 } },
+  ];
+  for (const row of rows) {
+    await t.test(row.name, async (t) => {
+      const upstream = await rawUpstream(t, () => {
+        const end = performance.now() + 400;
+        while (performance.now() < end);
+      });
+      const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { timeouts: row.timeouts }));
+      t.same(outcome, { kind: "overload" });
+    });
+  }
 });

@@ -1,0 +1,70 @@
+/**
+ * Upstream names to addresses, by the system's own resolver (/etc/hosts, search domains). One lookup per name at
+ * a time: each takes one of libuv's four threads, so a flood of connections would wait for itself and look like
+ * a name server that is down. Addresses are kept and used on when lookups fail.
+ */
+import { type LookupAddress, lookup as systemLookup } from "node:dns";
+import { closeSync, openSync } from "node:fs";
+import type { LookupFunction } from "node:net";
+
+/** Addresses older than this are looked up again, in the background. */
+const FRESH_MS = 5_000;
+
+type SystemLookup = (name: string, done: (error: Error | null, addresses: LookupAddress[]) => void) => void;
+
+interface Entry {
+  addresses: readonly LookupAddress[];
+  resolvedAt: number;
+  lookup: Promise<void> | null;
+}
+
+/** For the `lookup` of net.connect. `now`: milliseconds, monotonic. */
+export function createResolver(now: () => number, lookUp: SystemLookup = allAddresses): LookupFunction {
+  const entries = new Map<string, Entry>();
+
+  const refresh = (name: string, entry: Entry): Promise<void> => {
+    entry.lookup ??= new Promise<void>((resolve, reject) => {
+      lookUp(name, (error, addresses) => {
+        entry.lookup = null;
+        if (error || addresses.length === 0) return reject(error ?? new Error("no address"));
+        entry.addresses = addresses;
+        entry.resolvedAt = now();
+        resolve();
+      });
+    });
+    return entry.lookup;
+  };
+
+  const resolve = async (name: string): Promise<readonly LookupAddress[]> => {
+    const entry = entries.get(name) ?? { addresses: [], resolvedAt: 0, lookup: null };
+    entries.set(name, entry);
+    if (entry.addresses.length === 0) await refresh(name, entry);
+    else if (now() - entry.resolvedAt > FRESH_MS) refresh(name, entry).catch(() => {});
+    return entry.addresses;
+  };
+
+  return (name, { all }, done) => {
+    resolve(name).then(
+      (addresses) => {
+        const [first] = addresses;
+        if (all) done(null, [...addresses]);
+        else done(null, first?.address ?? "", first?.family);
+      },
+      (error: Error) => done(ownLimit() ?? error, []),
+    );
+  };
+}
+
+function allAddresses(name: string, done: (error: Error | null, addresses: LookupAddress[]) => void): void {
+  systemLookup(name, { all: true }, done);
+}
+
+/** Out of file descriptors, getaddrinfo fails as if the name did not exist; that is our limit and no fault. */
+function ownLimit(): Error | null {
+  try {
+    closeSync(openSync("/dev/null", "r"));
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error : null;
+  }
+}
