@@ -110,7 +110,12 @@ async function distance(row: Row, value: number): Promise<number> {
   };
   const begin = performance.now();
   const request = { method: "GET", target: "/", headers: ["Host", "x"], body: null, repeatable: true };
-  const outcome: Outcome = await exchanger.exchange(upstream, request, new AbortController().signal);
+  const outcome: Outcome = await exchanger.exchange(
+    upstream,
+    request,
+    new AbortController().signal,
+    new Set(),
+  );
   const off = performance.now() - begin - value;
   const seen = outcome.kind === "failure" ? outcome.reason : outcome.kind;
   if (seen !== row.expected)

@@ -7,6 +7,7 @@ import { buildRouteTable } from "./core/route-table.ts";
 import type { Address, Route, Snapshot } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
 import { createExchanger } from "./io/exchange.ts";
+import { RouteHealth } from "./io/health.ts";
 import { createLogins } from "./io/logins.ts";
 import { createPasswordPool, defaultPoolSize } from "./io/password-pool.ts";
 import { createDropLog, logDefect, logHtpasswd } from "./observe/events.ts";
@@ -38,7 +39,7 @@ export interface World {
 export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
   const now = (): number => performance.now();
   const logger = createLogger({ level: snapshot.log.level, write: world.writeLine, now: Date.now });
-  const states = new Map<string, RouteState>(snapshot.routes.map((route) => [route.name, { inFlight: 0 }]));
+  const states = new Map<string, RouteState & { readonly health: RouteHealth }>();
   const stateOf = (route: Route): RouteState => {
     const state = states.get(route.name);
     if (!state) throw new Error(`route ${route.name} has no state`);
@@ -75,6 +76,11 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
     drops.tick();
   }, TICK_MS).unref();
 
+  const userAgent = `sparekey/${version()}`;
+  const healthPorts = { exchange: exchanger.exchange, record, now, random: Math.random, userAgent };
+  for (const route of snapshot.routes) {
+    states.set(route.name, { inFlight: 0, health: new RouteHealth(route, healthPorts) });
+  }
   const ports: Ports = { exchange: exchanger.exchange, logins, record, now };
   const groups = byListener(snapshot.routes);
   for (const routes of groups) {
@@ -95,6 +101,7 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
 
   const close = async (): Promise<void> => {
     clearInterval(tick);
+    for (const { health } of states.values()) health.close();
     exchanger.close();
     logins.close();
     await Promise.all([admin.close(), pool.close(), ...servers.map((server) => server.close())]);

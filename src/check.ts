@@ -3,31 +3,42 @@
  * Whatever touches the world is a port passed in; whatever decides is in core/.
  */
 import { basicUserOf, credentialsFrom } from "./core/basic-credentials.ts";
-import { classify, labelOf } from "./core/classify.ts";
+import { classify, isRedirect } from "./core/classify.ts";
 import { clientAddress, isListed, limitKey } from "./core/client-address.ts";
-import { loginFallback, opensLoginBox, plainFallback } from "./core/fallback.ts";
+import { loginFallback, opensLoginBox, plainFallback, proxyErrorFor } from "./core/fallback.ts";
 import { headersForUpstream } from "./core/headers.ts";
 import { badCheck, relayed, shedReply } from "./core/replies.ts";
+import { treatmentOf } from "./core/treatment.ts";
 import type {
   AddressList,
+  Admission,
   Answer,
+  Asking,
   BasicAuthFallback,
   Check,
   Credentials,
   Decision,
+  FallbackReason,
   FaultReason,
   LoginResult,
   Outcome,
   Route,
   Upstream,
   UpstreamRequest,
+  Verdict,
   VerdictLabel,
+  Waiting,
 } from "./core/types.ts";
 
 /** What the data path needs from the world. */
 export interface Ports {
   /** Always settles, never rejects. `gone` fires when the gateway no longer waits. */
-  exchange(upstream: Upstream, request: UpstreamRequest, gone: AbortSignal): Promise<Outcome>;
+  exchange(
+    upstream: Upstream,
+    request: UpstreamRequest,
+    gone: AbortSignal,
+    waiting: Waiting,
+  ): Promise<Outcome>;
   readonly logins: {
     /** Whether an htpasswd file in use, of whatever route, holds this name now. */
     knows(user: string): boolean;
@@ -42,14 +53,24 @@ export interface Ports {
     check(route: Route, check: Check, decision: Decision, milliseconds: number): void;
     answer(route: Route, status: number, milliseconds: number): void;
     fault(route: Route, reason: FaultReason): void;
+    suspect(route: Route, reason: FaultReason, finding: "confirmed" | "cleared"): void;
   };
   /** Milliseconds, monotonic. */
   now(): number;
 }
 
-/** What a route remembers between checks, reloads included. */
+/** What a route knows of its upstream, reloads included. */
 export interface RouteState {
   inFlight: number;
+  readonly health: {
+    admit(): Admission;
+    /** What an admitted check brought. null: nothing that says anything of the upstream. */
+    observe(asking: Asking, check: Check, verdict: Verdict | null): void;
+    /** Whether a probe finds the upstream at fault too. */
+    confirms(check: Check): Promise<boolean>;
+    /** Whether a redirect to the login leads anywhere. */
+    isLoginUp(): Promise<boolean>;
+  };
 }
 
 export interface CheckContext {
@@ -66,6 +87,7 @@ export async function answerCheck(
   ports: Ports,
 ): Promise<Decision | null> {
   const { route, state, gone } = context;
+  const { health } = state;
   const { exchange, record, now } = ports;
   const begin = now();
   const finish = (decision: Decision): Decision => {
@@ -76,37 +98,73 @@ export async function answerCheck(
   // Our own limit comes first and never falls back: a flood must not open the door.
   if (state.inFlight >= route.maxInFlight) return finish(SHED);
 
+  // While the breaker is open nobody waits for an upstream that is known to be broken.
+  const admission = health.admit();
+  if (admission.kind === "refused") return finish(await fallBack(check, context, "breaker_open", ports));
+
   const request = requestFor(check, route, ports);
   state.inFlight += 1;
-  const outcome = await exchange(route.upstream, request, gone).finally(() => {
+  const outcome = await exchange(route.upstream, request, gone, admission.waiting).finally(() => {
     state.inFlight -= 1;
   });
 
-  // Three outcomes say nothing of the upstream, so no client can pass for a fault.
+  // Four outcomes say nothing of the upstream, so no client can pass for a fault.
+  if (outcome.kind !== "answer" && outcome.kind !== "failure") health.observe(admission, check, null);
   if (outcome.kind === "abandoned") return null;
   if (outcome.kind === "overload") return finish(SHED);
   if (outcome.kind === "unsendable") return finish(REFUSED);
+  if (outcome.kind === "released") return finish(await fallBack(check, context, "breaker_open", ports));
   if (outcome.kind === "answer") {
     record.answer(route, outcome.answer.status, now() - begin);
     watchStream(outcome.answer, route, ports);
   }
 
-  const verdict = classify(outcome, route.fault);
-  // A suspect answer is relayed as it came.
-  if (verdict.kind !== "fault") return finish(fromUpstream(verdict.answer, labelOf(verdict.kind)));
-  record.fault(route, verdict.reason);
+  const verdict = await withLoginUp(classify(outcome, route.fault), state);
+  health.observe(admission, check, verdict);
+  return finish(await decide(check, context, verdict, ports));
+}
 
-  // Plain proxying has no policy to apply: an answer that came is better than one of ours.
-  if (verdict.answer && route.fallback.mode === "none") return finish(fromUpstream(verdict.answer, "error"));
+/** A redirect is a verdict only where the login page it leads to is alive. */
+async function withLoginUp(verdict: Verdict, { health }: RouteState): Promise<Verdict> {
+  if (verdict.kind !== "challenge" || !isRedirect(verdict.answer.status)) return verdict;
+  return (await health.isLoginUp())
+    ? verdict
+    : { kind: "fault", reason: "login_down", answer: verdict.answer };
+}
 
+/** The evidence table: relay what came, or fall back, or ask a probe which of the two it is. */
+async function decide(
+  check: Check,
+  context: CheckContext,
+  verdict: Verdict,
+  ports: Ports,
+): Promise<Decision> {
+  const { route, state } = context;
+  if (verdict.kind !== "fault" && verdict.kind !== "suspect") {
+    return fromUpstream(verdict.answer, verdict.kind);
+  }
+  const treatment = treatmentOf(verdict, route.fallback.mode, route.fault.confirm);
+  if (treatment === "confirm") {
+    const isConfirmed = await state.health.confirms(check);
+    ports.record.suspect(route, verdict.reason, isConfirmed ? "confirmed" : "cleared");
+    if (!isConfirmed) return ownDoing(verdict);
+  }
+  if (verdict.kind === "fault" || treatment === "confirm") ports.record.fault(route, verdict.reason);
+  if (treatment === "relay") return ownDoing(verdict);
   if (verdict.answer?.body.kind === "stream") verdict.answer.body.cancel();
-  return finish(await fallBack(check, context, verdict.reason, ports));
+  return fallBack(check, context, verdict.reason, ports);
+}
+
+/** What the client brought about goes back to it: the answer as it came, or a proxy error where none did. */
+function ownDoing({ answer, reason }: Extract<Verdict, { kind: "fault" | "suspect" }>): Decision {
+  if (answer) return fromUpstream(answer, "error");
+  return { source: "upstream", verdict: "error", reply: proxyErrorFor(reason) };
 }
 
 async function fallBack(
   check: Check,
   { route, trustedProxies }: CheckContext,
-  reason: FaultReason,
+  reason: FallbackReason,
   ports: Ports,
 ): Promise<Decision> {
   const { fallback } = route;

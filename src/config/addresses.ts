@@ -40,9 +40,52 @@ export function origin() {
   return text(what, write, ORIGIN, (written): Reading<Origin> => {
     const url = URL.parse(written);
     if (url === null || url.port === "0") return { refused: `{value} is not ${what}; write ${write}` };
-    const protocol = url.protocol === "https:" ? "https:" : "http:";
-    const port = url.port === "" ? (protocol === "https:" ? 443 : 80) : Number(url.port);
-    return { value: { protocol, host: url.hostname.replace(/^\[|\]$/g, ""), port } };
+    return { value: originOf(url) };
+  });
+}
+
+function originOf(url: URL): Origin {
+  const protocol = url.protocol === "https:" ? "https:" : "http:";
+  const port = url.port === "" ? (protocol === "https:" ? 443 : 80) : Number(url.port);
+  return { protocol, host: url.hostname.replace(/^\[|\]$/g, ""), port };
+}
+
+export interface Resource {
+  readonly origin: Origin;
+  /** Path and query. */
+  readonly target: string;
+}
+
+/** An origin, then any visible ASCII but "#". */
+const RESOURCE = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?([/?][!"$-~]*)?$/;
+const LONGEST_URL = 2048;
+
+/** `https://host/-/health/ready/`: one thing to ask for, and where. */
+export function resource() {
+  const what = "a URL to ask";
+  const write = "http://HOST:PORT/PATH or https://HOST:PORT/PATH, without user or fragment";
+  return text(what, write, RESOURCE, (written): Reading<Resource> => {
+    const url = URL.parse(written);
+    if (url === null || url.port === "0" || written.length > LONGEST_URL) {
+      return { refused: `{value} is not ${what}; write ${write}` };
+    }
+    return { value: { origin: originOf(url), target: url.pathname + url.search } };
+  });
+}
+
+const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
+const LONGEST_HOST = 259;
+
+/** What a Host header says: kept as written, since apps are found by it. */
+export function hostHeader() {
+  const what = "a host";
+  const write = "HOST or HOST:PORT, as in app.example.com";
+  return text(what, write, HOST, (value): Reading<string> => {
+    const url = URL.parse(`http://${value}`);
+    if (url === null || url.port === "0" || value.length > LONGEST_HOST) {
+      return { refused: `{value} is not ${what}; write ${write}` };
+    }
+    return { value };
   });
 }
 

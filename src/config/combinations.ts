@@ -7,8 +7,9 @@ import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
+import { probeHeaderFindings } from "./probe-headers.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
-import { adminShape, routeShape, tlsShape, validParts } from "./schema.ts";
+import { adminShape, breakerShape, routeShape, tlsShape, validParts } from "./schema.ts";
 
 /** `routes`: what each entry of the document's `routes` means. */
 export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
@@ -23,6 +24,8 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...pathFindings(route),
     ...tlsFindings(route),
     ...faultFindings(route),
+    ...breakerFindings(route),
+    ...probeHeaderFindings(asMapping(route.raw.probe).headers, [...route.at, "probe", "headers"]),
     ...headerFindings(route),
     ...allowFromFindings(route),
   ]);
@@ -101,6 +104,17 @@ function faultFindings({ at, raw }: RouteView): Finding[] {
         ]
       : [],
   );
+}
+
+function breakerFindings({ at, raw }: RouteView): Finding[] {
+  const { interval, maxInterval } = validParts(breakerShape, raw.breaker);
+  if (interval === undefined || maxInterval === undefined || interval <= maxInterval) return [];
+  if (Object.hasOwn(asMapping(raw.breaker), "maxInterval")) {
+    const message = `{value} is shorter than interval, which is ${interval}ms; write at least that`;
+    return [{ path: [...at, "breaker", "maxInterval"], message }];
+  }
+  const message = `{value} is longer than maxInterval, which is ${maxInterval}ms; write a longer maxInterval beside it`;
+  return [{ path: [...at, "breaker", "interval"], message }];
 }
 
 function headerFindings({ at, raw, mode, usernameHeader, clearHeaders }: RouteView): Finding[] {

@@ -4,7 +4,8 @@ type Expansion =
 
 /**
  * Replaces every `${NAME}` by the environment variable of that name.
- * The expansion may be a secret: messages name the variable and never show what it holds.
+ * The expansion may be a secret: messages name the variable and never show what it holds,
+ * nor the text around it: where a variable is written, a secret may stand beside it.
  */
 export function expandEnvironment(
   text: string,
@@ -13,7 +14,7 @@ export function expandEnvironment(
   const messages: string[] = [];
   const expanded = text.replace(/\$\{([^}]*)(\}?)/g, (_whole, name: string, end: string) => {
     if (end === "" || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) {
-      messages.push("{value} holds a broken reference; write $" + "{NAME} with letters, digits and _");
+      messages.push("holds a broken reference; write $" + "{NAME} with letters, digits and _");
       return "";
     }
     const value = Object.hasOwn(env, name) ? env[name] : undefined;

@@ -8,10 +8,12 @@ export function configJsonSchema(): z.core.JSONSchema.JSONSchema {
   const schema = z.toJSONSchema(configSchema, {
     io: "input",
     target: "draft-7",
-    override: ({ jsonSchema }) => {
+    override: ({ jsonSchema, path }) => {
       // Any text may come from the environment; only the program knows what it will be.
       // Wrappers such as a default come here again with what they wrap.
       const { pattern } = jsonSchema;
+      // Keys are never filled in.
+      if (path.at(-1) === "propertyNames") return;
       if (pattern !== undefined && !pattern.endsWith(REFERENCE)) jsonSchema.pattern = pattern + REFERENCE;
     },
   });

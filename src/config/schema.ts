@@ -3,9 +3,19 @@
  * combinations.ts says what keys may not hold together.
  */
 import * as z from "zod/mini";
-import { listenAddress, network, origin, proxyNetwork, routePath, serverName } from "./addresses.ts";
+import {
+  hostHeader,
+  listenAddress,
+  network,
+  origin,
+  proxyNetwork,
+  resource,
+  routePath,
+  serverName,
+} from "./addresses.ts";
 import { asMapping } from "./plain-data.ts";
-import { filePath, identityHeader, realm, routeName } from "./texts.ts";
+import { probeHeaders } from "./probe-headers.ts";
+import { filePath, identityHeader, realm, requestUri, routeName } from "./texts.ts";
 import { described, duration, list, oneOf, optional, section, size, wholeNumber, yesOrNo } from "./values.ts";
 
 // A route has at most this much room for one of its own lists.
@@ -52,6 +62,36 @@ const faultShape = {
     "Statuses that may mean it; every other 5xx is suspect as well. Default: [500].",
   ),
   bare400: optional(yesOrNo(), true, "Whether a 400 with an empty body and no Set-Cookie is suspect."),
+  confirm: optional(
+    oneOf(["auto", "always", "never"]),
+    "auto",
+    "Whether a probe must confirm suspects, and faults that a client could cause. auto: suspects, and in mode allow those faults; always: both; never: neither, and suspects go back as they came.",
+  ),
+};
+
+export const breakerShape = {
+  failures: optional(wholeNumber(1, 1000), 5, "Counted faults in a row that open it."),
+  interval: optional(
+    duration("100ms", "1h"),
+    "2s",
+    "Until the first trial; doubled after each bad one, up to maxInterval.",
+  ),
+  maxInterval: optional(duration("100ms", "1h"), "15s", "The longest wait between trials."),
+  successes: optional(wholeNumber(1, 1000), 2, "Good trials in a row that close it."),
+};
+
+const probeShape = {
+  host: described(
+    z._default(z.nullable(hostHeader()), null),
+    "For Host and X-Forwarded-Host; null: as the last check had them.",
+  ),
+  uri: optional(requestUri(), "/", "For X-Forwarded-Uri."),
+  headers: optional(probeHeaders(), {}, "Headers of a probe, in place of those of the same name."),
+  minInterval: optional(duration("100ms", "1h"), "2s", "How long a good finding holds."),
+  loginHealth: described(
+    z._default(z.nullable(resource()), null),
+    "URL that must answer 2xx for a redirect to count as a verdict; null: not asked.",
+  ),
 };
 
 const rateLimitShape = {
@@ -108,6 +148,12 @@ export const routeShape = {
     "Whether Authorization: Basic of a user in htpasswd is kept from the upstream.",
   ),
   fault: optional(section(faultShape), {}, "Which answers mean that the upstream cannot decide."),
+  breaker: optional(section(breakerShape), {}, "When the upstream is no longer asked, and when it is again."),
+  probe: optional(
+    section(probeShape),
+    {},
+    "What sparekey itself asks the upstream, to confirm a fault or find its end.",
+  ),
   fallback: optional(section(fallbackShape), {}, "What to do then."),
 };
 

@@ -1,4 +1,4 @@
-import type { Fallback, FaultRules, Route, Snapshot } from "../core/types.ts";
+import type { Fallback, FaultRules, ProbeRules, Route, Snapshot, UpstreamTls } from "../core/types.ts";
 import { toBlockList } from "./addresses.ts";
 import { type EffectiveRoute, settled } from "./effective.ts";
 import type { Config, RouteConfig } from "./schema.ts";
@@ -43,6 +43,8 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
     maxInFlight: route.maxInFlight,
     stripEmergencyCredentials: route.stripEmergencyCredentials,
     fault: buildFault(route),
+    breaker: route.breaker,
+    probe: buildProbe(route, config.limits.headBytes),
     fallback,
   };
 }
@@ -54,7 +56,17 @@ const SUSPECT_STATUSES = [500];
 function buildFault({ fault }: RouteConfig): FaultRules {
   const statuses = new Set(fault.statuses ?? without(FAULT_STATUSES, fault.suspectStatuses));
   const suspectStatuses = new Set(fault.suspectStatuses ?? without(SUSPECT_STATUSES, fault.statuses));
-  return { statuses, suspectStatuses, bare400: fault.bare400 };
+  return { statuses, suspectStatuses, bare400: fault.bare400, confirm: fault.confirm };
+}
+
+const DEFAULT_TLS: UpstreamTls = { ca: null, cert: null, key: null, serverName: null, verify: true };
+const LOGIN_HEALTH = { tls: DEFAULT_TLS, maxConnections: 2, answerBytes: 64 * 1024 };
+
+function buildProbe({ probe, timeouts }: RouteConfig, headBytes: number): ProbeRules {
+  const { loginHealth, ...asks } = probe;
+  if (loginHealth === null) return { ...asks, loginHealth };
+  const { origin, target } = loginHealth;
+  return { ...asks, loginHealth: { upstream: { ...origin, ...LOGIN_HEALTH, timeouts, headBytes }, target } };
 }
 
 function without(defaults: readonly number[], named: readonly number[] = []): number[] {

@@ -9,6 +9,12 @@ export function filePath() {
   return plainText("a file path", "the path of a file", /^[ -~\u00a0-\uffff]{1,4096}$/);
 }
 
+/** What stands in X-Forwarded-Uri: path and query. */
+export function requestUri() {
+  const write = "a path that begins with /, up to 2048 visible ASCII characters";
+  return plainText("a request URI", write, /^\/[!-~]{0,2047}$/);
+}
+
 /** Printable ASCII that needs no escaping inside the quotes of a challenge (RFC 9110, 11.5). */
 export function realm() {
   const write = 'up to 128 printable ASCII characters without " and \\';

@@ -6,7 +6,7 @@
  *  4. any other answer                                → a verdict
  */
 import { firstHeader } from "./headers.ts";
-import type { Answer, FaultRules, Outcome, Verdict, VerdictLabel } from "./types.ts";
+import type { Answer, FaultRules, Outcome, Verdict } from "./types.ts";
 
 /** An outcome that says something of the upstream. */
 export type Evidence = Extract<Outcome, { kind: "answer" | "failure" }>;
@@ -30,9 +30,9 @@ export function classify(evidence: Evidence, rules: FaultRules): Verdict {
   return { kind: "deny", answer };
 }
 
-/** The label of an answer that is relayed; a suspect one lets nobody in and is no refusal either. */
-export function labelOf(kind: Exclude<Verdict["kind"], "fault">): VerdictLabel {
-  return kind === "suspect" ? "error" : kind;
+/** RFC 9110 section 15.4. */
+export function isRedirect(status: number): boolean {
+  return status >= 300 && status <= 399;
 }
 
 /** An outpost whose session store is full answers so (incident of 2026-04-18); its own refusals carry JSON. */

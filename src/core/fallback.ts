@@ -8,13 +8,21 @@
  */
 import { headerValues } from "./headers.ts";
 import { allowed, challenged, denied, limited, loggedIn, loginUnavailable, proxyError } from "./replies.ts";
-import type { BasicAuthFallback, Decision, Fallback, FaultReason, LoginResult, RawHeaders } from "./types.ts";
+import type {
+  BasicAuthFallback,
+  Decision,
+  Fallback,
+  FallbackReason,
+  LoginResult,
+  RawHeaders,
+  Reply,
+} from "./types.ts";
 
 type FallbackDecision = Extract<Decision, { source: "fallback" }>;
 /** A mode that needs nothing from the client. */
 export type PlainFallback = Exclude<Fallback, BasicAuthFallback>;
 
-export function plainFallback(fallback: PlainFallback, reason: FaultReason): FallbackDecision {
+export function plainFallback(fallback: PlainFallback, reason: FallbackReason): FallbackDecision {
   const common = { source: "fallback", mode: fallback.mode, reason, login: null } as const;
   switch (fallback.mode) {
     case "allow":
@@ -26,7 +34,7 @@ export function plainFallback(fallback: PlainFallback, reason: FaultReason): Fal
         ...common,
         verdict: "error",
         result: "denied",
-        reply: proxyError(isTimeout(reason) ? 504 : 502),
+        reply: proxyErrorFor(reason),
       };
   }
 }
@@ -34,7 +42,7 @@ export function plainFallback(fallback: PlainFallback, reason: FaultReason): Fal
 /** `withBox`: from `opensLoginBox`. */
 export function loginFallback(
   fallback: BasicAuthFallback,
-  reason: FaultReason,
+  reason: FallbackReason,
   login: LoginResult,
   withBox: boolean,
 ): FallbackDecision {
@@ -69,6 +77,9 @@ export function opensLoginBox(headers: RawHeaders): boolean {
   return headerValues(headers, "sec-fetch-mode").every((mode) => mode.toLowerCase() === "navigate");
 }
 
-function isTimeout(reason: FaultReason): boolean {
-  return reason === "connect_timeout" || reason === "read_timeout" || reason === "total_timeout";
+/** 504 where the upstream took too long, else 502. */
+export function proxyErrorFor(reason: FallbackReason): Reply {
+  return proxyError(TIMEOUTS.has(reason) ? 504 : 502);
 }
+
+const TIMEOUTS: ReadonlySet<FallbackReason> = new Set(["connect_timeout", "read_timeout", "total_timeout"]);

@@ -49,20 +49,37 @@ export type ConnectFailure = "refused" | "unreachable" | "connect_timeout" | "dn
 /** Evidence row 2: mostly the upstream, though a client's odd check may be behind it. */
 export type AnswerFailure = "read_timeout" | "total_timeout" | "reset" | "malformed" | "too_large";
 export type FailureReason = ConnectFailure | AnswerFailure;
-/** Why an upstream gave no usable verdict. */
-export type FaultReason = FailureReason | `status_${number}`;
+/** Why an upstream gave no usable verdict. `login_down`: it sends people to a login page that is dead. */
+export type FaultReason = FailureReason | SuspectReason | "login_down";
+/** Why a check fell back. */
+export type FallbackReason = FaultReason | "breaker_open";
 
 /**
- * What an exchange yielded. Three outcomes say nothing of the upstream, so that no client can pass for a fault:
- * `abandoned`: the gateway went away first; `overload`: our own limits (no connection, socket or memory left);
+ * What an exchange yielded. Four outcomes say nothing of the upstream, so that no client can pass for a fault:
+ * `abandoned`: the gateway went away first; `released`: the breaker opened meanwhile; `overload`: our own limits (no connection, socket or memory left);
  * `unsendable`: the check cannot be written as a valid request.
  */
 export type Outcome =
   | { readonly kind: "answer"; readonly answer: Answer }
   | { readonly kind: "failure"; readonly reason: FailureReason }
   | { readonly kind: "abandoned" }
+  | { readonly kind: "released" }
   | { readonly kind: "overload" }
   | { readonly kind: "unsendable" };
+
+/** Exchanges that wait for an answer: each is called, at most once, to give up waiting. */
+export type Waiting = Set<() => void>;
+
+/** Whether a check may ask. `waiting`: who is in it learns when the breaker opens. */
+export type Admission =
+  | {
+      readonly kind: "ask";
+      readonly generation: number;
+      readonly isTrial: boolean;
+      readonly waiting: Waiting;
+    }
+  | { readonly kind: "refused" };
+export type Asking = Extract<Admission, { kind: "ask" }>;
 
 /** What goes to the upstream: a check by the header rules of core/headers.ts. */
 export interface UpstreamRequest {
@@ -102,7 +119,7 @@ export type Decision =
       readonly verdict: VerdictLabel;
       readonly reply: Reply;
       readonly mode: FallbackMode;
-      readonly reason: FaultReason;
+      readonly reason: FallbackReason;
       readonly result: FallbackResult;
       readonly login: LoginResult | null;
     }
@@ -184,6 +201,33 @@ export interface FaultRules {
   readonly suspectStatuses: ReadonlySet<number>;
   /** Whether a 400 with an empty body and no Set-Cookie is suspect (the full session store of 2026-04-18). */
   readonly bare400: boolean;
+  /** Which faults and suspects a probe must confirm: core/treatment.ts. */
+  readonly confirm: "auto" | "always" | "never";
+}
+
+/** When a route stops asking its upstream: core/breaker.ts. */
+export interface BreakerRules {
+  /** Counted faults in a row that open it. */
+  readonly failures: number;
+  /** Until the first trial, and after a good one. Doubled after each bad one, up to `maxInterval`. */
+  readonly interval: number;
+  readonly maxInterval: number;
+  /** Good trials in a row that close it. */
+  readonly successes: number;
+}
+
+/** What a probe asks, where it does not repeat the last check that got a verdict: core/probe.ts. */
+export interface ProbeRules {
+  /** For Host and X-Forwarded-Host; null: as the last check had them. */
+  readonly host: string | null;
+  /** For X-Forwarded-Uri. */
+  readonly uri: string;
+  /** In place of those of the same name. */
+  readonly headers: RawHeaders;
+  /** How long a good finding holds. */
+  readonly minInterval: number;
+  /** Must answer 2xx for a redirect to count as a verdict; null: not asked. */
+  readonly loginHealth: { readonly upstream: Upstream; readonly target: string } | null;
 }
 
 export interface RateLimit {
@@ -226,6 +270,8 @@ export interface Route {
   readonly maxInFlight: number;
   readonly stripEmergencyCredentials: boolean;
   readonly fault: FaultRules;
+  readonly breaker: BreakerRules;
+  readonly probe: ProbeRules;
   readonly fallback: Fallback;
 }
 

@@ -141,6 +141,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     // A stream may break off before anybody reads it.
     body.on("error", () => {});
     this.#phase = { kind: "streaming", body, ended: ended.resolve };
+    this.#options.interrupt.keep();
     for (const chunk of this.#chunks) body.push(chunk);
     this.#chunks = [];
     this.#pause(controller);
@@ -172,10 +173,11 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   };
 
   readonly #onInterrupt = (): void => {
-    if (this.#options.interrupt.reason === "abandoned") return this.#settleOutcome({ kind: "abandoned" });
+    const { reason } = this.#options.interrupt;
+    if (reason === "abandoned" || reason === "released") return this.#settleOutcome({ kind: reason });
     const waitsForGateway = !this.#bodySent && !this.#options.socket.writableNeedDrain;
     if (waitsForGateway) return this.#settleOutcome({ kind: "unsendable" });
-    if (this.#options.interrupt.reason === "starved") return this.#giveUp();
+    if (reason === "starved") return this.#giveUp();
     this.#fail("total_timeout");
   };
 

@@ -3,14 +3,20 @@
  * A request is sent a second time only when a reused connection died before the first byte of the answer,
  * as it does when an upstream restarts or closes an idle connection (RFC 9112 section 9.3.1).
  */
-import type { Outcome, Upstream, UpstreamRequest } from "../core/types.ts";
+import type { Outcome, Upstream, UpstreamRequest, Waiting } from "../core/types.ts";
 import type { Asked } from "./answer-reader.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
 import { Pool, type Taken } from "./pool.ts";
 import { createResolver } from "./resolver.ts";
 
 export interface Exchanger {
-  exchange(upstream: Upstream, request: UpstreamRequest, gone: AbortSignal): Promise<Outcome>;
+  /** `gone` fires when the gateway no longer waits; `waiting` holds a way out while the answer is waited for. */
+  exchange(
+    upstream: Upstream,
+    request: UpstreamRequest,
+    gone: AbortSignal,
+    waiting: Waiting,
+  ): Promise<Outcome>;
   close(): void;
 }
 
@@ -26,20 +32,17 @@ export function createExchanger(): Exchanger {
     return pool;
   };
   return {
-    exchange: (upstream, request, gone) => exchange(poolOf(upstream), upstream, request, gone),
+    exchange: (upstream, request, gone, waiting) => {
+      const interrupt = startInterrupt(upstream.timeouts.total, gone, waiting);
+      return exchange(poolOf(upstream), request, interrupt);
+    },
     close: () => {
       for (const pool of pools.values()) pool.close();
     },
   };
 }
 
-async function exchange(
-  pool: Pool,
-  upstream: Upstream,
-  request: UpstreamRequest,
-  gone: AbortSignal,
-): Promise<Outcome> {
-  const interrupt = startInterrupt(upstream.timeouts.total, gone);
+async function exchange(pool: Pool, request: UpstreamRequest, interrupt: Interrupt): Promise<Outcome> {
   const first = await attempt(pool, request, interrupt, false);
   if (first.kind !== "stale") return first;
   if (first.sent && !request.repeatable) return died(interrupt);
@@ -65,7 +68,7 @@ async function attempt(
 }
 
 function withoutConnection(taken: Exclude<Taken, { kind: "taken" }>, interrupt: Interrupt): Outcome {
-  if (interrupt.reason === "abandoned") return { kind: "abandoned" };
+  if (interrupt.reason === "abandoned" || interrupt.reason === "released") return { kind: interrupt.reason };
   if (interrupt.reason === "starved") return { kind: "overload" };
   if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout" };
   return taken;

@@ -1,17 +1,20 @@
-/** What ends an exchange from outside: its total deadline, or a gateway that no longer waits. */
+/** What ends an exchange from outside: its total deadline, a gateway that no longer waits, a breaker that opened. */
+import type { Waiting } from "../core/types.ts";
 import { startDeadline } from "./deadlines.ts";
 
 /** `starved`: the deadline passed because of our own stalls. */
-export type InterruptReason = "total_timeout" | "starved" | "abandoned";
+export type InterruptReason = "total_timeout" | "starved" | "abandoned" | "released";
 
 export interface Interrupt {
   readonly signal: AbortSignal;
   /** null until interrupted. */
   readonly reason: InterruptReason | null;
+  /** The answer counts: a breaker that opens has no say in it any more. */
+  keep(): void;
   clear(): void;
 }
 
-export function startInterrupt(totalMs: number, gone: AbortSignal): Interrupt {
+export function startInterrupt(totalMs: number, gone: AbortSignal, waiting: Waiting): Interrupt {
   const controller = new AbortController();
   let reason: InterruptReason | null = null;
   const interrupt = (why: InterruptReason): void => {
@@ -20,6 +23,8 @@ export function startInterrupt(totalMs: number, gone: AbortSignal): Interrupt {
     controller.abort();
   };
   const onGone = (): void => interrupt("abandoned");
+  const onRelease = (): void => interrupt("released");
+  waiting.add(onRelease);
   const deadline = startDeadline(totalMs, (starved) => interrupt(starved ? "starved" : "total_timeout"));
   if (gone.aborted) onGone();
   else gone.addEventListener("abort", onGone);
@@ -28,7 +33,11 @@ export function startInterrupt(totalMs: number, gone: AbortSignal): Interrupt {
     get reason() {
       return reason;
     },
+    keep: () => {
+      waiting.delete(onRelease);
+    },
     clear: () => {
+      waiting.delete(onRelease);
       deadline.clear();
       gone.removeEventListener("abort", onGone);
     },

@@ -10,11 +10,14 @@ import { isActive } from "./fallback-activity.ts";
 import { newRouteRecord, type RouteRecord } from "./route-record.ts";
 import {
   answerSeries,
+  breakerSeries,
   checkSeries,
   fallbackSeries,
   faultSeries,
   loginSeries,
+  probeSeries,
   type Series,
+  suspectSeries,
 } from "./series.ts";
 
 export interface MetricsSources {
@@ -107,6 +110,20 @@ function addRouteFamilies(
   );
   counter(
     registry,
+    "sparekey_suspects_total",
+    "Suspicions that a probe judged: confirmed, or cleared because the client caused them.",
+    ["route", "reason", "finding"],
+    () => each(records, suspectSeries),
+  );
+  counter(
+    registry,
+    "sparekey_probes_total",
+    "Probes by whether the upstream gave a verdict.",
+    ["route", "result"],
+    () => each(records, probeSeries),
+  );
+  counter(
+    registry,
     "sparekey_upstream_answers_total",
     "Answers of the upstream by status.",
     ["route", "code"],
@@ -131,10 +148,18 @@ function addRouteFamilies(
     "From a check to the upstream's answer to it.",
     () => each(records, ({ route, answerDurations }) => [{ route: route.name, durations: answerDurations }]),
   );
-  gauge(registry, "sparekey_fallback_active", "1: a fallback was served in the last 60 s.", ["route"], () =>
-    each(records, ({ route, activity }) => [
-      { labels: { route: route.name }, value: isActive(activity, sources.now()) ? 1 : 0 },
-    ]),
+  gauge(registry, "sparekey_breaker_state", "1: the state the breaker is in.", ["route", "state"], () =>
+    each(records, breakerSeries),
+  );
+  gauge(
+    registry,
+    "sparekey_fallback_active",
+    "1: a fallback was served in the last 60 s, or the breaker is not closed.",
+    ["route"],
+    () =>
+      each(records, ({ route, activity, breaker }) => [
+        { labels: { route: route.name }, value: isActive(activity, breaker.state, sources.now()) ? 1 : 0 },
+      ]),
   );
   gauge(registry, "sparekey_htpasswd_users", "Users who can log in with a password.", ["route"], () =>
     each(records, ({ route }) => htpasswdSeries(route, sources)),

@@ -1,10 +1,18 @@
 /** What the data path reports: counted, and logged when a person should know. */
-import type { Check, Decision, FaultReason, LogOptions, Route } from "../core/types.ts";
+import type { Check, Decision, FallbackReason, FaultReason, LogOptions, Route } from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
-import { afterFallback, isActive } from "./fallback-activity.ts";
+import { afterFallback, type BreakerState, isActive } from "./fallback-activity.ts";
 import { clientText, type Logger } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
-import { countAnswer, countCheck, countFault, type RouteRecord } from "./route-record.ts";
+import {
+  countAnswer,
+  countCheck,
+  countFault,
+  countSuspect,
+  type Finding,
+  type ProbeResult,
+  type RouteRecord,
+} from "./route-record.ts";
 
 export interface Recorder {
   /** One reply went out. `milliseconds`: since the check came in. */
@@ -12,6 +20,12 @@ export interface Recorder {
   /** The upstream gave a final answer. */
   answer(route: Route, status: number, milliseconds: number): void;
   fault(route: Route, reason: FaultReason): void;
+  /** A probe judged what a check had seen. A confirmed one is a fault as well: that is reported by itself. */
+  suspect(route: Route, reason: FaultReason, finding: Finding): void;
+  /** One probe came to its end. `ok`: the upstream gave a verdict. */
+  probe(route: Route, result: ProbeResult): void;
+  /** The breaker changed its state. `reason`: what made it; null when nothing was wrong. */
+  breaker(route: Route, state: BreakerState, reason: FallbackReason | null): void;
   /** Call it about once a second: it sees the end of fallback periods. */
   tick(): void;
 }
@@ -55,6 +69,18 @@ export function createRecorder({ metrics, logger, access, clientOf, now }: Recor
       const record = metrics.recordOf(route.name);
       if (record !== undefined) countFault(record, reason);
     },
+    suspect(route, reason, finding) {
+      const record = metrics.recordOf(route.name);
+      if (record !== undefined) countSuspect(record, reason, finding);
+    },
+    probe(route, result) {
+      const record = metrics.recordOf(route.name);
+      if (record !== undefined) record.probes[result] += 1;
+    },
+    breaker(route, state, reason) {
+      const record = metrics.recordOf(route.name);
+      if (record !== undefined) noteBreaker(record, state, reason, now(), logger);
+    },
     tick() {
       const time = now();
       for (const record of metrics.records()) {
@@ -65,20 +91,48 @@ export function createRecorder({ metrics, logger, access, clientOf, now }: Recor
   };
 }
 
+/** Each trial goes half-open and back: only the first opening and the closing are news. */
+function noteBreaker(
+  record: RouteRecord,
+  state: BreakerState,
+  reason: FallbackReason | null,
+  now: number,
+  logger: Logger,
+): void {
+  const before = record.breaker;
+  const route = record.route.name;
+  if (state === before.state) return;
+  if (state === "closed") {
+    record.breaker = { state };
+    if (before.state !== "closed") {
+      logger.info("breaker closed", { route, seconds: secondsBetween(before.since, now) });
+    }
+    return;
+  }
+  if (before.state === "closed") {
+    endFallback(record, now, logger);
+    record.breaker = { state, since: now };
+    logger.warn("breaker opened", { route, reason });
+    return;
+  }
+  record.breaker = { state, since: before.since };
+  logger.debug(state === "open" ? "breaker open again" : "breaker half-open", { route, reason });
+}
+
 function noteFallback(record: RouteRecord, decision: FallbackDecision, now: number, logger: Logger): void {
   endFallback(record, now, logger);
   if (record.activity === null) {
     const { mode, reason } = decision;
     logger.warn("fallback begins", { route: record.route.name, mode, reason });
   }
-  record.activity = afterFallback(record.activity, now);
+  record.activity = afterFallback(record.activity, record.breaker.state, now);
 }
 
 function endFallback(record: RouteRecord, now: number, logger: Logger): void {
-  const { activity } = record;
-  if (activity === null || isActive(activity, now)) return;
+  const { activity, breaker } = record;
+  if (activity === null || isActive(activity, breaker.state, now)) return;
   record.activity = null;
-  const seconds = Math.round(activity.last - activity.since) / 1000;
+  const seconds = secondsBetween(activity.since, activity.last);
   const { omitted } = record.lines;
   record.lines.omitted = 0;
   logger.info("fallback ended", { route: record.route.name, seconds, checks: activity.checks, omitted });
@@ -103,4 +157,9 @@ function forgetLogins({ lines }: RouteRecord, now: number): void {
   for (const [user, last] of lines.logins) {
     if (now - last >= BETWEEN_LOGIN_LINES) lines.logins.delete(user);
   }
+}
+
+/** To the millisecond. */
+function secondsBetween(begin: number, end: number): number {
+  return Math.round(end - begin) / 1000;
 }

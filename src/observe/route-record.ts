@@ -5,6 +5,7 @@
 import type {
   Decision,
   FallbackMode,
+  FallbackReason,
   FallbackResult,
   FaultReason,
   LoginResult,
@@ -12,22 +13,34 @@ import type {
   Source,
   VerdictLabel,
 } from "../core/types.ts";
-import type { FallbackActivity } from "./fallback-activity.ts";
+import type { BreakerState, FallbackActivity } from "./fallback-activity.ts";
 
 export interface RouteRecord {
   /** As the newest config has it. */
   route: Route;
   readonly checks: Readonly<Record<Source, Record<VerdictLabel, number>>>;
-  readonly fallbacks: Readonly<Record<FallbackMode, Map<FaultReason, Record<FallbackResult, number>>>>;
+  readonly fallbacks: Readonly<Record<FallbackMode, Map<FallbackReason, Record<FallbackResult, number>>>>;
   readonly faults: Map<FaultReason, number>;
+  readonly suspects: Map<FaultReason, Record<Finding, number>>;
+  readonly probes: Record<ProbeResult, number>;
   /** By status; those that no HTTP answer can have are under `OTHER_STATUS`. */
   readonly answers: Map<number, number>;
   readonly logins: Record<LoginResult["kind"], number>;
   readonly checkDurations: Durations;
   readonly answerDurations: Durations;
+  breaker: BreakerRecord;
   activity: FallbackActivity;
   readonly lines: LineSampling;
 }
+
+/** What a probe made of a suspicion: `cleared`, the client caused it. */
+export type Finding = "confirmed" | "cleared";
+export type ProbeResult = "ok" | "fault";
+
+/** `since`: when it left `closed`; monotonic milliseconds. */
+export type BreakerRecord =
+  | { readonly state: "closed" }
+  | { readonly state: Exclude<BreakerState, "closed">; readonly since: number };
 
 export interface Durations {
   /** One count per bound of `DURATION_BOUNDS`, and one for what is longer. Not cumulative. */
@@ -50,6 +63,7 @@ export const DURATION_BOUNDS: readonly number[] = [
 ];
 
 export const OTHER_STATUS = 0;
+const STATUS = "status_";
 
 export function newRouteRecord(route: Route): RouteRecord {
   return {
@@ -57,10 +71,13 @@ export function newRouteRecord(route: Route): RouteRecord {
     checks: { upstream: noVerdicts(), fallback: noVerdicts(), shed: noVerdicts() },
     fallbacks: { allow: new Map(), "basic-auth": new Map(), deny: new Map(), none: new Map() },
     faults: new Map(),
+    suspects: new Map(),
+    probes: { ok: 0, fault: 0 },
     answers: new Map(),
     logins: { ok: 0, missing: 0, bad: 0, limited: 0, forbidden: 0 },
     checkDurations: newDurations(),
     answerDurations: newDurations(),
+    breaker: { state: "closed" },
     activity: null,
     lines: { lastLine: Number.NEGATIVE_INFINITY, omitted: 0, logins: new Map() },
   };
@@ -71,25 +88,46 @@ export function countCheck(record: RouteRecord, decision: Decision, milliseconds
   addDuration(record.checkDurations, milliseconds);
   if (decision.source !== "fallback") return;
   const byReason = record.fallbacks[decision.mode];
-  const results = byReason.get(decision.reason) ?? noResults();
+  const reason = boundedReason(decision.reason);
+  const results = byReason.get(reason) ?? noResults();
   results[decision.result] += 1;
-  byReason.set(decision.reason, results);
+  byReason.set(reason, results);
   if (decision.login !== null) record.logins[decision.login.kind] += 1;
 }
 
 export function countAnswer(record: RouteRecord, status: number, milliseconds: number): void {
-  // An upstream must not be able to make up series.
-  const known = Number.isInteger(status) && status >= 100 && status <= 599;
-  addOne(record.answers, known ? status : OTHER_STATUS);
+  addOne(record.answers, isStatus(status, 100) ? status : OTHER_STATUS);
   addDuration(record.answerDurations, milliseconds);
 }
 
 export function countFault(record: RouteRecord, reason: FaultReason): void {
-  addOne(record.faults, reason);
+  addOne(record.faults, boundedReason(reason));
+}
+
+export function countSuspect(record: RouteRecord, reason: FaultReason, finding: Finding): void {
+  const bounded = boundedReason(reason);
+  const findings = record.suspects.get(bounded) ?? noFindings();
+  findings[finding] += 1;
+  record.suspects.set(bounded, findings);
+}
+
+export function noFindings(): Record<Finding, number> {
+  return { confirmed: 0, cleared: 0 };
 }
 
 export function noResults(): Record<FallbackResult, number> {
   return { allowed: 0, challenged: 0, rejected: 0, limited: 0, denied: 0 };
+}
+
+/** An upstream must not be able to make up series. */
+function isStatus(status: number, lowest: number): boolean {
+  return Number.isInteger(status) && status >= lowest && status <= 599;
+}
+
+/** No status below 400 can be at fault (the config allows none), and one above 599 is a malformed answer. */
+function boundedReason<Reason extends FallbackReason>(reason: Reason): Reason | "malformed" {
+  if (!reason.startsWith(STATUS)) return reason;
+  return isStatus(Number(reason.slice(STATUS.length)), 400) ? reason : "malformed";
 }
 
 function addOne<Key>(counts: Map<Key, number>, key: Key): void {

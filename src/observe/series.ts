@@ -3,17 +3,28 @@
  * Prometheus cannot see the first increase of a series that appears with it. Labels hold config and our own
  * words, never a client's.
  */
+import { treatmentOf } from "../core/treatment.ts";
 import type {
   FailureReason,
   FallbackMode,
+  FallbackReason,
   FallbackResult,
   FaultReason,
   LoginResult,
   Route,
   Source,
+  SuspectReason,
   VerdictLabel,
 } from "../core/types.ts";
-import { noResults, OTHER_STATUS, type RouteRecord } from "./route-record.ts";
+import type { BreakerState } from "./fallback-activity.ts";
+import {
+  type Finding,
+  noFindings,
+  noResults,
+  OTHER_STATUS,
+  type ProbeResult,
+  type RouteRecord,
+} from "./route-record.ts";
 
 export interface Series<Label extends string> {
   readonly labels: Readonly<Record<Label, string>>;
@@ -57,6 +68,27 @@ export function* faultSeries(record: RouteRecord): Iterable<Series<"route" | "re
   }
 }
 
+/** Those a probe is asked about before anybody falls back; others (another 5xx) once they were seen. */
+export function* suspectSeries(record: RouteRecord): Iterable<Series<"route" | "reason" | "finding">> {
+  const { route, suspects } = record;
+  for (const reason of new Set([...judgedReasons(route), ...suspects.keys()])) {
+    const counts = suspects.get(reason) ?? noFindings();
+    for (const finding of FINDINGS) {
+      yield { labels: { route: route.name, reason, finding }, value: counts[finding] };
+    }
+  }
+}
+
+export function* probeSeries({ route, probes }: RouteRecord): Iterable<Series<"route" | "result">> {
+  for (const result of PROBE_RESULTS) yield { labels: { route: route.name, result }, value: probes[result] };
+}
+
+export function* breakerSeries({ route, breaker }: RouteRecord): Iterable<Series<"route" | "state">> {
+  for (const state of BREAKER_STATES) {
+    yield { labels: { route: route.name, state }, value: breaker.state === state ? 1 : 0 };
+  }
+}
+
 /** Not every status can be there from the start: those that say something about the health of an upstream are. */
 export function* answerSeries(record: RouteRecord): Iterable<Series<"route" | "code">> {
   const { route, answers } = record;
@@ -88,12 +120,38 @@ function canHappen(route: Route, source: Source, verdict: VerdictLabel): boolean
 }
 
 function faultReasons(route: Route): readonly FaultReason[] {
-  return [...FAILURES, ...Array.from(route.fault.statuses, (status) => `status_${status}` as const)];
+  const login = route.probe.loginHealth === null ? [] : (["login_down"] as const);
+  return [...FAILURES, ...faultStatuses(route), ...suspectReasons(route), ...login];
 }
 
 /** Plain proxying relays an answer with a fault status instead of falling back. */
-function fallbackReasons(route: Route): readonly FaultReason[] {
-  return route.fallback.mode === "none" ? FAILURES : faultReasons(route);
+function fallbackReasons(route: Route): readonly FallbackReason[] {
+  const faults = route.fallback.mode === "none" ? FAILURES : faultReasons(route);
+  return [...faults, "breaker_open"];
+}
+
+function judgedReasons(route: Route): readonly FaultReason[] {
+  const { mode } = route.fallback;
+  const faults = [...FAILURES, ...faultStatuses(route)].filter(
+    (reason) => treatmentOf({ kind: "fault", reason, answer: null }, mode, route.fault.confirm) === "confirm",
+  );
+  return [...faults, ...suspectReasons(route)];
+}
+
+function faultStatuses({ fault }: Route): readonly SuspectReason[] {
+  return Array.from(fault.statuses, statusReason);
+}
+
+/** Without a probe that confirms it, a suspect answer is relayed and never a fault. */
+function suspectReasons({ fault, fallback }: Route): readonly SuspectReason[] {
+  if (fallback.mode === "none" || fault.confirm === "never") return [];
+  const suspects = new Set([...USUAL_SUSPECTS, ...fault.suspectStatuses]);
+  const statuses = [...suspects].filter((status) => !fault.statuses.has(status));
+  return [...statuses.map(statusReason), ...(fault.bare400 ? (["bare_400"] as const) : [])];
+}
+
+function statusReason(status: number): SuspectReason {
+  return `status_${status}`;
 }
 
 /** The keys of a record: the compiler sees to it that none is missing. */
@@ -118,6 +176,9 @@ const LOGIN_RESULTS = keysOf<LoginResult["kind"]>({
   limited: true,
   forbidden: true,
 });
+const FINDINGS = keysOf<Finding>({ confirmed: true, cleared: true });
+const PROBE_RESULTS = keysOf<ProbeResult>({ ok: true, fault: true });
+const BREAKER_STATES = keysOf<BreakerState>({ closed: true, open: true, "half-open": true });
 const FAILURES = keysOf<FailureReason>({
   refused: true,
   unreachable: true,
@@ -131,6 +192,8 @@ const FAILURES = keysOf<FailureReason>({
   too_large: true,
 });
 const USUAL_STATUSES: readonly number[] = [200, 302, 400, 401, 403, 404, 500];
+/** Suspect even where `suspectStatuses` names others: every 5xx is. */
+const USUAL_SUSPECTS: readonly number[] = [500];
 
 /** What core/fallback.ts makes of each mode. */
 const VERDICTS_OF_MODE: Readonly<Record<FallbackMode, ReadonlySet<VerdictLabel>>> = {

@@ -63,7 +63,14 @@ t.test("the smallest file has the defaults of the design", async (t) => {
         },
         maxInFlight: 1024,
         stripEmergencyCredentials: true,
-        fault: { statuses: new Set([502, 503, 504]), suspectStatuses: new Set([500]), bare400: true },
+        fault: {
+          statuses: new Set([502, 503, 504]),
+          suspectStatuses: new Set([500]),
+          bare400: true,
+          confirm: "auto",
+        },
+        breaker: { failures: 5, interval: 2000, maxInterval: 15_000, successes: 2 },
+        probe: { host: null, uri: "/", headers: [], minInterval: 2000, loginHealth: null },
         fallback: {
           mode: "basic-auth",
           realm: "Emergency Access",
@@ -97,7 +104,14 @@ routes:
     maxInFlight: 1
     maxConnections: 2
     stripEmergencyCredentials: false
-    fault: { statuses: [], suspectStatuses: [429], bare400: false }
+    fault: { statuses: [], suspectStatuses: [429], bare400: false, confirm: always }
+    breaker: { failures: 1, interval: 100ms, maxInterval: 1h, successes: 1000 }
+    probe:
+      host: App.example.com:8443
+      uri: /deep?x=1
+      headers: { X-Probe: "caf\xe9 1", Cookie: "" }
+      minInterval: 1h
+      loginHealth: https://Auth.example.com/-/health/ready/?full=1
     fallback:
       mode: basic-auth
       realm: Spare key
@@ -122,7 +136,27 @@ routes:
     path: { kind: "prefix", prefix: "/outpost/" },
     maxInFlight: 1,
     stripEmergencyCredentials: false,
-    fault: { statuses: new Set(), suspectStatuses: new Set([429]), bare400: false },
+    fault: { statuses: new Set(), suspectStatuses: new Set([429]), bare400: false, confirm: "always" },
+    breaker: { failures: 1, interval: 100, maxInterval: 3_600_000, successes: 1000 },
+  });
+  t.same(route?.probe, {
+    host: "App.example.com:8443",
+    uri: "/deep?x=1",
+    headers: ["X-Probe", "caf\xe9 1", "Cookie", ""],
+    minInterval: 3_600_000,
+    loginHealth: {
+      upstream: {
+        protocol: "https:",
+        host: "auth.example.com",
+        port: 443,
+        tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
+        timeouts: { connect: 10, read: 1000, total: 600_000 },
+        maxConnections: 2,
+        headBytes: 65536,
+        answerBytes: 65536,
+      },
+      target: "/-/health/ready/?full=1",
+    },
   });
   t.same(route?.upstream, {
     protocol: "https:",
@@ -263,6 +297,51 @@ routes:
   - { preset: bot-block, upstream: "http://b", listen: "127.0.0.2:0" }
 `);
   t.equal(routes.length, 3);
+});
+
+const loginHealthRows = [
+  { url: "http://host", host: "host", port: 80, target: "/" },
+  { url: "https://host:9443/a%20b", host: "host", port: 9443, target: "/a%20b" },
+  { url: "http://[2001:DB8::1]:81?x=@/", host: "2001:db8::1", port: 81, target: "/?x=@/" },
+  { url: "https://host/a/../b?", host: "host", port: 443, target: "/b" },
+];
+for (const { url, host, port, target } of loginHealthRows) {
+  t.test(`login health ${url}`, async (t) => {
+    const { probe } = await firstRoute(`preset: authentik, probe: { loginHealth: '${url}' }`);
+    t.match(probe.loginHealth, { upstream: { host, port }, target });
+  });
+}
+
+for (const host of ["app", "app.example.com:8443", "10.0.0.1:80", "[2001:DB8::1]:81", "my_app.docker"]) {
+  t.test(`probe host ${host} is kept as written`, async (t) => {
+    t.equal((await firstRoute(`preset: authentik, probe: { host: '${host}' }`)).probe.host, host);
+  });
+}
+
+t.test("a probe takes up to 32 headers", async (t) => {
+  const headers = (count: number) => Array.from({ length: count }, (_, index) => `X-${index}: a`).join(", ");
+  const { probe } = await firstRoute(`preset: authentik, probe: { headers: { ${headers(32)} } }`);
+  t.equal(probe.headers.length, 64);
+  t.match(await problemsOf(oneRoute(`preset: authentik, probe: { headers: { ${headers(33)} } }`)), [
+    /probe\.headers: holds 33 headers; at most 32$/,
+  ]);
+});
+
+t.test("a probe's uri and header values have a greatest length", async (t) => {
+  const probe = (keys: string) => oneRoute(`preset: authentik, probe: { ${keys} }`);
+  t.same(await problemsOf(probe(`uri: '/${"a".repeat(2047)}'`)), []);
+  t.match(await problemsOf(probe(`uri: '/${"a".repeat(2048)}'`)), [/is not a request URI/]);
+  t.same(await problemsOf(probe(`headers: { A: '${"a".repeat(4096)}' }`)), []);
+  t.match(await problemsOf(probe(`headers: { A: '${"a".repeat(4097)}' }`)), [/not a header value/]);
+  t.match(await problemsOf(probe(`loginHealth: 'http://h/${"a".repeat(2048)}'`)), [/is not a URL to ask/]);
+});
+
+t.test("a probe's header may come from the environment, and is not shown when it is no good", async (t) => {
+  const keys = `preset: authentik, probe: { headers: { Authorization: 'Bearer \${TOKEN}' } }`;
+  t.same((await firstRoute(keys, { TOKEN: "secret" })).probe.headers, ["Authorization", "Bearer secret"]);
+  const [problem = ""] = await problemsOf(oneRoute(keys), { TOKEN: "secret\n" });
+  t.match(problem, /probe\.headers\.Authorization: not a header value/);
+  t.notMatch(problem, /secret/);
 });
 
 t.test("environment variables fill in parts of values", async (t) => {

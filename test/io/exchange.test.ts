@@ -21,7 +21,7 @@ function exchanger(t: Test): Exchanger {
 }
 
 function ask(made: Exchanger, upstream: Upstream, request: Partial<UpstreamRequest> = {}): Promise<Outcome> {
-  return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal);
+  return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal, new Set());
 }
 
 function answerOf(outcome: Outcome): Answer {
@@ -344,12 +344,22 @@ t.test("a gateway that goes away", async (t) => {
   await t.test("while the upstream is silent: abandoned, and the connection is closed", async (t) => {
     const upstream = await rawUpstream(t, () => controller.abort());
     const controller = new AbortController();
-    const outcome = await exchanger(t).exchange(upstreamAt(upstream.port), REQUEST, controller.signal);
+    const outcome = await exchanger(t).exchange(
+      upstreamAt(upstream.port),
+      REQUEST,
+      controller.signal,
+      new Set(),
+    );
     t.same(outcome, { kind: "abandoned" });
   });
   await t.test("before anything was sent", async (t) => {
     const upstream = await rawUpstream(t, (socket) => socket.write(OK));
-    const outcome = await exchanger(t).exchange(upstreamAt(upstream.port), REQUEST, AbortSignal.abort());
+    const outcome = await exchanger(t).exchange(
+      upstreamAt(upstream.port),
+      REQUEST,
+      AbortSignal.abort(),
+      new Set(),
+    );
     t.same(outcome, { kind: "abandoned" });
     t.same(upstream.heads, []);
   });

@@ -1,13 +1,19 @@
 import t from "tap";
-import { afterFallback, type FallbackActivity, isActive } from "../../src/observe/fallback-activity.ts";
+import {
+  afterFallback,
+  type BreakerState,
+  type FallbackActivity,
+  isActive,
+} from "../../src/observe/fallback-activity.ts";
 
-function afterAll(times: readonly number[]): FallbackActivity {
-  return times.reduce<FallbackActivity>((activity, now) => afterFallback(activity, now), null);
+function afterAll(times: readonly number[], breaker: BreakerState): FallbackActivity {
+  return times.reduce<FallbackActivity>((activity, now) => afterFallback(activity, breaker, now), null);
 }
 
 t.test("a period", async (t) => {
   const rows: readonly {
     name: string;
+    breaker?: BreakerState;
     fallbacks: readonly number[];
     now: number;
     active: boolean;
@@ -43,12 +49,29 @@ t.test("a period", async (t) => {
       active: true,
       period: { since: 60_010, last: 60_010, checks: 1 },
     },
+    { name: "open, and nobody came", breaker: "open", fallbacks: [], now: 5, active: true, period: null },
+    {
+      name: "an open breaker lets no period end",
+      breaker: "open",
+      fallbacks: [0, 90_000],
+      now: 900_000,
+      active: true,
+      period: { since: 0, last: 90_000, checks: 2 },
+    },
+    {
+      name: "nor does a trial",
+      breaker: "half-open",
+      fallbacks: [0],
+      now: 60_000,
+      active: true,
+      period: { since: 0, last: 0, checks: 1 },
+    },
   ];
-  for (const { name, fallbacks, now, active, period } of rows) {
+  for (const { name, breaker = "closed", fallbacks, now, active, period } of rows) {
     t.test(name, async (t) => {
-      const activity = afterAll(fallbacks);
+      const activity = afterAll(fallbacks, breaker);
       t.same(activity, period);
-      t.equal(isActive(activity, now), active);
+      t.equal(isActive(activity, breaker, now), active);
     });
   }
 });

@@ -2,7 +2,13 @@ import { spawnSync } from "node:child_process";
 import t from "tap";
 import type { FallbackMode, Route } from "../../src/core/types.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
-import { countAnswer, countCheck, countFault, type RouteRecord } from "../../src/observe/route-record.ts";
+import {
+  countAnswer,
+  countCheck,
+  countFault,
+  countSuspect,
+  type RouteRecord,
+} from "../../src/observe/route-record.ts";
 import { allowedBy, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 
 function metricsOf(routes: readonly Route[], clock = { now: 0 }): Metrics {
@@ -35,20 +41,48 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
     checks: readonly string[];
     results: readonly string[];
     reasons: number;
+    faults: number;
+    suspects: number;
     logins: number;
   }[] = [
-    { mode: "allow", checks: ["fallback allow"], results: ["allowed"], reasons: 12, logins: 0 },
+    {
+      mode: "allow",
+      checks: ["fallback allow"],
+      results: ["allowed"],
+      reasons: 15,
+      faults: 14,
+      suspects: 9,
+      logins: 0,
+    },
     {
       mode: "basic-auth",
       checks: ["fallback allow", "fallback challenge", "fallback deny"],
       results: ["allowed", "challenged", "rejected", "limited", "denied"],
-      reasons: 12,
+      reasons: 15,
+      faults: 14,
+      suspects: 2,
       logins: 5,
     },
-    { mode: "deny", checks: ["fallback deny"], results: ["denied"], reasons: 12, logins: 0 },
-    { mode: "none", checks: ["fallback error"], results: ["denied"], reasons: 10, logins: 0 },
+    {
+      mode: "deny",
+      checks: ["fallback deny"],
+      results: ["denied"],
+      reasons: 15,
+      faults: 14,
+      suspects: 2,
+      logins: 0,
+    },
+    {
+      mode: "none",
+      checks: ["fallback error"],
+      results: ["denied"],
+      reasons: 11,
+      faults: 12,
+      suspects: 0,
+      logins: 0,
+    },
   ];
-  for (const { mode, checks, results, reasons, logins } of rows) {
+  for (const { mode, checks, results, reasons, faults, suspects, logins } of rows) {
     t.test(mode, async (t) => {
       const metrics = metricsOf([routeWith("sso", mode)]);
       const checkLines = await linesOf(metrics, "sparekey_checks_total");
@@ -70,9 +104,19 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       }
       t.ok(fallbacks.every((line) => line.endsWith(" 0")));
 
-      const faults = await linesOf(metrics, "sparekey_faults_total");
-      t.equal(faults.length, 12);
-      t.ok(faults.includes('sparekey_faults_total{route="sso",reason="status_503"} 0'));
+      const faultLines = await linesOf(metrics, "sparekey_faults_total");
+      t.equal(faultLines.length, faults);
+      t.equal((await linesOf(metrics, "sparekey_suspects_total")).length, suspects * 2);
+      t.same(await linesOf(metrics, "sparekey_probes_total"), [
+        'sparekey_probes_total{route="sso",result="ok"} 0',
+        'sparekey_probes_total{route="sso",result="fault"} 0',
+      ]);
+      t.same(await linesOf(metrics, "sparekey_breaker_state"), [
+        'sparekey_breaker_state{route="sso",state="closed"} 1',
+        'sparekey_breaker_state{route="sso",state="open"} 0',
+        'sparekey_breaker_state{route="sso",state="half-open"} 0',
+      ]);
+      t.ok(faultLines.includes('sparekey_faults_total{route="sso",reason="status_503"} 0'));
       t.equal((await linesOf(metrics, "sparekey_emergency_logins_total")).length, logins);
       t.equal((await linesOf(metrics, "sparekey_htpasswd_users")).length, mode === "basic-auth" ? 1 : 0);
       t.same(await linesOf(metrics, "sparekey_check_duration_seconds_count"), [
@@ -81,6 +125,85 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       t.same(await linesOf(metrics, "sparekey_fallback_active"), ['sparekey_fallback_active{route="sso"} 0']);
       const codes = await linesOf(metrics, "sparekey_upstream_answers_total");
       t.ok(codes.includes('sparekey_upstream_answers_total{route="sso",code="503"} 0'));
+    });
+  }
+});
+
+/** The values of `reason`, each once. */
+function reasonsIn(lines: readonly string[]): readonly string[] {
+  return [...new Set(lines.map((line) => /reason="(\w+)"/.exec(line)?.[1] ?? "none"))];
+}
+
+t.test("the reasons there from the start are those a route's rules can lead to", async (t) => {
+  const failures = ["refused", "unreachable", "connect_timeout", "dns", "tls"];
+  const answers = ["read_timeout", "total_timeout", "reset", "malformed", "too_large"];
+  const loginHealth = { upstream: routeWith("core", "none").upstream, target: "/-/health/ready/" };
+  const rows: readonly {
+    name: string;
+    mode: FallbackMode;
+    fault?: Partial<Route["fault"]>;
+    probe?: Partial<Route["probe"]>;
+    faults: readonly string[];
+    suspects: readonly string[];
+  }[] = [
+    {
+      name: "a login asks for a probe only where the client may be behind it",
+      mode: "basic-auth",
+      faults: ["status_502", "status_503", "status_500", "bare_400"],
+      suspects: ["status_500", "bare_400"],
+    },
+    {
+      name: "an open door asks for each that is no failed connection",
+      mode: "allow",
+      faults: ["status_502", "status_503", "status_500", "bare_400"],
+      suspects: [...answers, "status_502", "status_503", "status_500", "bare_400"],
+    },
+    {
+      name: "so does confirm: always",
+      mode: "deny",
+      fault: { confirm: "always" },
+      faults: ["status_502", "status_503", "status_500", "bare_400"],
+      suspects: [...answers, "status_502", "status_503", "status_500", "bare_400"],
+    },
+    {
+      name: "confirm: never",
+      mode: "allow",
+      fault: { confirm: "never" },
+      faults: ["status_502", "status_503"],
+      suspects: [],
+    },
+    {
+      name: "other statuses, and no bare 400",
+      mode: "deny",
+      fault: { statuses: new Set([503]), suspectStatuses: new Set([404]), bare400: false },
+      faults: ["status_503", "status_500", "status_404"],
+      suspects: ["status_500", "status_404"],
+    },
+    {
+      name: "a 500 that is a fault is no suspect",
+      mode: "deny",
+      fault: { statuses: new Set([500]), suspectStatuses: new Set() },
+      faults: ["status_500", "bare_400"],
+      suspects: ["bare_400"],
+    },
+    {
+      name: "the health of the login page is asked",
+      mode: "deny",
+      probe: { loginHealth },
+      faults: ["status_502", "status_503", "status_500", "bare_400", "login_down"],
+      suspects: ["status_500", "bare_400"],
+    },
+  ];
+  for (const { name, mode, fault, probe, faults, suspects } of rows) {
+    t.test(name, async (t) => {
+      const route = routeWith("sso", mode);
+      const metrics = metricsOf([
+        { ...route, fault: { ...route.fault, ...fault }, probe: { ...route.probe, ...probe } },
+      ]);
+      const all = [...failures, ...answers, ...faults];
+      t.same(reasonsIn(await linesOf(metrics, "sparekey_faults_total")), all);
+      t.same(reasonsIn(await linesOf(metrics, "sparekey_fallback_total")), [...all, "breaker_open"]);
+      t.same(reasonsIn(await linesOf(metrics, "sparekey_suspects_total")), suspects);
     });
   }
 });
@@ -94,6 +217,11 @@ t.test("counts", async (t) => {
   countCheck(sso, loginDecision({ kind: "ok", user: "evelyn" }, "status_503"), 3);
   countCheck(sso, loginDecision({ kind: "bad" }, "dns"), 3);
   countFault(sso, "dns");
+  countSuspect(sso, "bare_400", "confirmed");
+  countSuspect(sso, "status_500", "cleared");
+  countSuspect(sso, "status_599", "cleared");
+  sso.probes.fault += 1;
+  sso.breaker = { state: "half-open", since: 0 };
   countCheck(recordOf(metrics, "bots"), allowedBy("allow", "tls"), 1);
   const text = await metrics.text();
 
@@ -108,6 +236,14 @@ t.test("counts", async (t) => {
     'sparekey_emergency_logins_total{route="sso",result="ok"} 1',
     'sparekey_emergency_logins_total{route="sso",result="bad"} 1',
     'sparekey_faults_total{route="sso",reason="dns"} 1',
+    'sparekey_suspects_total{route="sso",reason="bare_400",finding="confirmed"} 1',
+    'sparekey_suspects_total{route="sso",reason="bare_400",finding="cleared"} 0',
+    'sparekey_suspects_total{route="sso",reason="status_500",finding="cleared"} 1',
+    'sparekey_suspects_total{route="sso",reason="status_599",finding="cleared"} 1',
+    'sparekey_probes_total{route="sso",result="fault"} 1',
+    'sparekey_breaker_state{route="sso",state="closed"} 0',
+    'sparekey_breaker_state{route="sso",state="half-open"} 1',
+    'sparekey_breaker_state{route="bots",state="closed"} 1',
     'sparekey_htpasswd_users{route="sso"} 2',
     "sparekey_in_flight 4",
     "sparekey_connections 7",
@@ -153,14 +289,37 @@ t.test("an upstream cannot make up series", async (t) => {
   t.ok(lines.includes('sparekey_upstream_answers_total{route="sso",code="418"} 1'));
 });
 
+t.test("nor a reason", async (t) => {
+  const metrics = metricsOf([routeWith("sso", "deny")]);
+  const record = recordOf(metrics, "sso");
+  for (const status of [399, 600, 5000, 500.5, Number.NaN]) {
+    const reason = `status_${status}` as const;
+    countSuspect(record, reason, "cleared");
+    countFault(record, reason);
+    countCheck(record, allowedBy("deny", reason), 1);
+  }
+  const text = await metrics.text();
+  t.match(text, 'sparekey_suspects_total{route="sso",reason="malformed",finding="cleared"} 5');
+  t.match(text, 'sparekey_faults_total{route="sso",reason="malformed"} 5');
+  t.match(text, 'sparekey_fallback_total{route="sso",mode="deny",reason="malformed",result="allowed"} 5');
+  t.notMatch(text, /status_(399|600|5000|NaN|500\.5)/);
+});
+
 t.test("a reload keeps the numbers of routes that stay", async (t) => {
   const metrics = metricsOf([routeWith("stays", "allow"), routeWith("goes", "allow")]);
   for (const route of ["stays", "goes"]) countCheck(recordOf(metrics, route), allowedBy("allow", "reset"), 1);
+  const stays = recordOf(metrics, "stays");
+  stays.breaker = { state: "open", since: 0 };
+  stays.probes.ok += 1;
+  countSuspect(stays, "reset", "confirmed");
   metrics.useRoutes([routeWith("stays", "deny"), routeWith("comes", "deny")]);
   const text = await metrics.text();
   t.match(text, 'sparekey_checks_total{route="stays",source="fallback",verdict="allow"} 1');
   t.match(text, 'sparekey_fallback_total{route="stays",mode="allow",reason="reset",result="allowed"} 1');
   t.match(text, 'sparekey_fallback_total{route="stays",mode="deny",reason="reset",result="denied"} 0');
+  t.match(text, 'sparekey_suspects_total{route="stays",reason="reset",finding="confirmed"} 1');
+  t.match(text, 'sparekey_probes_total{route="stays",result="ok"} 1');
+  t.match(text, 'sparekey_breaker_state{route="stays",state="open"} 1');
   t.match(text, 'sparekey_checks_total{route="comes",source="fallback",verdict="deny"} 0');
   t.notMatch(text, 'route="goes"');
   t.equal(metrics.recordOf("goes"), undefined);
@@ -174,6 +333,24 @@ t.test("fallback_active falls back to 0 by itself", async (t) => {
   t.same(await linesOf(metrics, "sparekey_fallback_active"), ['sparekey_fallback_active{route="sso"} 1']);
   clock.now = 61_000;
   t.same(await linesOf(metrics, "sparekey_fallback_active"), ['sparekey_fallback_active{route="sso"} 0']);
+});
+
+t.test("fallback_active is 1 until the breaker has closed", async (t) => {
+  const metrics = metricsOf([routeWith("sso", "deny")]);
+  const record = recordOf(metrics, "sso");
+  const rows = [
+    { breaker: { state: "open", since: 0 }, active: 1 },
+    { breaker: { state: "half-open", since: 0 }, active: 1 },
+    { breaker: { state: "closed" }, active: 0 },
+  ] as const;
+  for (const { breaker, active } of rows) {
+    record.breaker = breaker;
+    t.same(
+      await linesOf(metrics, "sparekey_fallback_active"),
+      [`sparekey_fallback_active{route="sso"} ${active}`],
+      breaker.state,
+    );
+  }
 });
 
 t.test("config read", async (t) => {

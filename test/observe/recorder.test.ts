@@ -180,6 +180,72 @@ t.test("a period that no tick has ended ends when the next one begins", async (t
   );
 });
 
+t.test("a breaker is one line when it leaves closed and one when it is back", async (t) => {
+  const { clock, recorder, lines } = scene("off", "debug");
+  const steps = [
+    { at: 0, state: "closed", reason: null },
+    { at: 1000, state: "open", reason: "refused" },
+    { at: 1000, state: "open", reason: "refused" },
+    { at: 3000, state: "half-open", reason: null },
+    { at: 4000, state: "open", reason: "status_503" },
+    { at: 8000, state: "half-open", reason: null },
+    { at: 9250, state: "closed", reason: null },
+    { at: 9300, state: "closed", reason: null },
+  ] as const;
+  for (const { at, state, reason } of steps) {
+    clock.now = at;
+    recorder.breaker(BOTS, state, reason);
+  }
+  t.same(lines, [
+    { level: "warn", msg: "breaker opened", route: "bots", reason: "refused" },
+    { level: "debug", msg: "breaker half-open", route: "bots", reason: null },
+    { level: "debug", msg: "breaker open again", route: "bots", reason: "status_503" },
+    { level: "debug", msg: "breaker half-open", route: "bots", reason: null },
+    { level: "info", msg: "breaker closed", route: "bots", seconds: 8.25 },
+  ]);
+});
+
+t.test("a fallback period outlasts an open breaker, and only the breaker of its route", async (t) => {
+  const { clock, recorder, lines } = scene("off");
+  recorder.check(BOTS, checkWith(), OPEN, 1);
+  recorder.check(SSO, checkWith(), loginDecision({ kind: "missing" }), 1);
+  recorder.breaker(BOTS, "open", "refused");
+  const endings = (): readonly unknown[] =>
+    lines.filter(({ msg }) => msg === "fallback ended").map(({ route }) => route);
+
+  clock.now = 200_000;
+  recorder.tick();
+  t.same(endings(), ["sso"]);
+  recorder.check(BOTS, checkWith(), allowedBy("allow", "breaker_open"), 1);
+  recorder.breaker(BOTS, "half-open", null);
+  clock.now = 300_000;
+  recorder.tick();
+  t.same(endings(), ["sso"]);
+  recorder.breaker(BOTS, "closed", null);
+  recorder.tick();
+  t.same(lines.at(-1), {
+    level: "info",
+    msg: "fallback ended",
+    route: "bots",
+    seconds: 200,
+    checks: 2,
+    omitted: 0,
+  });
+  t.equal(lines.filter(({ msg }) => msg === "fallback begins").length, 2);
+});
+
+t.test("a period that was over before the breaker opened is not drawn out by it", async (t) => {
+  const { clock, recorder, lines } = scene("off");
+  recorder.check(BOTS, checkWith(), OPEN, 1);
+  clock.now = 70_000;
+  recorder.breaker(BOTS, "open", "refused");
+  recorder.check(BOTS, checkWith(), OPEN, 1);
+  t.same(
+    lines.map(({ msg }) => msg),
+    ["fallback begins", "fallback ended", "breaker opened", "fallback begins"],
+  );
+});
+
 t.test("emergency logins: a line a minute for each user and route", async (t) => {
   const { clock, metrics, recorder, linesAbout } = scene("off");
   for (; clock.now <= 60_000; clock.now += 1000) {
@@ -206,10 +272,17 @@ t.test("counts what the data path reports", async (t) => {
   recorder.check(BOTS, checkWith(), OPEN, 4);
   recorder.answer(BOTS, 200, 3);
   recorder.fault(BOTS, "dns");
+  recorder.suspect(BOTS, "reset", "cleared");
+  recorder.probe(BOTS, "ok");
+  recorder.breaker(BOTS, "open", "dns");
   const text = await metrics.text();
   t.match(text, 'sparekey_checks_total{route="bots",source="fallback",verdict="allow"} 1');
   t.match(text, 'sparekey_upstream_answers_total{route="bots",code="200"} 1');
   t.match(text, 'sparekey_faults_total{route="bots",reason="dns"} 1');
+  t.match(text, 'sparekey_suspects_total{route="bots",reason="reset",finding="cleared"} 1');
+  t.match(text, 'sparekey_probes_total{route="bots",result="ok"} 1');
+  t.match(text, 'sparekey_breaker_state{route="bots",state="open"} 1');
+  t.match(text, 'sparekey_breaker_state{route="bots",state="closed"} 0');
   t.match(text, 'sparekey_fallback_active{route="bots"} 1');
 });
 
@@ -219,6 +292,9 @@ t.test("a route that a reload removed is passed over", async (t) => {
   recorder.check(BOTS, checkWith(), OPEN, 1);
   recorder.answer(BOTS, 200, 1);
   recorder.fault(BOTS, "dns");
+  recorder.suspect(BOTS, "reset", "cleared");
+  recorder.probe(BOTS, "fault");
+  recorder.breaker(BOTS, "open", "dns");
   t.same(lines, []);
   t.notMatch(await metrics.text(), 'route="bots"');
 });

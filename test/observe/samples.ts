@@ -5,8 +5,8 @@ import type {
   Decision,
   Fallback,
   FallbackMode,
+  FallbackReason,
   FallbackResult,
-  FaultReason,
   LoginResult,
   Reply,
   Route,
@@ -41,7 +41,14 @@ export function routeWith(name: string, mode: FallbackMode): Route {
     },
     maxInFlight: 1024,
     stripEmergencyCredentials: true,
-    fault: { statuses: new Set([502, 503]), suspectStatuses: new Set([500]), bare400: true },
+    fault: {
+      statuses: new Set([502, 503]),
+      suspectStatuses: new Set([500]),
+      bare400: true,
+      confirm: "auto",
+    },
+    breaker: { failures: 5, interval: 2000, maxInterval: 15_000, successes: 2 },
+    probe: { host: null, uri: "/", headers: [], minInterval: 2000, loginHealth: null },
     fallback,
   };
 }
@@ -60,7 +67,7 @@ export function fromUpstream(status: number, verdict: VerdictLabel): Decision {
 
 export const SHED: Decision = { source: "shed", verdict: "deny", reply: replyWith(503) };
 
-export function allowedBy(mode: FallbackMode, reason: FaultReason): Decision {
+export function allowedBy(mode: FallbackMode, reason: FallbackReason): Decision {
   return {
     source: "fallback",
     verdict: "allow",
@@ -80,7 +87,7 @@ const RESULT_OF_LOGIN: Readonly<Record<LoginResult["kind"], FallbackResult>> = {
   forbidden: "denied",
 };
 
-export function loginDecision(login: LoginResult, reason: FaultReason = "refused"): Decision {
+export function loginDecision(login: LoginResult, reason: FallbackReason = "refused"): Decision {
   const verdict = login.kind === "ok" ? "allow" : "challenge";
   return {
     source: "fallback",

@@ -1,0 +1,69 @@
+/**
+ * The headers of a probe. Their values may be secrets: no message shows one.
+ * The names are judged on the file's own mapping, since zod passes over `__proto__` and knows no spelling twice.
+ */
+import * as z from "zod/mini";
+import type { RawHeaders } from "../core/types.ts";
+import { asMapping } from "./plain-data.ts";
+import type { Finding, Path } from "./problem.ts";
+import { wrong } from "./values.ts";
+
+const MOST_HEADERS = 32;
+const NAME = /^[A-Za-z0-9-]{1,64}$/;
+/** Printable Latin-1; what stands at the ends is no blank, since recipients strip those (RFC 9110, 5.5). */
+const VALUE = /^(?:[!-~\u00a1-\u00ff](?:[ -~\u00a0-\u00ff]{0,4094}[!-~\u00a1-\u00ff])?)?$/;
+
+const NOT_A_VALUE = {
+  error:
+    "not a header value; write up to 4096 printable Latin-1 characters, no blank at the ends, in quotes if a number",
+};
+
+/** A mapping of names to values. */
+export function probeHeaders() {
+  const name = z.string();
+  z.globalRegistry.add(name, { pattern: NAME.source });
+  const value = z.string(NOT_A_VALUE).check(z.regex(VALUE, NOT_A_VALUE));
+  const mapping = z.record(name, value, wrong("a mapping", "NAME: VALUE under it"));
+  z.globalRegistry.add(mapping, { maxProperties: MOST_HEADERS });
+  return z.pipe(
+    mapping,
+    z.transform((headers): RawHeaders => Object.entries(headers).flat()),
+  );
+}
+
+/** Framing and hop-by-hop headers belong to the connection a probe goes over. */
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "keep-alive",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** What is wrong with the names in `raw`, the mapping at `path`. */
+export function probeHeaderFindings(raw: unknown, path: Path): Finding[] {
+  const names = Object.keys(asMapping(raw));
+  if (names.length > MOST_HEADERS) {
+    return [{ path, message: `holds ${names.length} headers; at most ${MOST_HEADERS}`, at: "key" }];
+  }
+  const seen = new Set<string>();
+  return names.flatMap((name) => {
+    const message = nameProblem(name, seen);
+    seen.add(name.toLowerCase());
+    return message === null ? [] : [{ path: [...path, name], message, at: "key" as const }];
+  });
+}
+
+function nameProblem(name: string, seen: ReadonlySet<string>): string | null {
+  const lower = name.toLowerCase();
+  if (!NAME.test(name)) return "not a header name; write 1 to 64 of letters, digits and -";
+  if (lower === "host") return "belongs to probe.host; write it there";
+  if (OF_THE_CONNECTION.has(lower)) return "belongs to the connection, not to a probe; leave it out";
+  return seen.has(lower) ? "given twice, in another spelling; keep one" : null;
+}

@@ -1,0 +1,92 @@
+/**
+ * The check we make ourselves. It repeats host, proto and method of the last check that passed or was challenged,
+ * and no other word of any client: no path, cookie, credential or header. A client that breaks the upstream with
+ * something else of its own cannot break the probe, and one that was refused cannot teach it what to ask.
+ */
+import { classify } from "./classify.ts";
+import { firstHeader } from "./headers.ts";
+import type {
+  Check,
+  FaultReason,
+  FaultRules,
+  Outcome,
+  ProbeRules,
+  RawHeaders,
+  Route,
+  UpstreamRequest,
+} from "./types.ts";
+
+/**
+ * What a probe found. `fine`: a verdict. `suspect`: the upstream answers, but no probe should get such an answer
+ * (row 3 of the evidence). `fault`: rows 1 and 2. `unknown`: our own limits kept it from asking.
+ */
+export type Finding =
+  | { readonly kind: "fine" }
+  | { readonly kind: "suspect"; readonly reason: FaultReason }
+  | { readonly kind: "fault"; readonly reason: FaultReason }
+  | { readonly kind: "unknown" };
+
+/** How long a finding of an upstream at fault holds. */
+const BAD_HOLDS_MS = 1_000;
+
+/** `outcome`: of a probe. */
+export function findingOf(outcome: Outcome, rules: FaultRules): Finding {
+  if (outcome.kind !== "answer" && outcome.kind !== "failure") return { kind: "unknown" };
+  const verdict = classify(outcome, rules);
+  if (verdict.kind === "fault" || verdict.kind === "suspect")
+    return { kind: verdict.kind, reason: verdict.reason };
+  return { kind: "fine" };
+}
+
+/** Whether a probe's finding says that the upstream is broken, and not the client. Unknown is no reason to let anybody in. */
+export function confirms(finding: Finding): boolean {
+  return finding.kind === "suspect" || finding.kind === "fault";
+}
+
+/** Milliseconds. */
+export function holds(finding: Finding, rules: ProbeRules): number {
+  if (finding.kind === "unknown") return 0;
+  return finding.kind === "fine" ? rules.minInterval : BAD_HOLDS_MS;
+}
+
+/** What is learned from a check. */
+export interface ProbeTemplate {
+  readonly method: string;
+  readonly headers: RawHeaders;
+}
+
+const LEARNED = ["Host", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Method"] as const;
+
+export function templateOf(check: Check): ProbeTemplate {
+  const headers = LEARNED.flatMap((name) => {
+    const value = firstHeader(check.headers, name.toLowerCase());
+    return value === null ? [] : [name, value];
+  });
+  return { method: check.method, headers };
+}
+
+/** `userAgent`: sparekey's own. */
+export function probeRequest(route: Route, template: ProbeTemplate, userAgent: string): UpstreamRequest {
+  const own = ["X-Forwarded-Uri", route.probe.uri, "User-Agent", userAgent];
+  const headers = [...withHost(template.headers, route.probe.host), ...own];
+  return {
+    method: template.method,
+    target: route.path.kind === "exact" ? route.path.path : route.path.prefix,
+    headers: overridden(headers, route.probe.headers),
+    body: null,
+    repeatable: true,
+  };
+}
+
+function withHost(headers: RawHeaders, host: ProbeRules["host"]): RawHeaders {
+  return host === null ? headers : overridden(headers, ["Host", host, "X-Forwarded-Host", host]);
+}
+
+/** `headers` with those of `others` in place of the same names. */
+function overridden(headers: RawHeaders, others: RawHeaders): RawHeaders {
+  const names = new Set(others.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()));
+  const kept = headers.flatMap((name, index) =>
+    index % 2 === 0 && !names.has(name.toLowerCase()) ? [name, headers[index + 1] ?? ""] : [],
+  );
+  return [...kept, ...others];
+}
