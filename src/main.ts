@@ -26,6 +26,11 @@ const io: CommandIo = {
 /** Exit code 2: the command line cannot be understood. */
 async function main(args: readonly string[]): Promise<number> {
   const [command = "", ...rest] = args;
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major < 24 || (major === 24 && minor < 12)) {
+    io.err(`sparekey: needs Node 24.12 or newer, and this is ${process.version}\n`);
+    return 1;
+  }
   if (args.includes("--help") || args.includes("-h")) return print(USAGE);
   if (args.includes("--version")) return print(`${version()}\n`);
   switch (command) {

@@ -56,13 +56,35 @@ export interface ProbeTemplate {
 }
 
 const LEARNED = ["Host", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Method"] as const;
+const HOST = /^[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$/i;
+const PLAIN: Readonly<Record<(typeof LEARNED)[number], RegExp>> = {
+  Host: HOST,
+  "X-Forwarded-Host": HOST,
+  "X-Forwarded-Proto": /^https?$/,
+  "X-Forwarded-Method": /^GET$/,
+};
 
-export function templateOf(check: Check): ProbeTemplate {
-  const headers = LEARNED.flatMap((name) => {
+/** Of a check that got a verdict: whatever it holds, the upstream can answer it. */
+export function learned(check: Check): ProbeTemplate {
+  return { method: check.method, headers: taken(check, () => true) };
+}
+
+/**
+ * Of a check that is itself in question, while none has got a verdict: only what is plain. An odd method or host
+ * would make the probe fail just as the check did, and so confirm what its sender brought about.
+ */
+export function guessed(check: Check): ProbeTemplate {
+  return { method: "GET", headers: taken(check, (name, value) => PLAIN[name].test(value)) };
+}
+
+function taken(
+  check: Check,
+  isTaken: (name: (typeof LEARNED)[number], value: string) => boolean,
+): RawHeaders {
+  return LEARNED.flatMap((name) => {
     const value = firstHeader(check.headers, name.toLowerCase());
-    return value === null ? [] : [name, value];
+    return value !== null && isTaken(name, value) ? [name, value] : [];
   });
-  return { method: check.method, headers };
 }
 
 /** `userAgent`: sparekey's own. */

@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { isFinalStatus } from "../core/classify.ts";
-import { headerValues } from "../core/headers.ts";
+import { firstHeader, headerValues } from "../core/headers.ts";
 import type { AnswerFailure, Body, FailureReason, Outcome, RawHeaders, Upstream } from "../core/types.ts";
 import { isStarved, stalledSoFar } from "./deadlines.ts";
 import type { Interrupt } from "./interrupt.ts";
@@ -86,6 +86,8 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     this.#headers = latin1(controller.rawHeaders);
     this.#options.heard();
     if (!isReadable(this.#headers)) this.#fail("malformed");
+    const { answerBytes } = this.#options.upstream;
+    if (answerBytes !== null && lengthOf(this.#headers) > answerBytes) this.#fail("too_large");
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -247,6 +249,11 @@ function isReadable(headers: RawHeaders): boolean {
   return headerValues(headers, "transfer-encoding").every(
     (coding) => coding.trim().toLowerCase() === "chunked",
   );
+}
+
+/** As the head announces it; 0 where it does not. */
+function lengthOf(headers: RawHeaders): number {
+  return Number(firstHeader(headers, "content-length") ?? 0);
 }
 
 /** A reason phrase may hold what Node refuses to write. */

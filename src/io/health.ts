@@ -17,10 +17,11 @@ import {
   confirms,
   type Finding,
   findingOf,
+  guessed,
   holds,
+  learned,
   type ProbeTemplate,
   probeRequest,
-  templateOf,
 } from "../core/probe.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type {
@@ -96,7 +97,7 @@ export class RouteHealth {
     if (verdict === null) return this.#judge(asking, null, null);
     if (verdict.kind === "suspect") return this.#judge(asking, asking.isTrial ? "good" : null, null);
     if (verdict.kind !== "fault") {
-      if (verdict.kind !== "deny") this.#template = templateOf(check);
+      if (verdict.kind !== "deny") this.#template = learned(check);
       return this.#judge(asking, "good", null);
     }
     const { reason } = verdict;
@@ -126,7 +127,7 @@ export class RouteHealth {
   }
 
   #find(check: Check): Promise<Finding> {
-    return this.#share(this.#upstream, () => this.#probe(this.#template ?? templateOf(check)));
+    return this.#share(this.#upstream, () => this.#probe(this.#template ?? guessed(check)));
   }
 
   #share(shared: SharedFinding, find: () => Promise<Finding>): Promise<Finding> {

@@ -6,9 +6,13 @@
 import { type LookupAddress, lookup as systemLookup } from "node:dns";
 import { closeSync, openSync } from "node:fs";
 import type { LookupFunction } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** Addresses older than this are looked up again, in the background. */
 const FRESH_MS = 5_000;
+/** Older than this they may be somebody else's by now, so the lookup is waited for, but only so long. */
+const OLD_MS = 60_000;
+const PATIENCE_MS = 500;
 
 type SystemLookup = (name: string, done: (error: Error | null, addresses: LookupAddress[]) => void) => void;
 
@@ -38,8 +42,13 @@ export function createResolver(now: () => number, lookUp: SystemLookup = allAddr
   const resolve = async (name: string): Promise<readonly LookupAddress[]> => {
     const entry = entries.get(name) ?? { addresses: [], resolvedAt: 0, lookup: null };
     entries.set(name, entry);
-    if (entry.addresses.length === 0) await refresh(name, entry);
-    else if (now() - entry.resolvedAt > FRESH_MS) refresh(name, entry).catch(() => {});
+    if (entry.addresses.length === 0) {
+      await refresh(name, entry);
+      return entry.addresses;
+    }
+    const age = now() - entry.resolvedAt;
+    const refreshed = age > FRESH_MS ? refresh(name, entry).catch(() => {}) : null;
+    if (age > OLD_MS) await Promise.race([refreshed, sleep(PATIENCE_MS)]);
     return entry.addresses;
   };
 

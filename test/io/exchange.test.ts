@@ -275,12 +275,20 @@ t.test("bytes that follow an answer unasked never reach another check", async (t
 t.test("a body beyond answerBytes", async (t) => {
   const rows = [
     { name: "inside the first 64 KiB is a failure", answerBytes: 1_000, size: 2_000, outcome: "too_large" },
-    { name: "in the stream breaks it off", answerBytes: 300_000, size: 500_000, outcome: "stream" },
+    { name: "announced in the head is a failure", answerBytes: 300_000, size: 500_000, outcome: "too_large" },
+    {
+      name: "in the stream breaks it off",
+      answerBytes: 300_000,
+      size: 500_000,
+      outcome: "stream",
+      unannounced: true,
+    },
   ] as const;
   for (const row of rows) {
     await t.test(row.name, async (t) => {
       const upstream = await rawUpstream(t, (socket) => {
-        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${row.size}\r\n\r\n${"x".repeat(row.size)}`);
+        const length = "unannounced" in row ? "Connection: close" : `Content-Length: ${row.size}`;
+        socket.end(`HTTP/1.1 200 OK\r\n${length}\r\n\r\n${"x".repeat(row.size)}`);
       });
       const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { answerBytes: row.answerBytes }));
       if (row.outcome !== "stream") {

@@ -61,6 +61,24 @@ t.test("addresses are kept for 5 s, then used on while they are looked up again"
   t.same(await resolve(), TWO);
 });
 
+t.test(
+  "addresses older than a minute are looked up first, but a silent name server is not waited for",
+  async (t) => {
+    const { clock, lookups, resolve, settled } = scene();
+    const first = resolve();
+    await settled();
+    lookups[0]?.(null, ONE);
+    await first;
+    clock.now += 60_001;
+    const moved = resolve();
+    await settled();
+    lookups[1]?.(null, TWO);
+    t.same(await moved, TWO);
+    clock.now += 60_001;
+    t.same(await resolve(), TWO);
+  },
+);
+
 t.test("known addresses outlive a name server", async (t) => {
   const { clock, lookups, resolve, settled } = scene();
   const first = resolve();
@@ -69,9 +87,10 @@ t.test("known addresses outlive a name server", async (t) => {
   await first;
   for (let day = 0; day < 3; day += 1) {
     clock.now += 86_400_000;
-    t.same(await resolve(), ONE);
-    lookups.at(-1)?.(new Error("EAI_AGAIN"), []);
+    const asked = resolve();
     await settled();
+    lookups.at(-1)?.(new Error("EAI_AGAIN"), []);
+    t.same(await asked, ONE);
   }
 });
 
