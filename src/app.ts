@@ -169,7 +169,11 @@ function byListener(routes: readonly Route[]): readonly RouteGroup[] {
 }
 
 function htpasswdFiles(routes: readonly Route[]): readonly string[] {
-  return routes.flatMap(({ fallback }) => (fallback.mode === "basic-auth" ? [fallback.htpasswd] : []));
+  const fallbacks = routes.flatMap((route) => [
+    route.fallback,
+    ...route.hosts.map(({ fallback }) => fallback),
+  ]);
+  return fallbacks.flatMap((fallback) => (fallback.mode === "basic-auth" ? [fallback.htpasswd] : []));
 }
 
 function addressText({ host, port }: Address): string {

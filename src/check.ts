@@ -3,11 +3,12 @@
  * Whatever touches the world is a port passed in; whatever decides is in core/.
  */
 import { basicUserOf, credentialsFrom } from "./core/basic-credentials.ts";
-import { classify, isRedirect } from "./core/classify.ts";
+import { classify, isRedirect, lacksHeader } from "./core/classify.ts";
 import { clientAddress, isListed, limitKey } from "./core/client-address.ts";
 import { loginFallback, opensLoginBox, plainFallback, proxyErrorFor } from "./core/fallback.ts";
 import { headersForUpstream } from "./core/headers.ts";
-import { badCheck, relayed, shedReply } from "./core/replies.ts";
+import { fallbackFor } from "./core/host-policy.ts";
+import { badCheck, forbidden, relayed, shedReply } from "./core/replies.ts";
 import { treatmentOf } from "./core/treatment.ts";
 import type {
   AddressList,
@@ -63,7 +64,7 @@ export interface Ports {
 export interface RouteState {
   inFlight: number;
   readonly health: {
-    admit(): Admission;
+    admit(check: Check): Admission;
     /** What an admitted check brought. null: nothing that says anything of the upstream. */
     observe(asking: Asking, check: Check, verdict: Verdict | null): void;
     /** Whether a probe finds the upstream at fault too. */
@@ -99,7 +100,7 @@ export async function answerCheck(
   if (state.inFlight >= route.maxInFlight) return finish(SHED);
 
   // While the breaker is open nobody waits for an upstream that is known to be broken.
-  const admission = health.admit();
+  const admission = health.admit(check);
   if (admission.kind === "refused") return finish(await fallBack(check, context, "breaker_open", ports));
 
   const request = requestFor(check, route, ports);
@@ -140,10 +141,15 @@ async function decide(
   ports: Ports,
 ): Promise<Decision> {
   const { route, state } = context;
+  if (verdict.kind === "allow" && lacksHeader(verdict.answer, route.requireHeaders)) {
+    discard(verdict.answer);
+    return { source: "upstream", verdict: "deny", reply: forbidden() };
+  }
   if (verdict.kind !== "fault" && verdict.kind !== "suspect") {
     return fromUpstream(verdict.answer, verdict.kind);
   }
-  const treatment = treatmentOf(verdict, route.fallback.mode, route.fault.confirm);
+  const { mode } = fallbackFor(route, check);
+  const treatment = treatmentOf(verdict, mode, route.fault.confirm);
   if (treatment === "confirm") {
     const isConfirmed = await state.health.confirms(check);
     ports.record.suspect(route, verdict.reason, isConfirmed ? "confirmed" : "cleared");
@@ -151,7 +157,7 @@ async function decide(
   }
   if (verdict.kind === "fault" || treatment === "confirm") ports.record.fault(route, verdict.reason);
   if (treatment === "relay") return ownDoing(verdict);
-  if (verdict.answer?.body.kind === "stream") verdict.answer.body.cancel();
+  if (verdict.answer) discard(verdict.answer);
   return fallBack(check, context, verdict.reason, ports);
 }
 
@@ -167,7 +173,7 @@ async function fallBack(
   reason: FallbackReason,
   ports: Ports,
 ): Promise<Decision> {
-  const { fallback } = route;
+  const fallback = fallbackFor(route, check);
   if (fallback.mode !== "basic-auth") return plainFallback(fallback, reason);
   const address = clientAddress(check, trustedProxies);
   const login = isAllowedFrom(fallback, address)
@@ -202,6 +208,11 @@ function isEmergencyLogin(authorization: string, route: Route, ports: Ports): bo
   if (!route.stripEmergencyCredentials) return false;
   const user = basicUserOf(authorization);
   return user !== null && ports.logins.knows(user);
+}
+
+/** An answer that nobody will read. */
+function discard({ body }: Answer): void {
+  if (body.kind === "stream") body.cancel();
 }
 
 /** A stream that breaks off on its way is too late for a fallback, but counts. */

@@ -9,6 +9,8 @@ const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when 
 
   sparekey run [--config FILE]        serve
   sparekey check [--config FILE]      print every problem of a config
+  sparekey probe [--config FILE] [--route NAME]
+                                      send each route's probe once, print what came back
   sparekey passwd USER [--cost N]     read a password, print an htpasswd line
   sparekey schema                     print the config's JSON Schema
   sparekey demo                       the whole scene on this machine, to try
@@ -38,6 +40,8 @@ async function main(args: readonly string[]): Promise<number> {
       return run(rest);
     case "check":
       return check(rest);
+    case "probe":
+      return probe(rest);
     case "passwd":
       return passwd(rest);
     case "schema":
@@ -61,6 +65,12 @@ async function check(args: readonly string[]): Promise<number> {
   const file = configFile(args);
   const { checkCommand } = await import("./commands/check.ts");
   return checkCommand(file, io);
+}
+
+async function probe(args: readonly string[]): Promise<number> {
+  const { values } = parse(args, { config: { type: "string" }, route: { type: "string" } }, false);
+  const { probeCommand } = await import("./commands/probe.ts");
+  return probeCommand(values.config ?? defaultConfig(), values.route ?? null, io);
 }
 
 async function passwd(args: readonly string[]): Promise<number> {
@@ -93,7 +103,7 @@ async function demo(args: readonly string[]): Promise<number> {
 
 type Options = Readonly<Record<string, { readonly type: "string" }>>;
 interface Parsed {
-  readonly values: { readonly config?: string; readonly cost?: string };
+  readonly values: { readonly config?: string; readonly cost?: string; readonly route?: string };
   readonly positionals: readonly string[];
 }
 
@@ -107,7 +117,11 @@ function parse(args: readonly string[], options: Options, allowPositionals: bool
 
 function configFile(args: readonly string[]): string {
   const { values } = parse(args, { config: { type: "string" } }, false);
-  return values.config ?? process.env.SPAREKEY_CONFIG ?? "config/sparekey.yaml";
+  return values.config ?? defaultConfig();
+}
+
+function defaultConfig(): string {
+  return process.env.SPAREKEY_CONFIG ?? "config/sparekey.yaml";
 }
 
 /** The first SIGTERM or SIGINT starts a drain; a second one ends the process as the system does by itself. */

@@ -1,6 +1,6 @@
 import t from "tap";
 import { headerValues } from "../src/core/headers.ts";
-import type { Decision, FallbackMode, Outcome } from "../src/core/types.ts";
+import type { Decision, FallbackMode, FaultReason, Outcome } from "../src/core/types.ts";
 import {
   answering,
   decisionOf,
@@ -11,7 +11,7 @@ import {
   type World,
   world,
 } from "./support/check-world.ts";
-import { answer, basic, check, streamedBody, textOf } from "./support/fixtures.ts";
+import { answer, basic, check, FAULT_RULES, streamedBody, textOf } from "./support/fixtures.ts";
 
 /** `SOURCE STATUS VERDICT` in every mode. */
 type Expected = Readonly<Record<FallbackMode, string>>;
@@ -29,104 +29,280 @@ function fallenBack(none: string): Expected {
   };
 }
 
+interface Row {
+  readonly name: string;
+  readonly outcome: Outcome;
+  /** When a probe finds the upstream at fault too, and when it finds it fine. */
+  readonly confirmed: Expected;
+  readonly cleared: Expected;
+  /** The modes in which a probe is asked. */
+  readonly probed: readonly FallbackMode[];
+  readonly reason: FaultReason | null;
+  readonly observed: string;
+}
+
+const POLICIES = ["allow", "basic-auth", "deny"] as const;
 const JSON_400 = answer(400, ["Content-Type", "application/json"], "{}");
 
-const OUTCOMES: readonly {
-  name: string;
-  outcome: Outcome;
-  expected: Expected;
-  recorded: readonly string[];
-}[] = [
-  ...[
-    { name: "200", given: answer(200), summary: "200 allow" },
-    { name: "202", given: answer(202), summary: "202 allow" },
-    { name: "302", given: answer(302), summary: "302 challenge" },
-    { name: "401", given: answer(401), summary: "401 challenge" },
-    { name: "403", given: answer(403), summary: "403 deny" },
-    { name: "404", given: answer(404), summary: "404 deny" },
-    { name: "JSON 400", given: JSON_400, summary: "400 deny" },
-    { name: "400 with a cookie", given: answer(400, ["Set-Cookie", "a=1"]), summary: "400 deny" },
-    { name: "bare 400, suspect", given: answer(400), summary: "400 error" },
-    { name: "500, suspect", given: answer(500), summary: "500 error" },
-    {
-      name: "501, suspect: a method the bot blocker does not know",
-      given: answer(501),
-      summary: "501 error",
-    },
-  ].map(({ name, given, summary }) => ({
-    name,
-    outcome: answering(given),
-    expected: inEveryMode(`upstream ${summary}`),
-    recorded: [`answer ${given.status} 5ms`, "check upstream 5ms"],
-  })),
-  ...[502, 503, 504].map((status) => ({
-    name: `${status}, a fault`,
-    outcome: answering(answer(status)),
-    expected: fallenBack(`upstream ${status} error`),
-    recorded: [`answer ${status} 5ms`, `fault status_${status}`, "check fallback 5ms"],
-  })),
-  ...(["refused", "unreachable", "dns", "tls", "reset", "malformed", "too_large"] as const).map((reason) => ({
-    name: reason,
-    outcome: failing(reason),
-    expected: fallenBack("fallback 502 error"),
-    recorded: [`fault ${reason}`, "check fallback 5ms"],
-  })),
-  ...(["connect_timeout", "read_timeout", "total_timeout"] as const).map((reason) => ({
-    name: reason,
-    outcome: failing(reason),
-    expected: fallenBack("fallback 504 error"),
-    recorded: [`fault ${reason}`, "check fallback 5ms"],
-  })),
-  {
-    name: "overload, which is ours",
-    outcome: { kind: "overload" },
-    expected: inEveryMode("shed 503 deny"),
-    recorded: ["check shed 5ms"],
-  },
-  {
-    name: "unsendable, which is the client's",
-    outcome: { kind: "unsendable" },
-    expected: inEveryMode("shed 400 deny"),
-    recorded: ["check shed 5ms"],
-  },
-];
+const VERDICTS: readonly Row[] = [
+  { name: "200", given: answer(200), summary: "200 allow" },
+  { name: "202", given: answer(202), summary: "202 allow" },
+  { name: "302", given: answer(302), summary: "302 challenge" },
+  { name: "401", given: answer(401), summary: "401 challenge" },
+  { name: "403", given: answer(403), summary: "403 deny" },
+  { name: "404", given: answer(404), summary: "404 deny" },
+  { name: "JSON 400", given: JSON_400, summary: "400 deny" },
+  { name: "400 with a cookie", given: answer(400, ["Set-Cookie", "a=1"]), summary: "400 deny" },
+].map(({ name, given, summary }) => ({
+  name,
+  outcome: answering(given),
+  confirmed: inEveryMode(`upstream ${summary}`),
+  cleared: inEveryMode(`upstream ${summary}`),
+  probed: [],
+  reason: null,
+  observed: summary.slice(4),
+}));
+
+/** Only the upstream can cause it, so nobody is asked. */
+const CANNOT_BE_REACHED: readonly Row[] = (
+  [
+    ["refused", 502],
+    ["unreachable", 502],
+    ["dns", 502],
+    ["tls", 502],
+    ["connect_timeout", 504],
+  ] as const
+).map(([reason, status]) => ({
+  name: `row 1: ${reason}`,
+  outcome: failing(reason),
+  confirmed: fallenBack(`fallback ${status} error`),
+  cleared: fallenBack(`fallback ${status} error`),
+  probed: [],
+  reason,
+  observed: `fault ${reason}`,
+}));
+
+/** Mostly the upstream: enough for a login or a refusal, not for an open door. */
+const WITHOUT_ANSWER: readonly Row[] = (
+  [
+    ["reset", 502],
+    ["malformed", 502],
+    ["too_large", 502],
+    ["read_timeout", 504],
+    ["total_timeout", 504],
+  ] as const
+).map(([reason, status]) => ({
+  name: `row 2: ${reason}`,
+  outcome: failing(reason),
+  confirmed: fallenBack(`fallback ${status} error`),
+  cleared: { ...fallenBack(`fallback ${status} error`), allow: `upstream ${status} error` },
+  probed: ["allow"],
+  reason,
+  observed: `fault ${reason}`,
+}));
+
+const FAULT_STATUSES: readonly Row[] = ([502, 503, 504] as const).map((status) => ({
+  name: `row 2: ${status}`,
+  outcome: answering(answer(status)),
+  confirmed: fallenBack(`upstream ${status} error`),
+  cleared: { ...fallenBack(`upstream ${status} error`), allow: `upstream ${status} error` },
+  probed: ["allow"],
+  reason: `status_${status}`,
+  observed: `fault status_${status}`,
+}));
+
+/** Either one can cause it. */
+const SUSPECTS: readonly Row[] = (
+  [
+    ["bare_400", 400],
+    ["status_500", 500],
+    ["status_501", 501],
+  ] as const
+).map(([reason, status]) => ({
+  name: `row 3: ${reason}`,
+  outcome: answering(answer(status)),
+  confirmed: fallenBack(`upstream ${status} error`),
+  cleared: inEveryMode(`upstream ${status} error`),
+  probed: POLICIES,
+  reason,
+  observed: `suspect ${reason}`,
+}));
+
+const ROWS = [...VERDICTS, ...CANNOT_BE_REACHED, ...WITHOUT_ANSWER, ...FAULT_STATUSES, ...SUSPECTS];
 
 for (const mode of MODES) {
-  t.test(`what becomes of every outcome: ${mode}`, async (t) => {
-    for (const { name, outcome, expected, recorded } of OUTCOMES) {
-      const made = world(outcome, { route: { fallback: FALLBACKS[mode] } });
-      const decision = await decisionOf(made);
-      t.equal(`${decision.source} ${decision.reply.status} ${decision.verdict}`, expected[mode], name);
-      t.same(made.recorded, expectedRecord(mode, decision, recorded), `${name}: recorded`);
-      t.equal(made.context.state.inFlight, 0, `${name}: nothing left in flight`);
-      t.equal(
-        made.attempts.length,
-        mode === "basic-auth" && decision.source === "fallback" ? 1 : 0,
-        `${name}: logins`,
-      );
-      const mark = decision.source === "fallback" && mode !== "none" ? [mode] : [];
-      t.same(headerValues(decision.reply.headers, "x-auth-fallback"), mark, `${name}: X-Auth-Fallback`);
-    }
-  });
+  for (const finding of ["confirmed", "cleared"] as const) {
+    t.test(`what becomes of every outcome: ${mode}, ${finding}`, async (t) => {
+      for (const row of ROWS) {
+        const { name, outcome } = row;
+        const made = world(outcome, {
+          route: { fallback: FALLBACKS[mode] },
+          confirms: finding === "confirmed",
+        });
+        const asked = check();
+        const decision = await decisionOf(made, asked);
+        t.equal(`${decision.source} ${decision.reply.status} ${decision.verdict}`, row[finding][mode], name);
+        t.same(made.recorded, recordOf(row, mode, finding, decision), `${name}: recorded`);
+        t.same(made.observed, [row.observed], `${name}: observed once`);
+        t.same(made.confirmations, row.probed.includes(mode) ? [asked] : [], `${name}: probed`);
+        t.equal(made.context.state.inFlight, 0, `${name}: nothing left in flight`);
+        const logins = mode === "basic-auth" && decision.source === "fallback" ? 1 : 0;
+        t.equal(made.attempts.length, logins, `${name}: logins`);
+        const mark = decision.source === "fallback" && mode !== "none" ? [mode] : [];
+        t.same(headerValues(decision.reply.headers, "x-auth-fallback"), mark, `${name}: X-Auth-Fallback`);
+        if (decision.source === "fallback") t.equal(decision.reason, row.reason, `${name}: reason`);
+      }
+    });
+  }
 }
 
-/** A login takes its time, and an answer of an upstream without a policy is relayed. */
-function expectedRecord(
+function recordOf(
+  { outcome, reason, probed, observed }: Row,
   mode: FallbackMode,
+  finding: "confirmed" | "cleared",
   { source }: Decision,
-  recorded: readonly string[],
 ): readonly string[] {
-  if (source === "upstream") return [...recorded.slice(0, -1), "check upstream 5ms"];
-  if (source === "fallback" && mode === "basic-auth")
-    return [...recorded.slice(0, -1), "check fallback 105ms"];
-  return recorded;
+  const isProbed = probed.includes(mode);
+  const isFault = isProbed ? finding === "confirmed" : observed.startsWith("fault");
+  return [
+    ...(outcome.kind === "answer" ? [`answer ${outcome.answer.status} 5ms`] : []),
+    ...(isProbed ? [`suspect ${reason} ${finding}`] : []),
+    ...(isFault ? [`fault ${reason}`] : []),
+    // A login takes its time.
+    `check ${source} ${source === "fallback" && mode === "basic-auth" ? 105 : 5}ms`,
+  ];
 }
+
+t.test(
+  "what is our own doing, or the client's, says nothing of the upstream and never falls back",
+  async (t) => {
+    for (const mode of MODES) {
+      for (const { kind, status } of [
+        { kind: "overload", status: 503 },
+        { kind: "unsendable", status: 400 },
+      ] as const) {
+        const made = world({ kind }, { route: { fallback: FALLBACKS[mode] }, confirms: true });
+        const { source, reply } = await decisionOf(made);
+        t.equal(`${source} ${reply.status}`, `shed ${status}`, `${mode}, ${kind}`);
+        t.same(headerValues(reply.headers, "x-auth-fallback"), [], `${mode}, ${kind}: no fallback`);
+        t.same(made.recorded, ["check shed 5ms"], `${mode}, ${kind}: recorded`);
+        t.same(made.observed, ["nothing"], `${mode}, ${kind}: observed`);
+        t.same(made.confirmations, [], `${mode}, ${kind}: no probe`);
+      }
+    }
+  },
+);
+
+t.test("confirm", async (t) => {
+  const rows = [
+    { confirm: "always", mode: "basic-auth", outcome: failing("reset"), probed: true },
+    { confirm: "always", mode: "deny", outcome: answering(answer(503)), probed: true },
+    { confirm: "always", mode: "allow", outcome: failing("read_timeout"), probed: true },
+    { confirm: "always", mode: "deny", outcome: answering(answer(500)), probed: true },
+    { confirm: "always", mode: "deny", outcome: failing("refused"), probed: false, summary: "fallback 503" },
+    { confirm: "always", mode: "none", outcome: failing("reset"), probed: false, summary: "fallback 502" },
+    { confirm: "never", mode: "allow", outcome: failing("reset"), probed: false, summary: "fallback 200" },
+    {
+      confirm: "never",
+      mode: "allow",
+      outcome: answering(answer(503)),
+      probed: false,
+      summary: "fallback 200",
+    },
+    {
+      confirm: "never",
+      mode: "allow",
+      outcome: answering(answer(500)),
+      probed: false,
+      summary: "upstream 500",
+    },
+    {
+      confirm: "never",
+      mode: "deny",
+      outcome: answering(answer(400)),
+      probed: false,
+      summary: "upstream 400",
+    },
+  ] as const;
+  for (const row of rows) {
+    const { confirm, mode, outcome } = row;
+    const name = `${confirm}, ${mode}, ${wordsFor(outcome)}`;
+    const settings = { fallback: FALLBACKS[mode], fault: { ...FAULT_RULES, confirm } };
+    for (const confirms of [true, false]) {
+      const made = world(outcome, { route: settings, confirms });
+      const { source, reply } = await decisionOf(made);
+      t.equal(made.confirmations.length, row.probed ? 1 : 0, `${name}: probed`);
+      if (row.probed) t.equal(source, confirms ? "fallback" : "upstream", `${name}: as the probe says`);
+      else t.equal(`${source} ${reply.status}`, row.summary, `${name}: whatever a probe would say`);
+    }
+  }
+});
+
+function wordsFor(outcome: Outcome): string {
+  return outcome.kind === "answer" ? String(outcome.answer.status) : outcome.kind;
+}
+
+t.test("an open breaker: the upstream is not asked, and the check falls back", async (t) => {
+  for (const mode of MODES) {
+    const made = world(answering(answer(200)), { route: { fallback: FALLBACKS[mode] }, isOpen: true });
+    const decision = await decisionOf(made);
+    t.match(decision, { source: "fallback", reason: "breaker_open" }, mode);
+    t.equal(decision.reply.status, { allow: 200, "basic-auth": 401, deny: 503, none: 502 }[mode], mode);
+    t.same(made.requests, [], `${mode}: not asked`);
+    t.same(made.observed, [], `${mode}: nothing to observe`);
+    t.same(made.confirmations, [], `${mode}: no probe`);
+    t.same(made.recorded, [`check fallback ${mode === "basic-auth" ? 100 : 0}ms`], `${mode}: recorded`);
+    t.equal(made.context.state.inFlight, 0, mode);
+  }
+});
+
+t.test("our own limit comes before an open breaker: a flood never opens the door", async (t) => {
+  const scene = { route: { fallback: FALLBACKS.allow, maxInFlight: 1 }, inFlight: 1, isOpen: true };
+  t.equal((await decisionOf(world(failing("refused"), scene))).source, "shed");
+});
+
+t.test("a check that waits when the breaker opens is released, and falls back like the others", async (t) => {
+  for (const mode of MODES) {
+    const made = world({ kind: "released" }, { route: { fallback: FALLBACKS[mode] } });
+    t.match(await decisionOf(made), { source: "fallback", reason: "breaker_open" }, mode);
+    t.same(made.observed, ["nothing"], `${mode}: it says nothing of the upstream`);
+    t.equal(made.waitings[0], made.asking.waiting, `${mode}: it waited where its admission said`);
+    t.equal(made.context.state.inFlight, 0, mode);
+  }
+});
+
+t.test("a redirect to a login that is down", async (t) => {
+  const statuses: Expected = {
+    allow: "fallback 200",
+    "basic-auth": "fallback 401",
+    deny: "fallback 503",
+    none: "upstream 302",
+  };
+  for (const mode of MODES) {
+    const { body, cancelled } = streamedBody("a long page");
+    const made = world(answering(answer(302, ["Location", "/login"], body)), {
+      route: { fallback: FALLBACKS[mode], fault: { ...FAULT_RULES, confirm: "always" } },
+      isLoginUp: false,
+    });
+    const decision = await decisionOf(made);
+    t.equal(`${decision.source} ${decision.reply.status}`, statuses[mode], mode);
+    if (decision.source === "fallback") t.equal(decision.reason, "login_down", mode);
+    t.same(made.observed, ["fault login_down"], `${mode}: observed`);
+    t.same(made.confirmations, [], `${mode}: the login page was asked; a probe adds nothing`);
+    t.equal(cancelled(), mode === "none" ? 0 : 1, `${mode}: its body`);
+  }
+  for (const given of [answer(200), answer(401), answer(403)]) {
+    const made = world(answering(given), { route: { fallback: FALLBACKS.allow }, isLoginUp: false });
+    t.equal((await decisionOf(made)).source, "upstream", `a ${given.status} needs no login page`);
+  }
+});
 
 t.test("a gateway that went away gets nothing, and nothing is counted", async (t) => {
   for (const mode of MODES) {
     const made = world({ kind: "abandoned" }, { route: { fallback: FALLBACKS[mode] } });
     t.equal(await run(made), null, mode);
     t.same(made.recorded, [], mode);
+    t.same(made.observed, ["nothing"], mode);
     t.same(made.attempts, [], mode);
     t.equal(made.context.state.inFlight, 0, mode);
   }
@@ -139,6 +315,7 @@ t.test("our own limit", async (t) => {
     const shed = await decisionOf(full);
     t.equal(`${shed.source} ${shed.reply.status}`, "shed 503", `${mode}: full`);
     t.same(full.requests, [], `${mode}: the upstream is not asked`);
+    t.same(full.observed, [], `${mode}: and no trial is wasted`);
     t.same(full.attempts, [], `${mode}: nor is a password`);
     t.same(full.recorded, ["check shed 0ms"], `${mode}: recorded`);
     t.equal(full.context.state.inFlight, 2, `${mode}: the others are still in flight`);
@@ -187,16 +364,20 @@ t.test("the verdict is relayed as it came", async (t) => {
   t.equal(cancelled(), 0, "its body is for the gateway to read");
 });
 
-t.test("a fault status with a streamed body", async (t) => {
-  for (const mode of MODES) {
+t.test("the stream of an answer that is replaced is cancelled, once; of a relayed one never", async (t) => {
+  const scenes = MODES.flatMap((mode) =>
+    [500, 503].flatMap((status) => [true, false].map((confirms) => ({ mode, status, confirms }))),
+  );
+  for (const { mode, status, confirms } of scenes) {
     const { body, cancelled } = streamedBody("a long error page");
-    const { reply } = await decisionOf(
-      world(answering(answer(503, ["X-Of", "upstream"], body)), { route: { fallback: FALLBACKS[mode] } }),
-    );
-    const relayed = mode === "none";
-    t.equal(cancelled(), relayed ? 0 : 1, `${mode}: ${relayed ? "relayed" : "cancelled, once"}`);
-    t.equal(reply.body === body, relayed, `${mode}: its body`);
-    t.same(headerValues(reply.headers, "x-of"), relayed ? ["upstream"] : [], `${mode}: its headers`);
+    const given = answering(answer(status, ["X-Of", "upstream"], body));
+    const scene = { route: { fallback: FALLBACKS[mode] }, confirms };
+    const { source, reply } = await decisionOf(world(given, scene));
+    const relayed = source === "upstream";
+    const name = `${mode}, ${status}, ${confirms ? "confirmed" : "cleared"}`;
+    t.equal(cancelled(), relayed ? 0 : 1, `${name}: ${relayed ? "relayed" : "cancelled"}`);
+    t.equal(reply.body === body, relayed, `${name}: its body`);
+    t.same(headerValues(reply.headers, "x-of"), relayed ? ["upstream"] : [], `${name}: its headers`);
   }
 });
 

@@ -1,6 +1,6 @@
 /** Values that name places on the network: listen addresses, upstreams, networks of clients. */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
-import type { Address, PathRule } from "../core/types.ts";
+import type { Address, HostRule, PathRule } from "../core/types.ts";
 import { type Reading, text } from "./values.ts";
 
 const LISTEN = /^(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):(\d{1,5})$/;
@@ -86,6 +86,22 @@ export function hostHeader() {
       return { refused: `{value} is not ${what}; write ${write}` };
     }
     return { value };
+  });
+}
+
+/** Labels of letters, digits and "-" (RFC 952); in front perhaps "*.", which stands for one label or more. */
+const HOST_RULE = /^(\*\.)?[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/;
+const LONGEST_NAME = 253;
+
+/** Which hosts a policy is for. Without port and in lower case, as hosts are compared. */
+export function hostRule() {
+  const what = "a host to match";
+  const write = "HOST or *.HOST of letters, digits, - and dots, without port, as in *.example.com";
+  return text(what, write, HOST_RULE, (written): Reading<HostRule> => {
+    if (written.length > LONGEST_NAME) return { refused: `{value} is not ${what}; write ${write}` };
+    const match = written.toLowerCase();
+    if (!match.startsWith("*")) return { value: { kind: "exact", match } };
+    return { value: { kind: "suffix", match: match.slice(1) } };
   });
 }
 

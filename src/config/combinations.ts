@@ -2,9 +2,10 @@
  * What keys may not hold together. Judged on the parts that are good by themselves,
  * so that one mistake never hides another.
  */
-import type { Address, FallbackMode, PathRule } from "../core/types.ts";
+import type { Address, PathRule } from "../core/types.ts";
 import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";
+import { fallbackFindings, hostFindings } from "./fallback-findings.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
 import { probeHeaderFindings } from "./probe-headers.ts";
@@ -26,8 +27,9 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...faultFindings(route),
     ...breakerFindings(route),
     ...probeHeaderFindings(asMapping(route.raw.probe).headers, [...route.at, "probe", "headers"]),
-    ...headerFindings(route),
-    ...allowFromFindings(route),
+    ...fallbackFindings(route.at, route.raw, route),
+    ...hostFindings([...route.at, "hosts"], asList(route.raw.hosts), route),
+    ...requireHeadersFindings(route),
   ]);
   const admin = validParts(adminShape, data.admin).listen;
   return [
@@ -117,36 +119,19 @@ function breakerFindings({ at, raw }: RouteView): Finding[] {
   return [{ path: [...at, "breaker", "interval"], message }];
 }
 
-function headerFindings({ at, raw, mode, usernameHeader, clearHeaders }: RouteView): Finding[] {
-  if (mode !== "basic-auth" || clearHeaders === null) return [];
-  const user = usernameHeader?.toLowerCase();
-  if (!Object.hasOwn(asMapping(raw.fallback), "clearHeaders")) {
-    const message = "{value} is cleared by the preset; write clearHeaders without it";
-    const clash = clearHeaders.some((name) => name.toLowerCase() === user);
-    return clash ? [{ path: [...at, "fallback", "usernameHeader"], message }] : [];
-  }
-  const seen = new Set([user]);
-  return clearHeaders.flatMap((name, index) => {
-    const known = seen.has(name.toLowerCase());
-    seen.add(name.toLowerCase());
-    const message = "{value} is named twice, in clearHeaders or as usernameHeader; keep one";
-    return known ? [{ path: [...at, "fallback", "clearHeaders", index], message }] : [];
+function requireHeadersFindings({ at, raw, mode }: RouteView): Finding[] {
+  const path = [...at, "requireHeaders"];
+  const names = asList(raw.requireHeaders).map((name) =>
+    typeof name === "string" ? name.toLowerCase() : null,
+  );
+  const twice = names.flatMap((name, index) => {
+    if (name === null || names.indexOf(name) === index) return [];
+    return [{ path: [...path, index], message: "{value} is named twice; keep one" }];
   });
+  if (names.length === 0 || mode !== "none") return twice;
+  const message = "a route of mode none relays every answer as it came; leave it out, or write another mode";
+  return [{ path, message, at: "key" }, ...twice];
 }
-
-/** Other keys of the login may stay beside any mode. This one reads as a restriction that would not be there. */
-function allowFromFindings({ at, raw, mode }: RouteView): Finding[] {
-  if (mode === null || mode === "basic-auth") return [];
-  if (asList(asMapping(raw.fallback).allowFrom).length === 0) return [];
-  const message = `restricts the emergency login only, and mode ${mode} ${WITHOUT_LOGIN[mode]}; leave it out, or write mode: basic-auth`;
-  return [{ path: [...at, "fallback", "allowFrom"], message, at: "key" }];
-}
-
-const WITHOUT_LOGIN: Readonly<Record<Exclude<FallbackMode, "basic-auth">, string>> = {
-  allow: "lets everybody through",
-  deny: "refuses everybody",
-  none: "has no login",
-};
 
 function nameFindings(routes: readonly RouteView[]): Finding[] {
   return routes.flatMap((route, index) => {

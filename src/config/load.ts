@@ -3,9 +3,9 @@ import { dirname, resolve } from "node:path";
 import type { Snapshot } from "../core/types.ts";
 import { findCombinations } from "./combinations.ts";
 import { type ConfigDocument, readDocument } from "./document.ts";
-import { type EffectiveRoute, effectiveRoutes } from "./effective.ts";
+import { type EffectiveFallback, type EffectiveRoute, effectiveRoutes } from "./effective.ts";
 import { findIssues } from "./issues.ts";
-import { asList, asMapping, isMapping } from "./plain-data.ts";
+import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { byPosition, errorCode, type Finding, formatPath, type Path, type Problem } from "./problem.ts";
 import { readBounded } from "./read-file.ts";
 import { configSchema, tlsShape, validParts } from "./schema.ts";
@@ -71,7 +71,7 @@ export async function parseConfig(
   const isFollower = followersOf(reading.findings);
   const judged = [...findIssues(document), ...findCombinations(document, routes), ...tls.findings];
   const findings = [...reading.findings, ...judged.filter(({ path }) => !isFollower(path))];
-  const htpasswds = namedHtpasswds(routes)
+  const htpasswds = namedHtpasswds(document.data, routes)
     .filter(({ path }) => !isFollower(path))
     .map(({ path, htpasswd }) => ({
       file: fromHere(htpasswd),
@@ -109,12 +109,32 @@ async function readAllTls(document: ConfigDocument, fromHere: (path: string) => 
   return { materials, findings };
 }
 
-function namedHtpasswds(routes: readonly EffectiveRoute[]) {
-  return routes.flatMap(({ mode, htpasswd }, index) =>
-    mode === "basic-auth" && htpasswd !== null
-      ? [{ path: ["routes", index, "fallback", "htpasswd"], htpasswd }]
-      : [],
+interface NamedAt {
+  readonly path: Path;
+  readonly htpasswd: string;
+}
+
+function namedHtpasswds(data: unknown, routes: readonly EffectiveRoute[]): NamedAt[] {
+  const raws = asList(asMapping(data).routes);
+  return routes.flatMap((route, index) => namedByRoute(asMapping(raws[index]), route, ["routes", index]));
+}
+
+/** A host without an htpasswd of its own uses the route's, which is named once however many use it. */
+function namedByRoute(raw: Mapping, route: EffectiveRoute, at: Path): NamedAt[] {
+  const raws = asList(raw.hosts);
+  const own = route.hosts.map((_, index) =>
+    Object.hasOwn(asMapping(asMapping(raws[index]).fallback), "htpasswd"),
   );
+  const isLogin = ({ mode }: EffectiveFallback) => mode === "basic-auth";
+  const name = (path: Path, htpasswd: string | null) =>
+    htpasswd === null ? [] : [{ path: [...path, "fallback", "htpasswd"], htpasswd }];
+  const usesRoutes = isLogin(route) || route.hosts.some((host, index) => isLogin(host) && !own[index]);
+  return [
+    ...(usesRoutes ? name(at, route.htpasswd) : []),
+    ...route.hosts.flatMap((host, index) =>
+      isLogin(host) && own[index] ? name([...at, "hosts", index], host.htpasswd) : [],
+    ),
+  ];
 }
 
 /** Whether a value could not even be filled in: what else is said of it follows from that first mistake. */

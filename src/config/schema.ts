@@ -5,6 +5,7 @@
 import * as z from "zod/mini";
 import {
   hostHeader,
+  hostRule,
   listenAddress,
   network,
   origin,
@@ -16,10 +17,22 @@ import {
 import { asMapping } from "./plain-data.ts";
 import { probeHeaders } from "./probe-headers.ts";
 import { filePath, identityHeader, realm, requestUri, routeName } from "./texts.ts";
-import { described, duration, list, oneOf, optional, section, size, wholeNumber, yesOrNo } from "./values.ts";
+import {
+  described,
+  duration,
+  list,
+  oneOf,
+  optional,
+  section,
+  size,
+  wholeNumber,
+  wrong,
+  yesOrNo,
+} from "./values.ts";
 
 // A route has at most this much room for one of its own lists.
 const MOST_NAMES = 64;
+const MOST_REQUIRED = 32;
 
 export const tlsShape = {
   ca: described(
@@ -94,35 +107,85 @@ const probeShape = {
   ),
 };
 
+const rateLimitKeys = {
+  failures: wholeNumber(1, 1_000_000),
+  per: duration("1s", "1h"),
+  global: wholeNumber(1, 1_000_000),
+};
+
 const rateLimitShape = {
-  failures: optional(wholeNumber(1, 1_000_000), 10, "Failed logins from one address within per."),
-  per: optional(duration("1s", "1h"), "1m", "The time failures are counted over."),
-  global: optional(wholeNumber(1, 1_000_000), 300, "Failed logins from all addresses together within per."),
+  failures: optional(rateLimitKeys.failures, 10, "Failed logins from one address within per."),
+  per: optional(rateLimitKeys.per, "1m", "The time failures are counted over."),
+  global: optional(rateLimitKeys.global, 300, "Failed logins from all addresses together within per."),
 };
 
 const DEFAULT_HTPASSWD = "/etc/sparekey/htpasswd";
+
+const loginKeys = {
+  realm: realm(),
+  htpasswd: filePath(),
+  usernameHeader: identityHeader(["authorization"]),
+  clearHeaders: list(identityHeader(), "[X-Email]", MOST_NAMES),
+  allowFrom: list(network(), "[10.0.0.0/8]"),
+};
 
 export const fallbackShape = {
   mode: described(
     z.optional(oneOf(["allow", "basic-auth", "deny", "none"])),
     "What to do while the upstream cannot decide. Default: allow with preset bot-block, else basic-auth.",
   ),
-  realm: optional(realm(), "Emergency Access", "basic-auth: what the login box says."),
-  htpasswd: optional(filePath(), DEFAULT_HTPASSWD, "basic-auth: file of users and password hashes."),
+  realm: optional(loginKeys.realm, "Emergency Access", "basic-auth: what the login box says."),
+  htpasswd: optional(loginKeys.htpasswd, DEFAULT_HTPASSWD, "basic-auth: file of users and password hashes."),
   usernameHeader: described(
-    z.optional(identityHeader(["authorization"])),
+    z.optional(loginKeys.usernameHeader),
     "basic-auth: header of a good login that names the user. Default: the preset's, else X-authentik-username.",
   ),
   clearHeaders: described(
-    z.optional(list(identityHeader(), "[X-Email]", MOST_NAMES)),
+    z.optional(loginKeys.clearHeaders),
     "basic-auth: headers of a good login that are sent empty. Default: the preset's.",
   ),
   allowFrom: optional(
-    list(network(), "[10.0.0.0/8]"),
+    loginKeys.allowFrom,
     [],
     "basic-auth, and no other mode: networks the emergency login is limited to; empty: anywhere.",
   ),
   rateLimit: optional(section(rateLimitShape), {}, "basic-auth: how many failed logins are too many."),
+};
+
+// Whether a check's body goes along is settled before anybody looks at its host, so none is not for some hosts only.
+function hostMode() {
+  const known = wrong("known here", "one of allow, basic-auth, deny");
+  return z.enum(["allow", "basic-auth", "deny"], {
+    error: (issue) =>
+      issue.input === "none"
+        ? "{value} goes for a whole route, never for some of its hosts; write one of allow, basic-auth, deny"
+        : known.error(issue),
+  });
+}
+
+function inherited<T extends z.core.$ZodType>(schema: T) {
+  return described(z.optional(schema), "basic-auth. Default: as in the route's fallback.");
+}
+
+export const hostFallbackShape = {
+  mode: described(hostMode(), "What to do for these hosts while the upstream cannot decide."),
+  realm: inherited(loginKeys.realm),
+  htpasswd: inherited(loginKeys.htpasswd),
+  usernameHeader: inherited(loginKeys.usernameHeader),
+  clearHeaders: inherited(loginKeys.clearHeaders),
+  allowFrom: inherited(loginKeys.allowFrom),
+  rateLimit: inherited(
+    section({
+      failures: inherited(rateLimitKeys.failures),
+      per: inherited(rateLimitKeys.per),
+      global: inherited(rateLimitKeys.global),
+    }),
+  ),
+};
+
+export const hostShape = {
+  match: described(hostRule(), 'A host, or "*.example.com" for all hosts under one; without port.'),
+  fallback: described(section(hostFallbackShape), "In place of the route's; mode first."),
 };
 
 export const routeShape = {
@@ -142,6 +205,11 @@ export const routeShape = {
   timeouts: optional(section(timeoutsShape), {}, "How long an exchange with the upstream may take."),
   maxInFlight: optional(wholeNumber(1, 1_000_000), 1024, "Checks of this route at a time."),
   maxConnections: optional(wholeNumber(1, 65_535), 256, "Connections kept to the upstream."),
+  requireHeaders: optional(
+    list(identityHeader(), "[X-authentik-username]", MOST_REQUIRED),
+    [],
+    "Headers a 2xx of the upstream must have; without one of them it is refused.",
+  ),
   stripEmergencyCredentials: optional(
     yesOrNo(),
     true,
@@ -155,6 +223,11 @@ export const routeShape = {
     "What sparekey itself asks the upstream, to confirm a fault or find its end.",
   ),
   fallback: optional(section(fallbackShape), {}, "What to do then."),
+  hosts: optional(
+    list(section(hostShape), '[{ match: "*.admin.example.com", fallback: { mode: deny } }]'),
+    [],
+    "Another fallback for some hosts; the first match on X-Forwarded-Host wins.",
+  ),
 };
 
 export const adminShape = {
@@ -203,6 +276,7 @@ export const rootShape = {
 export const configSchema = section(rootShape);
 export type Config = z.output<typeof configSchema>;
 export type RouteConfig = Config["routes"][number];
+export type HostConfig = RouteConfig["hosts"][number];
 
 /**
  * The keys of `raw` that are good by themselves, with defaults filled in.

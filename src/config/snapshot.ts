@@ -1,7 +1,7 @@
 import type { Fallback, FaultRules, ProbeRules, Route, Snapshot, UpstreamTls } from "../core/types.ts";
 import { toBlockList } from "./addresses.ts";
-import { type EffectiveRoute, settled } from "./effective.ts";
-import type { Config, RouteConfig } from "./schema.ts";
+import { type EffectiveFallback, type EffectiveRoute, type Settled, settled } from "./effective.ts";
+import type { Config, HostConfig, RouteConfig } from "./schema.ts";
 import type { TlsMaterial } from "./tls-files.ts";
 
 /** What was found out about a config: by route index, and the way from a path in it to a file. */
@@ -26,7 +26,7 @@ export function buildSnapshot(config: Config, around: Surroundings): Snapshot {
 
 function buildRoute(config: Config, route: RouteConfig, index: number, around: Surroundings): Route {
   const effective = settled(around.routes[index]);
-  const fallback = buildFallback(route, effective, around);
+  const fallback = buildFallback(route.fallback, effective, around);
   const { ca, cert, key } = around.tls[index] ?? { ca: null, cert: null, key: null };
   return {
     name: effective.name,
@@ -46,6 +46,11 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
     breaker: route.breaker,
     probe: buildProbe(route, config.limits.headBytes),
     fallback,
+    hosts: route.hosts.map((host, position) => {
+      const policy = settled(effective.hosts[position]);
+      return { host: policy.host, fallback: buildHostFallback(host, route, policy, around) };
+    }),
+    requireHeaders: route.requireHeaders.map((name) => name.toLowerCase()),
   };
 }
 
@@ -73,19 +78,40 @@ function without(defaults: readonly number[], named: readonly number[] = []): nu
   return defaults.filter((status) => !named.includes(status));
 }
 
+type Login = Pick<RouteConfig["fallback"], "realm" | "allowFrom" | "rateLimit">;
+
 function buildFallback(
-  { fallback }: RouteConfig,
-  { mode, htpasswd, usernameHeader, clearHeaders }: ReturnType<typeof settled>,
+  { realm, allowFrom, rateLimit }: Login,
+  { mode, htpasswd, usernameHeader, clearHeaders }: Settled<EffectiveFallback>,
   around: Surroundings,
 ): Fallback {
   if (mode !== "basic-auth") return { mode };
   return {
     mode,
-    realm: fallback.realm,
+    realm,
     htpasswd: around.resolve(htpasswd),
     usernameHeader,
     clearHeaders,
-    allowFrom: toBlockList(fallback.allowFrom),
-    rateLimit: fallback.rateLimit,
+    allowFrom: toBlockList(allowFrom),
+    rateLimit,
   };
+}
+
+/** What a host does not say is as in its route, to the single number of a rate limit. */
+function buildHostFallback(
+  { fallback: own }: HostConfig,
+  { fallback: route }: RouteConfig,
+  effective: Settled<EffectiveFallback>,
+  around: Surroundings,
+): Fallback {
+  const login = {
+    realm: own.realm ?? route.realm,
+    allowFrom: own.allowFrom ?? route.allowFrom,
+    rateLimit: {
+      failures: own.rateLimit?.failures ?? route.rateLimit.failures,
+      per: own.rateLimit?.per ?? route.rateLimit.per,
+      global: own.rateLimit?.global ?? route.rateLimit.global,
+    },
+  };
+  return buildFallback(login, effective, around);
 }

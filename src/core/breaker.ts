@@ -85,11 +85,11 @@ export function afterTrial(
   return { kind: "open", generation, since, successes, wait, tryAt: now + withJitter(wait, random) };
 }
 
-/** The trial of `generation` came to nothing that says anything: another one may start at once. */
-export function withoutResult(breaker: Breaker, generation: number, now: number): Breaker {
+/** The trial of `generation` came to nothing that says anything. */
+export function withoutResult(breaker: Breaker, generation: number, now: number, random: number): Breaker {
   if (breaker.kind !== "half-open" || breaker.generation !== generation) return breaker;
   const { since, successes, wait } = breaker;
-  return { kind: "open", generation, since, successes, wait, tryAt: now };
+  return { kind: "open", generation, since, successes, wait, tryAt: now + withJitter(wait, random) };
 }
 
 function withJitter(wait: number, random: number): number {

@@ -30,6 +30,11 @@ export function classify(evidence: Evidence, rules: FaultRules): Verdict {
   return { kind: "deny", answer };
 }
 
+/** Whether an answer lacks one of `names` (lower case). An empty value names nobody. */
+export function lacksHeader(answer: Answer, names: readonly string[]): boolean {
+  return names.some((name) => !firstHeader(answer.headers, name));
+}
+
 /** RFC 9110 section 15.4. */
 export function isRedirect(status: number): boolean {
   return status >= 300 && status <= 399;

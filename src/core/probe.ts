@@ -17,11 +17,11 @@ import type {
 } from "./types.ts";
 
 /**
- * What a probe found. `fine`: a verdict. `suspect`: the upstream answers, but no probe should get such an answer
+ * What a probe found. `fine`: a verdict; `passed`: not a refusal, so its template is worth keeping. `suspect`: the upstream answers, but no probe should get such an answer
  * (row 3 of the evidence). `fault`: rows 1 and 2. `unknown`: our own limits kept it from asking.
  */
 export type Finding =
-  | { readonly kind: "fine" }
+  | { readonly kind: "fine"; readonly passed: boolean }
   | { readonly kind: "suspect"; readonly reason: FaultReason }
   | { readonly kind: "fault"; readonly reason: FaultReason }
   | { readonly kind: "unknown" };
@@ -35,7 +35,19 @@ export function findingOf(outcome: Outcome, rules: FaultRules): Finding {
   const verdict = classify(outcome, rules);
   if (verdict.kind === "fault" || verdict.kind === "suspect")
     return { kind: verdict.kind, reason: verdict.reason };
-  return { kind: "fine" };
+  return { kind: "fine", passed: verdict.kind !== "deny" };
+}
+
+/**
+ * The finding that speaks for several. A pass shows an upstream that works; a refusal does so only against
+ * silence, because an outpost refuses an unknown host without a look at its full session store.
+ */
+export function bestOf(findings: readonly Finding[]): Finding {
+  const rank = (finding: Finding): number => {
+    if (finding.kind === "fine") return finding.passed ? 4 : 2;
+    return { suspect: 3, fault: 1, unknown: 0 }[finding.kind];
+  };
+  return findings.toSorted((a, b) => rank(b) - rank(a))[0] ?? { kind: "unknown" };
 }
 
 /** Whether a probe's finding says that the upstream is broken, and not the client. Unknown is no reason to let anybody in. */
@@ -46,7 +58,9 @@ export function confirms(finding: Finding): boolean {
 /** Milliseconds. */
 export function holds(finding: Finding, rules: ProbeRules): number {
   if (finding.kind === "unknown") return 0;
-  return finding.kind === "fine" ? rules.minInterval : BAD_HOLDS_MS;
+  if (finding.kind !== "fine") return BAD_HOLDS_MS;
+  // A refusal may be the doing of the one check that was guessed from: it clears that one only.
+  return finding.passed ? rules.minInterval : 0;
 }
 
 /** What is learned from a check. */

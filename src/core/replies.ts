@@ -82,6 +82,11 @@ export function badCheck(): Reply {
   return text(400, "Bad Request", [], "Bad Request\n");
 }
 
+/** The upstream said yes without saying to whom. */
+export function forbidden(): Reply {
+  return text(403, "Forbidden", [], "Forbidden\n");
+}
+
 export function tooManyHeaders(): Reply {
   return text(431, "Request Header Fields Too Large", [], "Request Header Fields Too Large\n");
 }

@@ -261,6 +261,17 @@ export type PathRule =
   | { readonly kind: "exact"; readonly path: string }
   | { readonly kind: "prefix"; readonly prefix: string };
 
+/** `match`: a host name in lower case, without port. `suffix`: what a "*." pattern ends in, from its dot on. */
+export type HostRule =
+  | { readonly kind: "exact"; readonly match: string }
+  | { readonly kind: "suffix"; readonly match: string };
+
+/** Another fallback for the hosts it matches. */
+export interface HostPolicy {
+  readonly host: HostRule;
+  readonly fallback: Fallback;
+}
+
 /** Match rule, upstream and policy. */
 export interface Route {
   readonly name: string;
@@ -273,6 +284,10 @@ export interface Route {
   readonly breaker: BreakerRules;
   readonly probe: ProbeRules;
   readonly fallback: Fallback;
+  /** The first match on X-Forwarded-Host wins over `fallback`. */
+  readonly hosts: readonly HostPolicy[];
+  /** Lower case. A 2xx without any one of these is refused (CVE-2026-25748). */
+  readonly requireHeaders: readonly string[];
 }
 
 export interface Admin {

@@ -12,16 +12,14 @@ import {
   startTrial,
   withoutResult,
 } from "../core/breaker.ts";
-import { isRedirect } from "../core/classify.ts";
 import {
+  bestOf,
   confirms,
   type Finding,
-  findingOf,
   guessed,
   holds,
   learned,
   type ProbeTemplate,
-  probeRequest,
 } from "../core/probe.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type {
@@ -37,6 +35,9 @@ import type {
   Waiting,
 } from "../core/types.ts";
 
+import { askLogin, type ProbePorts, sendProbe } from "./probe.ts";
+
+const UNKNOWN: Finding = { kind: "unknown" };
 /** Connections for probes, apart from those that checks may have taken all. */
 const PROBE_CONNECTIONS = 2;
 
@@ -69,44 +70,60 @@ interface SharedFinding {
 export class RouteHealth {
   readonly #route: Route;
   readonly #ports: HealthPorts;
+  readonly #probePorts: ProbePorts;
   readonly #probeUpstream: Upstream;
   readonly #waiting: Waiting = new Set();
-  readonly #upstream: SharedFinding = { finding: { kind: "unknown" }, heldUntil: 0, running: null };
-  readonly #login: SharedFinding = { finding: { kind: "unknown" }, heldUntil: 0, running: null };
+  readonly #upstream: SharedFinding = { finding: UNKNOWN, heldUntil: 0, running: null };
+  readonly #login: SharedFinding = { finding: UNKNOWN, heldUntil: 0, running: null };
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
-  #template: ProbeTemplate | null = null;
-  #probeWorked = false;
+  /** The last check that passed or was challenged. */
+  #lastPassed: Check | null = null;
+  /** What a probe that passed was made of. null: no probe ever worked. */
+  #proven: ProbeTemplate | null = null;
+  /** The probe beside the live trial on its way. */
+  #beside: Promise<Finding> = Promise.resolve(UNKNOWN);
   #timer: NodeJS.Timeout | null = null;
 
   constructor(route: Route, ports: HealthPorts) {
     this.#route = route;
     this.#ports = ports;
+    this.#probePorts = { exchange: ports.exchange, userAgent: ports.userAgent, stop: this.#closed.signal };
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
-  admit(): Admission {
+  admit(check: Check): Admission {
     const { generation, kind } = this.#breaker;
     if (kind === "closed") return { kind: "ask", generation, isTrial: false, waiting: this.#waiting };
-    if (this.#probeWorked || !isTrialDue(this.#breaker, this.#ports.now())) return { kind: "refused" };
-    return { kind: "ask", generation: this.#beginTrial(), isTrial: true, waiting: new Set() };
+    if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#ports.now())) return { kind: "refused" };
+    const trial = {
+      kind: "ask",
+      generation: this.#beginTrial(),
+      isTrial: true,
+      waiting: new Set<() => void>(),
+    } as const;
+    // So that no client holds the breaker open by taking the trial and hanging up.
+    this.#beside = this.#examine(check);
+    void this.#beside.then((finding) => {
+      if (evidenceOf(finding, true) === "good") this.#judge(trial, "good", null);
+    });
+    return trial;
   }
 
   /** What an admitted check brought. null: nothing that says anything of the upstream. */
   observe(asking: Asking, check: Check, verdict: Verdict | null): void {
-    if (verdict === null) return this.#judge(asking, null, null);
+    if (verdict === null) return this.#observeNothing(asking);
     if (verdict.kind === "suspect") return this.#judge(asking, asking.isTrial ? "good" : null, null);
     if (verdict.kind !== "fault") {
-      if (verdict.kind !== "deny") this.#template = learned(check);
+      if (verdict.kind !== "deny") this.#lastPassed = check;
       return this.#judge(asking, "good", null);
     }
     const { reason } = verdict;
     if (reason === "login_down") return this.#judge(asking, "good", null);
     if (isUnreachable(reason) || this.#route.fault.confirm === "never")
       return this.#judge(asking, "fault", reason);
-    void this.#find(check).then((finding) =>
-      this.#judge(asking, evidenceOf(finding, asking.isTrial), reason),
-    );
+    const finding = asking.isTrial ? this.#beside : this.#find(check);
+    void finding.then((found) => this.#judge(asking, evidenceOf(found, asking.isTrial), reason));
   }
 
   /** Whether a probe finds the upstream at fault too. Waits for one, unless a finding still holds. */
@@ -116,9 +133,8 @@ export class RouteHealth {
 
   /** Whether a redirect leads anywhere; always, where no `loginHealth` is set. */
   async isLoginUp(): Promise<boolean> {
-    const { loginHealth } = this.#route.probe;
-    if (loginHealth === null) return true;
-    return !confirms(await this.#share(this.#login, () => this.#askLogin(loginHealth)));
+    if (this.#route.probe.loginHealth === null) return true;
+    return !confirms(await this.#share(this.#login, () => askLogin(this.#route, this.#probePorts)));
   }
 
   close(): void {
@@ -127,7 +143,7 @@ export class RouteHealth {
   }
 
   #find(check: Check): Promise<Finding> {
-    return this.#share(this.#upstream, () => this.#probe(this.#template ?? guessed(check)));
+    return this.#share(this.#upstream, () => this.#examine(check));
   }
 
   #share(shared: SharedFinding, find: () => Promise<Finding>): Promise<Finding> {
@@ -141,47 +157,66 @@ export class RouteHealth {
     return shared.running;
   }
 
+  /**
+   * Probes with what is known to work and with what passed last, at once: a client can teach something that only
+   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`.
+   */
+  async #examine(check: Check | null): Promise<Finding> {
+    const known = this.#templates();
+    const templates = known.length === 0 && check !== null ? [guessed(check)] : known;
+    const findings = await Promise.all(templates.map((template) => this.#probe(template)));
+    const passed = findings.findIndex((finding) => finding.kind === "fine" && finding.passed);
+    const template = templates[passed];
+    if (template) this.#prove(template);
+    return bestOf(findings);
+  }
+
+  #templates(): readonly ProbeTemplate[] {
+    const last = this.#lastPassed && learned(this.#lastPassed);
+    if (this.#proven === null) return last ? [last] : [];
+    return last === null || isSame(last, this.#proven) ? [this.#proven] : [this.#proven, last];
+  }
+
+  #prove(template: ProbeTemplate): void {
+    const isFirst = this.#proven === null;
+    this.#proven = template;
+    if (isFirst) this.#scheduleTrial();
+  }
+
   async #probe(template: ProbeTemplate): Promise<Finding> {
-    const request = probeRequest(this.#route, template, this.#ports.userAgent);
-    const outcome = await this.#ask(this.#probeUpstream, request);
-    const redirected = outcome.kind === "answer" && isRedirect(outcome.answer.status);
-    const finding = findingOf(outcome, this.#route.fault);
-    const found = redirected && !(await this.isLoginUp()) ? LOGIN_DOWN : finding;
-    if (found.kind !== "unknown")
-      this.#ports.record.probe(this.#route, found.kind === "fine" ? "ok" : "fault");
-    if (found.kind === "fine") {
-      this.#probeWorked = true;
-      this.#template = template;
+    const isLoginUp = (): Promise<boolean> => this.isLoginUp();
+    const { finding } = await sendProbe(
+      this.#route,
+      this.#probeUpstream,
+      template,
+      isLoginUp,
+      this.#probePorts,
+    );
+    if (finding.kind !== "unknown") {
+      this.#ports.record.probe(this.#route, finding.kind === "fine" ? "ok" : "fault");
     }
-    return found;
+    return finding;
   }
 
-  async #askLogin({ upstream, target }: NonNullable<Route["probe"]["loginHealth"]>): Promise<Finding> {
-    const headers = ["Host", `${upstream.host}:${upstream.port}`, "User-Agent", this.#ports.userAgent];
-    const request = { method: "GET", target, headers, body: null, repeatable: true };
-    const outcome = await this.#ask(upstream, request);
-    if (outcome.kind === "failure") return LOGIN_DOWN;
-    if (outcome.kind !== "answer") return { kind: "unknown" };
-    const { status } = outcome.answer;
-    return status >= 200 && status < 300 ? { kind: "fine" } : LOGIN_DOWN;
-  }
-
-  async #ask(upstream: Upstream, request: UpstreamRequest): Promise<Outcome> {
-    const outcome = await this.#ports.exchange(upstream, request, this.#closed.signal, new Set());
-    // What a probe's answer says is not read, so its connection need not bring it.
-    if (outcome.kind === "answer" && outcome.answer.body.kind === "stream") outcome.answer.body.cancel();
-    return outcome;
+  /** A trial that its client left is the probe's to decide. */
+  #observeNothing(asking: Asking): void {
+    if (!asking.isTrial) return;
+    void this.#beside.then((finding) => this.#judge(asking, evidenceOf(finding, true), null));
   }
 
   #judge(asking: Asking, evidence: Evidence | null, reason: FallbackReason | null): void {
     const { generation, isTrial } = asking;
-    const { breaker: rules } = this.#route;
-    const now = this.#ports.now();
-    if (isTrial && evidence === null)
-      return this.#become(withoutResult(this.#breaker, generation, now), null);
-    if (evidence === null) return;
-    const after = isTrial ? afterTrial : afterCheck;
-    this.#become(after(this.#breaker, rules, generation, evidence, now, this.#ports.random()), reason);
+    const [rules, now, random] = [this.#route.breaker, this.#ports.now(), this.#ports.random()];
+    if (evidence !== null) {
+      const after = isTrial ? afterTrial : afterCheck;
+      this.#become(after(this.#breaker, rules, generation, evidence, now, random), reason);
+    } else if (isTrial) this.#become(withoutResult(this.#breaker, generation, now, random), null);
+  }
+
+  /** By a check where no probe ever worked, and where probes have failed for long: a wrong one must not hold it open. */
+  #triesByCheck(): boolean {
+    if (this.#breaker.kind === "closed") return false;
+    return this.#proven === null || this.#breaker.wait >= this.#route.breaker.maxInterval;
   }
 
   #beginTrial(): number {
@@ -193,12 +228,15 @@ export class RouteHealth {
   }
 
   async #tryByProbe(): Promise<void> {
-    // Where no probe ever worked, the next check is the trial: `admit`.
-    if (!this.#probeWorked || this.#template === null) return;
-    if (!isTrialDue(this.#breaker, this.#ports.now())) return;
-    const generation = this.#beginTrial();
-    const finding = await this.#probe(this.#template);
-    const trial = { kind: "ask", generation, isTrial: true, waiting: this.#waiting } as const;
+    if (this.#proven === null || this.#breaker.kind === "closed") return;
+    if (!isTrialDue(this.#breaker, this.#ports.now())) return this.#scheduleTrial();
+    const trial = {
+      kind: "ask",
+      generation: this.#beginTrial(),
+      isTrial: true,
+      waiting: this.#waiting,
+    } as const;
+    const finding = await this.#examine(null);
     this.#judge(trial, evidenceOf(finding, true), null);
   }
 
@@ -207,23 +245,30 @@ export class RouteHealth {
     if (next === before) return;
     this.#breaker = next;
     if (next.kind !== before.kind) this.#ports.record.breaker(this.#route, next.kind, reason);
-    if (next.kind === "open") this.#schedule(next.tryAt - this.#ports.now());
+    this.#scheduleTrial();
     if (before.kind === "closed" && next.kind === "open") {
       for (const release of [...this.#waiting]) release();
     }
   }
 
-  #schedule(wait: number): void {
+  #scheduleTrial(): void {
     if (this.#timer) clearTimeout(this.#timer);
-    // Rounded up: a timer that comes early would find no trial due, and nothing would wake it again.
-    this.#timer = setTimeout(() => void this.#tryByProbe(), Math.ceil(wait) + 1).unref();
+    if (this.#breaker.kind === "closed" || this.#closed.signal.aborted) return;
+    const at = this.#breaker.kind === "open" ? this.#breaker.tryAt : this.#breaker.expiresAt;
+    // Where a check shall make the trial, probes give it time to come.
+    const patience = this.#triesByCheck() ? this.#route.breaker.maxInterval : 0;
+    // Rounded up: a timer that comes early would find no trial due.
+    const wait = Math.max(0, Math.ceil(at + patience - this.#ports.now())) + 1;
+    this.#timer = setTimeout(() => void this.#tryByProbe(), wait).unref();
   }
 }
-
-const LOGIN_DOWN: Finding = { kind: "suspect", reason: "login_down" };
 
 /** An answer that is merely suspect shows an upstream that can be asked: people with a session get their 200. */
 function evidenceOf(finding: Finding, isTrial: boolean): Evidence | null {
   if (finding.kind === "fault") return "fault";
   return isTrial && finding.kind !== "unknown" ? "good" : null;
+}
+
+function isSame(a: ProbeTemplate, b: ProbeTemplate): boolean {
+  return a.method === b.method && a.headers.join("\n") === b.headers.join("\n");
 }

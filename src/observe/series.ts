@@ -42,13 +42,14 @@ export function* checkSeries(record: RouteRecord): Iterable<Series<"route" | "so
   }
 }
 
-/** The mode is the route's own; another one stays as long as it has counted something. */
+/** The modes are the route's own and its hosts'; another one stays as long as it has counted something. */
 export function* fallbackSeries(
   record: RouteRecord,
 ): Iterable<Series<"route" | "mode" | "reason" | "result">> {
   const { route, fallbacks } = record;
+  const modes = new Set([route.fallback.mode, ...route.hosts.map(({ fallback }) => fallback.mode)]);
   for (const mode of MODES) {
-    const expected = mode === route.fallback.mode;
+    const expected = modes.has(mode);
     const reasons = new Set([...(expected ? fallbackReasons(route) : []), ...fallbacks[mode].keys()]);
     for (const reason of reasons) {
       const counts = fallbacks[mode].get(reason) ?? noResults();

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { type LoadResult, loadConfig, parseConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
-import type { BasicAuthFallback, Route, Snapshot } from "../../src/core/types.ts";
+import type { BasicAuthFallback, HostPolicy, Route, Snapshot } from "../../src/core/types.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -25,12 +25,19 @@ async function snapshotOf(text: string, env: Env = {}): Promise<Snapshot> {
   return good(await parseConfig(text, "/conf/c.yaml", env, noFiles)).snapshot;
 }
 
-function loginOf(route: Route | undefined): BasicAuthFallback {
-  if (route?.fallback.mode !== "basic-auth") throw new Error("no route with an emergency login");
-  return route.fallback;
+function loginOf(holder: Route | HostPolicy | undefined): BasicAuthFallback {
+  if (holder?.fallback.mode !== "basic-auth") throw new Error("no emergency login");
+  return holder.fallback;
 }
 
 const oneRoute = (keys: string) => `routes: [{ upstream: "http://host", ${keys} }]`;
+
+const DENY = "fallback: { mode: deny }";
+const hostKeys = (...hosts: string[]) => `hosts: [${hosts.map((keys) => `{ ${keys} }`).join(", ")}]`;
+
+async function hostsOf(route: string, ...hosts: string[]): Promise<readonly HostPolicy[]> {
+  return (await firstRoute(`${route}, ${hostKeys(...hosts)}`)).hosts;
+}
 
 async function firstRoute(keys: string, env: Env = {}): Promise<Route> {
   const { routes } = await snapshotOf(`routes: [{ upstream: "http://host:9000", ${keys} }]`, env);
@@ -80,6 +87,8 @@ t.test("the smallest file has the defaults of the design", async (t) => {
           allowFrom: null,
           rateLimit: { failures: 10, per: 60_000, global: 300 },
         },
+        hosts: [],
+        requireHeaders: [],
       },
     ],
   });
@@ -103,6 +112,7 @@ routes:
     timeouts: { connect: 10ms, read: 1s, total: 10m }
     maxInFlight: 1
     maxConnections: 2
+    requireHeaders: [X-User, Authorization]
     stripEmergencyCredentials: false
     fault: { statuses: [], suspectStatuses: [429], bare400: false, confirm: always }
     breaker: { failures: 1, interval: 100ms, maxInterval: 1h, successes: 1000 }
@@ -135,6 +145,7 @@ routes:
     listen: { host: "::1", port: 0 },
     path: { kind: "prefix", prefix: "/outpost/" },
     maxInFlight: 1,
+    requireHeaders: ["x-user", "authorization"],
     stripEmergencyCredentials: false,
     fault: { statuses: new Set(), suspectStatuses: new Set([429]), bare400: false, confirm: "always" },
     breaker: { failures: 1, interval: 100, maxInterval: 3_600_000, successes: 1000 },
@@ -178,6 +189,108 @@ routes:
     clearHeaders: ["Authorization"],
     rateLimit: { failures: 1, per: 1000, global: 2 },
   });
+});
+
+t.test("every key of a host can be given", async (t) => {
+  const [host] = await hostsOf(
+    "preset: authentik",
+    `match: "*.Admin.example.com", fallback: { mode: basic-auth, realm: Admins, htpasswd: secrets/admins,
+     usernameHeader: X-Admin, clearHeaders: [X-User], allowFrom: [192.0.2.0/24],
+     rateLimit: { failures: 3, per: 2m, global: 4 } }`,
+  );
+  t.same(host?.host, { kind: "suffix", match: ".admin.example.com" });
+  const { allowFrom, ...login } = loginOf(host);
+  t.ok(allowFrom?.check("192.0.2.7"));
+  t.same(login, {
+    mode: "basic-auth",
+    realm: "Admins",
+    htpasswd: "/conf/secrets/admins",
+    usernameHeader: "X-Admin",
+    clearHeaders: ["X-User"],
+    rateLimit: { failures: 3, per: 120_000, global: 4 },
+  });
+});
+
+t.test("what a host does not say is as in its route", async (t) => {
+  const [host] = await hostsOf(
+    `preset: authelia, fallback: { mode: deny, realm: Spare, htpasswd: f, clearHeaders: [X-A],
+     rateLimit: { failures: 1, per: 5s } }`,
+    "match: A.example, fallback: { mode: basic-auth, rateLimit: { failures: 2 } }",
+  );
+  t.same(host, {
+    host: { kind: "exact", match: "a.example" },
+    fallback: {
+      mode: "basic-auth",
+      realm: "Spare",
+      htpasswd: "/conf/f",
+      usernameHeader: "Remote-User",
+      clearHeaders: ["X-A"],
+      allowFrom: null,
+      rateLimit: { failures: 2, per: 5000, global: 300 },
+    },
+  });
+});
+
+t.test("a host's login is limited to the route's networks unless it names its own", async (t) => {
+  const [same, open] = await hostsOf(
+    "preset: authentik, fallback: { allowFrom: [10.0.0.0/8] }",
+    "match: a.example, fallback: { mode: basic-auth }",
+    "match: b.example, fallback: { mode: basic-auth, allowFrom: [] }",
+  );
+  t.equal(loginOf(same).allowFrom?.check("192.0.2.1"), false);
+  t.equal(loginOf(open).allowFrom, null);
+});
+
+t.test("a host without a login takes nothing from its route, and hosts keep their order", async (t) => {
+  const hosts = await hostsOf(
+    "preset: authentik, fallback: { allowFrom: [10.0.0.0/8] }",
+    "match: b.a.example, fallback: { mode: allow, realm: x }",
+    "match: '*.a.example', fallback: { mode: deny }",
+    "match: a.example, fallback: { mode: allow }",
+  );
+  t.same(hosts, [
+    { host: { kind: "exact", match: "b.a.example" }, fallback: { mode: "allow" } },
+    { host: { kind: "suffix", match: ".a.example" }, fallback: { mode: "deny" } },
+    { host: { kind: "exact", match: "a.example" }, fallback: { mode: "allow" } },
+  ]);
+});
+
+t.test("a host to match has a greatest length, and so has each label", async (t) => {
+  const hosts = (match: string) => oneRoute(`preset: authentik, ${hostKeys(`match: ${match}, ${DENY}`)}`);
+  const label = "a".repeat(63);
+  const longest = `${label}.${label}.${label}.${"a".repeat(61)}`;
+  t.same(await problemsOf(hosts(longest)), []);
+  t.match(await problemsOf(hosts(`${longest}a`)), [/is not a host to match/]);
+  t.match(await problemsOf(hosts(`${label}a`)), [/is not a host to match/]);
+});
+
+t.test("keys of the login that only a host uses are judged where they stand", async (t) => {
+  const route = (keys: string) =>
+    oneRoute(`preset: bot-block, fallback: { usernameHeader: X-A, clearHeaders: [x-a] }, ${hostKeys(keys)}`);
+  const login = "match: a.example, fallback: { mode: basic-auth";
+  t.match(await problemsOf(route(`${login} }`)), [
+    /routes\[0\]\.fallback\.clearHeaders\[0\]: .* named twice/,
+  ]);
+  t.same(await problemsOf(route(`${login}, clearHeaders: [X-B] }`)), []);
+  t.same(await problemsOf(route("match: a.example, fallback: { mode: deny }")), []);
+});
+
+t.test("up to 32 headers can be required", async (t) => {
+  const required = (count: number) =>
+    oneRoute(
+      `preset: authentik, requireHeaders: [${Array.from({ length: count }, (_, index) => `X-${index}`)}]`,
+    );
+  t.same(await problemsOf(required(32)), []);
+  t.match(await problemsOf(required(33)), [
+    /requireHeaders: a list this long is refused; at most 32 entries/,
+  ]);
+});
+
+t.test("empty lists ask for nothing, on a route of mode none too", async (t) => {
+  const route = await firstRoute(
+    "name: a, path: /a, fallback: { mode: none }, hosts: [], requireHeaders: []",
+  );
+  t.match(route, { hosts: [], requireHeaders: [] });
 });
 
 const presetRows = [
@@ -455,6 +568,33 @@ const namedRows = [
   { name: "no good preset and no mode", keys: "preset: x, fallback: { htpasswd: f }", files: [] },
   { name: "no good mode", keys: "preset: authentik, fallback: { mode: basic, htpasswd: f }", files: [] },
   { name: "another mode", keys: "preset: bot-block, fallback: { htpasswd: f }", files: [] },
+  {
+    name: "hosts that log in by its file, by their own, and not at all",
+    keys: `preset: authentik, fallback: { htpasswd: f }, ${hostKeys(
+      "match: a.example, fallback: { mode: basic-auth }",
+      "match: b.example, fallback: { mode: basic-auth, htpasswd: g }",
+      "match: c.example, fallback: { mode: deny, htpasswd: h }",
+    )}`,
+    files: ["/conf/f", "/conf/g"],
+  },
+  {
+    name: "another mode, and hosts that log in by its file",
+    keys: `preset: bot-block, fallback: { htpasswd: f }, ${hostKeys(
+      "match: a.example, fallback: { mode: basic-auth }",
+      "match: b.example, fallback: { mode: basic-auth }",
+    )}`,
+    files: ["/conf/f"],
+  },
+  {
+    name: "another mode, and a host that logs in by its own file",
+    keys: `preset: bot-block, ${hostKeys("match: a.example, fallback: { mode: basic-auth, htpasswd: g }")}`,
+    files: ["/conf/g"],
+  },
+  {
+    name: "another mode, and a host whose mode is no good",
+    keys: `preset: bot-block, ${hostKeys("match: a.example, fallback: { mode: basic, htpasswd: g }")}`,
+    files: [],
+  },
   { name: "a fallback that is no mapping", keys: "preset: authentik, fallback: deny", files: [] },
   { name: "no good path", keys: "preset: authentik, fallback: { htpasswd: 5 }", files: [] },
   {

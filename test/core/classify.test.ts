@@ -1,5 +1,5 @@
 import t from "tap";
-import { classify, isFinalStatus, labelOf } from "../../src/core/classify.ts";
+import { classify, isFinalStatus, isRedirect } from "../../src/core/classify.ts";
 import type { Answer, FailureReason, FaultRules } from "../../src/core/types.ts";
 import { answer, FAULT_RULES, streamedBody } from "../support/fixtures.ts";
 
@@ -93,13 +93,9 @@ t.test("the answer goes along untouched", async (t) => {
   }
 });
 
-t.test("labels", async (t) => {
-  t.same((["allow", "challenge", "deny", "suspect"] as const).map(labelOf), [
-    "allow",
-    "challenge",
-    "deny",
-    "error",
-  ]);
+t.test("redirects", async (t) => {
+  for (const status of [300, 302, 303, 307, 399]) t.equal(isRedirect(status), true, String(status));
+  for (const status of [200, 299, 400, 401]) t.equal(isRedirect(status), false, String(status));
 });
 
 t.test("final statuses", async (t) => {

@@ -49,6 +49,8 @@ export function routeWith(name: string, mode: FallbackMode): Route {
     },
     breaker: { failures: 5, interval: 2000, maxInterval: 15_000, successes: 2 },
     probe: { host: null, uri: "/", headers: [], minInterval: 2000, loginHealth: null },
+    hosts: [],
+    requireHeaders: [],
     fallback,
   };
 }

@@ -278,6 +278,22 @@ t.test(
   },
 );
 
+t.test("requireHeaders: a 2xx that says yes without saying to whom is refused", async (t) => {
+  const rows = [
+    { name: "with it", head: "200 OK\r\nX-USER: eve", status: 200 },
+    { name: "without it", head: "200 OK\r\nX-Other: eve", status: 403 },
+    { name: "empty", head: "200 OK\r\nX-User:", status: 403 },
+    { name: "no pass needs none", head: "302 Found\r\nLocation: /", status: 302 },
+  ];
+  for (const row of rows) {
+    const raw = await rawUpstream(t, (socket) => {
+      socket.write(`HTTP/1.1 ${row.head}\r\nContent-Length: 0\r\n\r\n`);
+    });
+    const { urls } = await serve(t, oneRoute(raw.port, `    requireHeaders: [X-User]\n${ALLOW}`));
+    t.equal((await ask(`${urls[0]}/auth`)).status, row.status, row.name);
+  }
+});
+
 t.test("a kept connection outlives Traefik's 90 s", async (t) => {
   const raw = await rawUpstream(t, (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
   const { app } = await serve(t, oneRoute(raw.port, ALLOW));

@@ -1,7 +1,9 @@
 /** The data path among hand-made ports. */
-import { answerCheck, type CheckContext, type Ports } from "../../src/check.ts";
+import { answerCheck, type CheckContext, type Ports, type RouteState } from "../../src/check.ts";
 import type {
+  Admission,
   Answer,
+  Asking,
   Check,
   Decision,
   FailureReason,
@@ -11,6 +13,8 @@ import type {
   Outcome,
   Route,
   UpstreamRequest,
+  Verdict,
+  Waiting,
 } from "../../src/core/types.ts";
 import { basicAuth, check, route } from "./fixtures.ts";
 
@@ -23,6 +27,13 @@ export interface World {
   readonly attempts: readonly Attempt[];
   /** What was recorded, in order, as `answer 200 5ms`, `fault reset`, `check upstream 5ms`. */
   readonly recorded: readonly string[];
+  /** What the route's health was told, in order, as `allow`, `fault reset`, `nothing`. */
+  readonly observed: readonly string[];
+  /** The checks a probe was asked to confirm. */
+  readonly confirmations: readonly Check[];
+  readonly asking: Asking;
+  /** Where each exchange could learn that the breaker opened. */
+  readonly waitings: readonly Waiting[];
 }
 
 interface Scene {
@@ -31,6 +42,11 @@ interface Scene {
   readonly inFlight?: number;
   readonly login?: LoginResult;
   readonly emergencyUsers?: readonly string[];
+  /** The breaker admits nobody. */
+  readonly isOpen?: boolean;
+  /** What a probe says of a fault or a suspect; default: that the client caused it. */
+  readonly confirms?: boolean;
+  readonly isLoginUp?: boolean;
 }
 
 /** The ports, hand-made. Each exchange takes 5 ms of a clock that otherwise stands still, each login 100 ms. */
@@ -38,10 +54,13 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   const requests: UpstreamRequest[] = [];
   const attempts: Attempt[] = [];
   const recorded: string[] = [];
+  const waitings: Waiting[] = [];
+  const { health, observed, confirmations, asking } = handMadeHealth(scene);
   let clock = 1_000;
   const ports: Ports = {
-    exchange: async (_upstream, request) => {
+    exchange: async (_upstream, request, _gone, waiting) => {
       requests.push(request);
+      waitings.push(waiting);
       clock += 5;
       return typeof outcome === "function" ? outcome() : outcome;
     },
@@ -57,16 +76,41 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
       check: (_route, _check, decision, ms) => recorded.push(`check ${decision.source} ${ms}ms`),
       answer: (_route, status, ms) => recorded.push(`answer ${status} ${ms}ms`),
       fault: (_route, reason) => recorded.push(`fault ${reason}`),
+      suspect: (_route, reason, finding) => recorded.push(`suspect ${reason} ${finding}`),
     },
     now: () => clock,
   };
   const context = {
     route: route(scene.route),
-    state: { inFlight: scene.inFlight ?? 0 },
+    state: { inFlight: scene.inFlight ?? 0, health },
     trustedProxies: scene.trustedProxies ?? null,
     gone: new AbortController().signal,
   };
-  return { context, ports, requests, attempts, recorded };
+  return { context, ports, requests, attempts, recorded, observed, confirmations, asking, waitings };
+}
+
+function handMadeHealth({ isOpen = false, confirms = false, isLoginUp = true }: Scene) {
+  const observed: string[] = [];
+  const confirmations: Check[] = [];
+  const asking: Asking = { kind: "ask", generation: 7, isTrial: false, waiting: new Set() };
+  const health: RouteState["health"] = {
+    admit: (): Admission => (isOpen ? { kind: "refused" } : asking),
+    observe: (of, _check, verdict) => {
+      if (of !== asking) throw new Error("observed for an admission that is not the check's own");
+      observed.push(wordsFor(verdict));
+    },
+    confirms: async (asked) => {
+      confirmations.push(asked);
+      return confirms;
+    },
+    isLoginUp: async () => isLoginUp,
+  };
+  return { health, observed, confirmations, asking };
+}
+
+function wordsFor(verdict: Verdict | null): string {
+  if (verdict === null) return "nothing";
+  return "reason" in verdict ? `${verdict.kind} ${verdict.reason}` : verdict.kind;
 }
 
 export function run(made: World, asked: Check = check()): Promise<Decision | null> {

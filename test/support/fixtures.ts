@@ -5,8 +5,10 @@ import type {
   Answer,
   BasicAuthFallback,
   Body,
+  BreakerRules,
   Check,
   FaultRules,
+  ProbeRules,
   RawHeaders,
   Reply,
   Route,
@@ -34,16 +36,35 @@ export function route(changes: Partial<Route> = {}): Route {
     maxInFlight: 1_024,
     stripEmergencyCredentials: true,
     fault: FAULT_RULES,
+    breaker: BREAKER_RULES,
+    probe: PROBE_RULES,
     fallback: basicAuth(),
+    hosts: [],
+    requireHeaders: [],
     ...changes,
   };
 }
 
-/** The defaults of a config. */
+/* The defaults of a config. */
+
 export const FAULT_RULES: FaultRules = {
   statuses: new Set([502, 503, 504]),
   suspectStatuses: new Set([500]),
   bare400: true,
+  confirm: "auto",
+};
+export const BREAKER_RULES: BreakerRules = {
+  failures: 5,
+  interval: 2_000,
+  maxInterval: 15_000,
+  successes: 2,
+};
+export const PROBE_RULES: ProbeRules = {
+  host: null,
+  uri: "/",
+  headers: [],
+  minInterval: 2_000,
+  loginHealth: null,
 };
 
 export function basicAuth(changes: Partial<BasicAuthFallback> = {}): BasicAuthFallback {

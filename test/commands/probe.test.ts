@@ -1,0 +1,100 @@
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { probeCommand } from "../../src/commands/probe.ts";
+import { startOutpost } from "../../src/demo/outpost.ts";
+import type { FaultName } from "../../src/demo/stand-in.ts";
+
+async function scene(t: Test, fault: FaultName, probe: string) {
+  const outpost = await startOutpost({ port: 0, hosts: ["app.example.com"] });
+  t.teardown(() => outpost.close());
+  await outpost.setFault(fault);
+  const yaml = `
+routes:
+  - preset: authentik
+    upstream: ${outpost.url}
+    timeouts: { connect: 2s, read: 300ms, total: 2s }
+    probe: ${probe}
+    fallback: { mode: deny }
+  - name: login
+    path: /outpost.goauthentik.io/*
+    upstream: ${outpost.url}
+    timeouts: { connect: 2s, read: 300ms, total: 2s }
+    fallback: { mode: none }
+`;
+  const file = join(t.testdir({ "sparekey.yaml": yaml }), "sparekey.yaml");
+  const run = async (name: string | null) => {
+    let out = "";
+    let err = "";
+    const io = {
+      out: (text: string) => {
+        out += text;
+      },
+      err: (text: string) => {
+        err += text;
+      },
+      env: {},
+    };
+    const code = await probeCommand(file, name, io);
+    return { code, out: out.replace(/\d+ ms/g, "N ms"), err };
+  };
+  return { outpost, run };
+}
+
+const HOST = "{ host: app.example.com }";
+const rows = [
+  { name: "a challenge", fault: "ok", probe: HOST, code: 0, out: "authentik  302  challenge  N ms\n" },
+  {
+    name: "a refusal is a verdict too",
+    fault: "ok",
+    probe: "{ host: x.example }",
+    code: 0,
+    out: "authentik  400  deny  N ms\n",
+  },
+  {
+    name: "hung",
+    fault: "hang",
+    probe: HOST,
+    code: 1,
+    out: "authentik  no answer  fault read_timeout  N ms\n",
+  },
+  { name: "503", fault: "status-503", probe: HOST, code: 1, out: "authentik  503  fault status_503  N ms\n" },
+  {
+    name: "a full store",
+    fault: "bare-400",
+    probe: HOST,
+    code: 1,
+    out: "authentik  400  suspect bare_400  N ms\n",
+  },
+  {
+    name: "a dead login page",
+    fault: "ok",
+    probe: '{ host: app.example.com, loginHealth: "http://127.0.0.1:1/-/health/ready/" }',
+    code: 1,
+    out: "authentik  302  suspect login_down  N ms\n",
+  },
+] as const;
+for (const row of rows) {
+  t.test(row.name, async (t) => {
+    const { outpost, run } = await scene(t, row.fault, row.probe);
+    t.same(await run("authentik"), { code: row.code, out: row.out, err: "" });
+    for (const { headers } of outpost.received()) {
+      t.notOk(headers.some((name) => /^(cookie|authorization)$/i.test(name)));
+    }
+  });
+}
+
+t.test("every route, names in a column", async (t) => {
+  const { run } = await scene(t, "ok", HOST);
+  const { code, out } = await run(null);
+  t.equal(code, 0);
+  t.match(out, /^authentik {2}302 {2}challenge {2}N ms\nlogin {6}\d{3} {2}\w+ {2}N ms\n$/);
+});
+
+t.test("a route that is not there", async (t) => {
+  const { run } = await scene(t, "ok", HOST);
+  t.same(await run("nope"), {
+    code: 1,
+    out: "",
+    err: 'sparekey probe: there is no route "nope"; there are authentik, login\n',
+  });
+});

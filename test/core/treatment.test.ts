@@ -1,0 +1,87 @@
+import t from "tap";
+import { isUnreachable, type Treatment, treatmentOf } from "../../src/core/treatment.ts";
+import type { FallbackMode, FaultReason, FaultRules, Verdict } from "../../src/core/types.ts";
+import { answer } from "../support/fixtures.ts";
+
+const CONFIRM = ["auto", "always", "never"] as const;
+const MODES = ["allow", "basic-auth", "deny", "none"] as const;
+const ROW_1 = ["refused", "unreachable", "connect_timeout", "dns", "tls"] as const;
+const ROW_2 = ["read_timeout", "total_timeout", "reset", "malformed", "too_large"] as const;
+const SHORT: Readonly<Record<string, Treatment>> = { f: "fall-back", c: "confirm", r: "relay" };
+
+function fault(reason: FaultReason, answered: boolean): Verdict {
+  return { kind: "fault", reason, answer: answered ? answer(503) : null };
+}
+
+function suspect(reason: "status_500" | "bare_400"): Verdict {
+  return { kind: "suspect", reason, answer: answer(500) };
+}
+
+/** Modes in the order allow, basic-auth, deny, none; f: fall back, c: confirm, r: relay. */
+const TABLE: readonly {
+  readonly name: string;
+  readonly verdicts: readonly Verdict[];
+  readonly expected: Readonly<Record<FaultRules["confirm"], string>>;
+}[] = [
+  {
+    name: "row 1",
+    verdicts: ROW_1.map((reason) => fault(reason, false)),
+    expected: { auto: "ffff", always: "ffff", never: "ffff" },
+  },
+  {
+    name: "row 2 without an answer",
+    verdicts: ROW_2.map((reason) => fault(reason, false)),
+    expected: { auto: "cfff", always: "cccf", never: "ffff" },
+  },
+  {
+    name: "row 2 with an answer",
+    verdicts: [fault("status_502", true), fault("status_503", true)],
+    expected: { auto: "cffr", always: "cccr", never: "fffr" },
+  },
+  {
+    name: "row 3",
+    verdicts: [suspect("status_500"), suspect("bare_400")],
+    expected: { auto: "cccr", always: "cccr", never: "rrrr" },
+  },
+  {
+    name: "a dead login",
+    verdicts: [fault("login_down", true)],
+    expected: { auto: "fffr", always: "fffr", never: "fffr" },
+  },
+  {
+    name: "a verdict",
+    verdicts: (["allow", "challenge", "deny"] as const).map((kind) => ({ kind, answer: answer(200) })),
+    expected: { auto: "rrrr", always: "rrrr", never: "rrrr" },
+  },
+];
+
+t.test("the evidence table", async (t) => {
+  for (const { name, verdicts, expected } of TABLE) {
+    for (const verdict of verdicts) {
+      for (const confirm of CONFIRM) {
+        const treatments = MODES.map((mode) => treatmentOf(verdict, mode, confirm));
+        const wanted = [...expected[confirm]].map((letter) => SHORT[letter]);
+        t.same(
+          treatments,
+          wanted,
+          `${name}, ${confirm}: ${"reason" in verdict ? verdict.reason : verdict.kind}`,
+        );
+      }
+    }
+  }
+});
+
+t.test("without a probe, nothing a client can cause opens an `allow` route", async (t) => {
+  const mode: FallbackMode = "allow";
+  for (const confirm of ["auto", "always"] as const) {
+    for (const verdict of [...ROW_2.map((reason) => fault(reason, false)), suspect("status_500")]) {
+      t.equal(treatmentOf(verdict, mode, confirm), "confirm");
+    }
+  }
+});
+
+t.test("row 1 and no other reason", async (t) => {
+  for (const reason of ROW_1) t.equal(isUnreachable(reason), true, reason);
+  const others: readonly FaultReason[] = [...ROW_2, "status_500", "status_502", "bare_400", "login_down"];
+  for (const reason of others) t.equal(isUnreachable(reason), false, reason);
+});
