@@ -11,6 +11,9 @@ import { type Answered, ask } from "../support/app.ts";
 import { type RawUpstream, rawUpstream } from "../support/raw-upstream.ts";
 import { type Sparekey, startSparekey } from "../support/sparekey.ts";
 
+/** It has tests of its own; here each check shall ask. */
+const BREAKER = "breaker: { failures: 1000 }";
+
 export const MODES = ["basic-auth", "allow", "deny", "none"] as const;
 export type Mode = (typeof MODES)[number];
 export const ADMIN = { user: "admin", password: "correct horse: battery" } as const;
@@ -79,10 +82,10 @@ function configFor(outpost: number, silent: number, answering: number): string {
     const fallback = mode === "basic-auth" ? "{ mode: basic-auth, htpasswd: htpasswd }" : `{ mode: ${mode} }`;
     return [
       `  - { name: ${mode}, preset: authentik, listen: "127.0.0.${index + 1}:0",`,
-      `      upstream: "http://127.0.0.1:${outpost}", fallback: ${fallback} }`,
+      `      upstream: "http://127.0.0.1:${outpost}", fallback: ${fallback}, ${BREAKER} }`,
       `  - { name: ${mode}-hung, preset: authentik, listen: "127.0.0.1:0", path: /hung/${mode},`,
       `      upstream: "http://127.0.0.1:${silent}", fallback: ${fallback},`,
-      "      timeouts: { connect: 5s, read: 100ms, total: 5s } }",
+      `      timeouts: { connect: 5s, read: 100ms, total: 5s }, ${BREAKER} }`,
     ];
   });
   const answer = `  - { name: answer, listen: "127.0.0.1:0", path: /answer, upstream: "http://127.0.0.1:${answering}", fallback: { mode: deny } }`;
