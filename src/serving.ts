@@ -152,6 +152,7 @@ function isSameHealth(route: Route, known: Route | undefined): boolean {
   return known !== undefined && isDeepStrictEqual(healthRules(route), healthRules(known));
 }
 
+/** All that io/health.ts reads of its route, besides the name. */
 function healthRules({ upstream, probe, path, fault, breaker }: Route) {
   return { upstream, probe, path, fault, breaker };
 }
