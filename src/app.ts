@@ -1,68 +1,73 @@
 /** The wiring: a snapshot and the outside world in, a serving process out. Nothing is decided here. */
 import { randomBytes } from "node:crypto";
 import { performance } from "node:perf_hooks";
-import type { Ports, RouteState } from "./check.ts";
 import { clientAddress } from "./core/client-address.ts";
-import { buildRouteTable } from "./core/route-table.ts";
-import type { Address, Route, Snapshot } from "./core/types.ts";
+import type { Address, Snapshot } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
 import { createExchanger } from "./io/exchange.ts";
-import { RouteHealth } from "./io/health.ts";
 import { createLogins } from "./io/logins.ts";
 import { createPasswordPool, defaultPoolSize } from "./io/password-pool.ts";
-import { createDropLog, logDefect, logHtpasswd } from "./observe/events.ts";
+import { createListeners, ListenError, type ListenerChanges, naming, type Opened } from "./listeners.ts";
+import { logHtpasswd, logRefusedReload, logReload, logReloadDefect } from "./observe/events.ts";
 import { createLogger } from "./observe/logs.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createRecorder } from "./observe/recorder.ts";
-import { createAdminServer, type Readiness } from "./servers/admin.ts";
-import { type CheckServer, createCheckServer } from "./servers/checks.ts";
+import { type AdminServer, createAdminServer, type Readiness } from "./servers/admin.ts";
+import { addressText, createServing, type Generation } from "./serving.ts";
 import { version } from "./version.ts";
 
 const TICK_MS = 1_000;
 
 export interface App {
+  /** Where the admin listener is now. */
   readonly admin: Address;
-  /** Where each distinct `listen` of the config is served. */
+  /** Where each distinct `listen` of the config is served now. */
   readonly listeners: readonly Address[];
+  /**
+   * Serves by `snapshot` from now on; no check notices. Refused whole, and nothing changed, when an address cannot
+   * be had. Logged and counted; one at a time; never rejects.
+   */
+  reload(snapshot: Snapshot): Promise<ReloadResult>;
+  /** A config with these problems was refused: logged and counted, nothing changes. */
+  refuse(problems: readonly string[]): void;
   /** Finishes what is in flight, as the config's `drain` says, then closes. */
   drain(): Promise<void>;
   /** Cuts everything. */
   close(): Promise<void>;
 }
 
+export type ReloadResult = { readonly ok: true } | { readonly ok: false; readonly problem: string };
+
 export interface World {
   /** Takes one line without its end; neither waits nor throws. */
   writeLine(line: string): void;
 }
 
-/** Rejects when an address cannot be had; nothing is left open then. */
-export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
+interface Admin {
+  readonly wanted: string;
+  readonly address: Address;
+  readonly server: AdminServer;
+}
+
+/** Rejects with a `ListenError` when an address cannot be had; nothing is left open then. */
+export async function startApp(first: Snapshot, world: World): Promise<App> {
   const now = (): number => performance.now();
-  const logger = createLogger({ level: snapshot.log.level, write: world.writeLine, now: Date.now });
-  const states = new Map<string, RouteState & { readonly health: RouteHealth }>();
-  const stateOf = (route: Route): RouteState => {
-    const state = states.get(route.name);
-    if (!state) throw new Error(`route ${route.name} has no state`);
-    return state;
-  };
+  const logger = createLogger({ level: first.log.level, write: world.writeLine, now: Date.now });
+  let snapshot = first;
   let readiness: Readiness = "starting";
+  let admin: Admin | null = null;
 
   const pool = createPasswordPool({ size: defaultPoolSize() });
   const logins = createLogins({ now, randomBytes, pool, onFile: (event) => logHtpasswd(logger, event) });
-  await logins.use(htpasswdFiles(snapshot.routes));
-
   const exchanger = createExchanger();
-  const servers: CheckServer[] = [];
   const metrics = createMetrics({
     version: version(),
     node: process.version,
-    inFlight: () => sum([...states.values()].map((state) => state.inFlight)),
-    connections: () => sum(servers.map((server) => server.connections())),
+    inFlight: () => serving.inFlight(),
+    connections: () => listeners.connections(),
     htpasswdUsers: (file) => logins.users(file),
     now,
   });
-  metrics.useRoutes(snapshot.routes);
-  metrics.configRead(true, Date.now());
   const record = createRecorder({
     metrics,
     logger,
@@ -70,116 +75,121 @@ export async function startApp(snapshot: Snapshot, world: World): Promise<App> {
     clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
     now,
   });
-  const drops = createDropLog(logger, snapshot.limits.connections);
+  const userAgent = `sparekey/${version()}`;
+  const serving = createServing({ exchanger, logins, record, now, random: Math.random, userAgent });
+  const listeners = createListeners({ exchange: exchanger.exchange, logins, record, now }, logger);
   const tick = setInterval(() => {
     record.tick();
-    drops.tick();
+    listeners.tick();
   }, TICK_MS).unref();
 
-  const userAgent = `sparekey/${version()}`;
-  const healthPorts = { exchange: exchanger.exchange, record, now, random: Math.random, userAgent };
-  for (const route of snapshot.routes) {
-    states.set(route.name, { inFlight: 0, health: new RouteHealth(route, healthPorts) });
-  }
-  const ports: Ports = { exchange: exchanger.exchange, logins, record, now };
-  const groups = byListener(snapshot.routes);
-  for (const routes of groups) {
-    const current = { table: buildRouteTable(routes), trustedProxies: snapshot.trustedProxies };
-    servers.push(
-      createCheckServer({
-        listen: routes[0].listen,
-        limits: snapshot.limits,
-        ports,
-        current: () => current,
-        stateOf,
-        onDrop: drops.dropped,
-        onDefect: (error) => logDefect(logger, error),
-      }),
-    );
-  }
-  const admin = createAdminServer({ listen: snapshot.admin.listen, metrics, readiness: () => readiness });
+  const openAdmin = async (listen: Address): Promise<Admin> => {
+    const wanted = addressText(listen);
+    if (admin?.wanted === wanted) return admin;
+    const server = createAdminServer({ listen, metrics, readiness: () => readiness });
+    try {
+      return { wanted, server, address: await naming(listen, server.listen()) };
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+  };
+
+  /** All that can fail comes first and can be undone. What follows is done at once: no check sees half of it. */
+  const apply = async (next: Snapshot): Promise<ListenerChanges> => {
+    const generation = await serving.prepare(next);
+    const opened = await openAll(generation).catch((error: unknown) => {
+      serving.release(generation);
+      throw error;
+    });
+    snapshot = next;
+    logger.setLevel(next.log.level);
+    metrics.useRoutes(generation.snapshot.routes);
+    metrics.configRead(true, Date.now());
+    const changes = listeners.use(generation, opened.checks);
+    serving.use(generation);
+    if (admin !== null && admin !== opened.admin) void admin.server.close();
+    admin = opened.admin;
+    return changes;
+  };
+  const openAll = async (generation: Generation): Promise<{ checks: Opened; admin: Admin }> => {
+    const checks = await listeners.open(generation);
+    try {
+      return { checks, admin: await openAdmin(generation.snapshot.admin.listen) };
+    } catch (error) {
+      await listeners.discard(checks);
+      throw error;
+    }
+  };
 
   const close = async (): Promise<void> => {
     clearInterval(tick);
-    for (const { health } of states.values()) health.close();
-    exchanger.close();
+    serving.close();
     logins.close();
-    await Promise.all([admin.close(), pool.close(), ...servers.map((server) => server.close())]);
+    await Promise.all([admin?.server.close(), pool.close(), listeners.close()]);
   };
-  const bound = await listenAll(snapshot, admin.listen, groups, servers).catch(async (error: unknown) => {
+
+  await apply(first).catch(async (error: unknown) => {
     await close();
     throw error;
   });
   readiness = "ready";
+  const adminAddress = (): Address => admin?.address ?? first.admin.listen;
   logger.info("serving", {
-    admin: addressText(bound.admin),
-    listen: bound.listeners.map(addressText),
-    routes: snapshot.routes.map((route) => route.name),
+    admin: addressText(adminAddress()),
+    listen: listeners.addresses().map(addressText),
+    routes: first.routes.map((route) => route.name),
   });
 
-  const drainAndClose = async (): Promise<void> => {
-    readiness = "draining";
-    const { delay, timeout } = snapshot.drain;
-    logger.info("drain begins", { delay_ms: delay, timeout_ms: timeout });
-    const left = await drain(servers, snapshot.drain);
-    await close();
-    logger.info("drain ended", { complete: left === 0, connections_cut: left });
+  const refuse = (problems: readonly string[]): void => {
+    metrics.configRead(false, Date.now());
+    logRefusedReload(logger, problems);
   };
-  return { ...bound, drain: drainAndClose, close };
-}
+  const reloadNow = async (next: Snapshot): Promise<ReloadResult> => {
+    if (readiness !== "ready") return { ok: false, problem: "sparekey is ending" };
+    try {
+      const { opened, closed, keepsOldLimits } = await apply(next);
+      logReload(logger, {
+        routes: next.routes.map((route) => route.name),
+        opened: opened.map(addressText),
+        closed: closed.map(addressText),
+        keepsOldLimits,
+      });
+      return { ok: true };
+    } catch (error) {
+      if (!(error instanceof ListenError)) {
+        logReloadDefect(logger, error);
+        metrics.configRead(false, Date.now());
+        return { ok: false, problem: "a defect of sparekey" };
+      }
+      refuse([error.message]);
+      return { ok: false, problem: error.message };
+    }
+  };
+  let reloaded: Promise<unknown> = Promise.resolve();
 
-/** Bound in order, so that the message names the first address that cannot be had. */
-async function listenAll(
-  snapshot: Snapshot,
-  listenAdmin: () => Promise<Address>,
-  groups: readonly RouteGroup[],
-  servers: readonly CheckServer[],
-): Promise<{ readonly admin: Address; readonly listeners: readonly Address[] }> {
-  const listeners: Address[] = [];
-  for (const [index, server] of servers.entries()) {
-    const wanted = groups[index]?.[0].listen ?? snapshot.admin.listen;
-    listeners.push({ host: wanted.host, port: await naming(wanted, server.listen()) });
-  }
-  return { admin: await naming(snapshot.admin.listen, listenAdmin()), listeners };
-}
-
-async function naming<T>(address: Address, listening: Promise<T>): Promise<T> {
-  try {
-    return await listening;
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-    throw new StartError(`cannot listen on ${addressText(address)} (${code}); is another process there?`);
-  }
-}
-
-/** A start that failed for a reason the operator can mend; the message says which. */
-export class StartError extends Error {}
-
-type RouteGroup = readonly [Route, ...Route[]];
-
-function byListener(routes: readonly Route[]): readonly RouteGroup[] {
-  const groups = new Map<string, [Route, ...Route[]]>();
-  for (const route of routes) {
-    const key = addressText(route.listen);
-    const group = groups.get(key);
-    if (group) group.push(route);
-    else groups.set(key, [route]);
-  }
-  return [...groups.values()];
-}
-
-function htpasswdFiles(routes: readonly Route[]): readonly string[] {
-  const fallbacks = routes.flatMap((route) => [
-    route.fallback,
-    ...route.hosts.map(({ fallback }) => fallback),
-  ]);
-  return fallbacks.flatMap((fallback) => (fallback.mode === "basic-auth" ? [fallback.htpasswd] : []));
-}
-
-function addressText({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0);
+  return {
+    get admin() {
+      return adminAddress();
+    },
+    get listeners() {
+      return listeners.addresses();
+    },
+    reload: (next) => {
+      const result = reloaded.then(() => reloadNow(next));
+      reloaded = result;
+      return result;
+    },
+    refuse,
+    drain: async () => {
+      readiness = "draining";
+      await reloaded;
+      const { delay, timeout } = snapshot.drain;
+      logger.info("drain begins", { delay_ms: delay, timeout_ms: timeout });
+      const left = await drain(listeners.servers(), snapshot.drain);
+      await close();
+      logger.info("drain ended", { complete: left === 0, connections_cut: left });
+    },
+    close,
+  };
 }

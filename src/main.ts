@@ -58,7 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
 async function run(args: readonly string[]): Promise<number> {
   const file = configFile(args);
   const { runCommand } = await import("./commands/run.ts");
-  return runCommand(file, stopSignal(), io);
+  return runCommand(file, { stop: stopSignal(), onReload: reloadSignal() }, io);
 }
 
 async function check(args: readonly string[]): Promise<number> {
@@ -133,6 +133,15 @@ function stopSignal(): Promise<void> {
     };
     process.on("SIGTERM", stop).on("SIGINT", stop);
   });
+}
+
+/** SIGHUP ends a process that does not listen: one that comes while sparekey starts must not. */
+function reloadSignal(): (listener: () => void) => void {
+  let onReload = (): void => {};
+  process.on("SIGHUP", () => onReload());
+  return (listener) => {
+    onReload = listener;
+  };
 }
 
 function print(text: string): number {

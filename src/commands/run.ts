@@ -1,15 +1,28 @@
-import { type App, StartError, startApp } from "../app.ts";
+import { type App, startApp } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
+import { watchConfig } from "../config/watch.ts";
+import { ListenError } from "../listeners.ts";
 import { openLineWriter } from "../observe/line-writer.ts";
 import type { CommandIo } from "./command-io.ts";
 
 const STDOUT = 1;
 /** What a stdout that takes nothing more may cost a shutdown. */
 const FLUSH_MS = 1_000;
+/** A change is used within two looks. */
+const WATCH_MS = 500;
 
-/** Serves until `stop` settles, then drains. Exit code 0: after a drain; 1: bad config, or a port that cannot be had. */
-export async function runCommand(configFile: string, stop: Promise<void>, io: CommandIo): Promise<number> {
+export interface RunSignals {
+  readonly stop: Promise<void>;
+  /** `listener` is called whenever the config shall be read again. */
+  onReload(listener: () => void): void;
+}
+
+/**
+ * Serves until `stop` settles, then drains; reloads when the config changes and when it is told to.
+ * Exit code 0: after a drain; 1: bad config, or a port that cannot be had.
+ */
+export async function runCommand(configFile: string, signals: RunSignals, io: CommandIo): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
@@ -20,11 +33,22 @@ export async function runCommand(configFile: string, stop: Promise<void>, io: Co
   try {
     app = await startApp(loaded.snapshot, { writeLine: lines.write });
   } catch (error) {
-    if (!(error instanceof StartError)) throw error;
+    if (!(error instanceof ListenError)) throw error;
     io.err(`sparekey: ${error.message}\n`);
     return 1;
   }
-  await stop;
+  const watch = watchConfig({
+    interval: WATCH_MS,
+    files: loaded.files,
+    load: () => loadConfig(configFile, io.env),
+    onLoaded: async (read) => {
+      if (read.ok) await app.reload(read.snapshot);
+      else app.refuse(read.problems.map(formatProblem));
+    },
+  });
+  signals.onReload(watch.reload);
+  await signals.stop;
+  watch.close();
   await app.drain();
   await lines.flush(FLUSH_MS);
   return 0;

@@ -7,7 +7,7 @@ import { type EffectiveFallback, type EffectiveRoute, effectiveRoutes } from "./
 import { findIssues } from "./issues.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { byPosition, errorCode, type Finding, formatPath, type Path, type Problem } from "./problem.ts";
-import { readBounded } from "./read-file.ts";
+import { type FileStamp, readBounded, stampOf } from "./read-file.ts";
 import { configSchema, tlsShape, validParts } from "./schema.ts";
 import { buildSnapshot } from "./snapshot.ts";
 import { type ReadFile, readTlsFiles, type TlsMaterial } from "./tls-files.ts";
@@ -30,11 +30,26 @@ export interface NamedHtpasswd {
   problem(message: string): Problem;
 }
 
+/** `files`: the stamp of every file that was read, or asked for in vain, from just before. */
+export type LoadedFiles = ReadonlyMap<string, FileStamp>;
+
 /** Reads and judges `file` and the TLS files it names. Never rejects. */
-export async function loadConfig(file: string, env: Environment): Promise<LoadResult> {
+export async function loadConfig(
+  file: string,
+  env: Environment,
+): Promise<LoadResult & { readonly files: LoadedFiles }> {
+  const files = new Map<string, FileStamp>();
+  const readFile = async (named: string): Promise<Uint8Array> => {
+    if (!files.has(named)) files.set(named, await stampOf(named));
+    return readBounded(named);
+  };
+  return { ...(await readConfig(file, env, readFile)), files };
+}
+
+async function readConfig(file: string, env: Environment, readFile: ReadFile): Promise<LoadResult> {
   let bytes: Uint8Array;
   try {
-    bytes = await readBounded(file);
+    bytes = await readFile(file);
   } catch (error) {
     return failed(file, `cannot be read (${errorCode(error)})`);
   }
@@ -44,7 +59,7 @@ export async function loadConfig(file: string, env: Environment): Promise<LoadRe
   } catch {
     return failed(file, "is not UTF-8 text");
   }
-  return parseConfig(text, file, env, readBounded);
+  return parseConfig(text, file, env, readFile);
 }
 
 /** `file` names the config in messages and is where relative paths start; only `readFile` does I/O. */

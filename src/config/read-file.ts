@@ -1,4 +1,6 @@
 import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { fileStamp } from "../core/file-stamp.ts";
 
 const MOST_BYTES = 1024 ** 2;
 
@@ -12,4 +14,15 @@ export async function readBounded(file: string): Promise<Uint8Array> {
   }
   if (length > MOST_BYTES) throw Object.assign(new Error("too large"), { code: "larger than 1 MiB" });
   return Buffer.concat(chunks);
+}
+
+/** Of what a path resolves to; null: there is nothing to see. */
+export type FileStamp = string | null;
+
+export async function stampOf(file: string): Promise<FileStamp> {
+  try {
+    return fileStamp(await stat(file, { bigint: true }));
+  } catch {
+    return null;
+  }
 }

@@ -17,6 +17,8 @@ export interface Exchanger {
     gone: AbortSignal,
     waiting: Waiting,
   ): Promise<Outcome>;
+  /** Drops the connections of all other upstreams: idle ones at once, busy ones after their answer. */
+  use(upstreams: Iterable<Upstream>): void;
   close(): void;
 }
 
@@ -35,6 +37,14 @@ export function createExchanger(): Exchanger {
     exchange: (upstream, request, gone, waiting) => {
       const interrupt = startInterrupt(upstream.timeouts.total, gone, waiting);
       return exchange(poolOf(upstream), request, interrupt);
+    },
+    use: (upstreams) => {
+      const wanted = new Set(upstreams);
+      for (const [upstream, pool] of pools) {
+        if (wanted.has(upstream)) continue;
+        pools.delete(upstream);
+        pool.close();
+      }
     },
     close: () => {
       for (const pool of pools.values()) pool.close();

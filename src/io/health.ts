@@ -92,6 +92,12 @@ export class RouteHealth {
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
+  /** All it may ask, and those of its route's checks. */
+  get upstreams(): readonly Upstream[] {
+    const { upstream, probe } = this.#route;
+    return [upstream, this.#probeUpstream, ...(probe.loginHealth ? [probe.loginHealth.upstream] : [])];
+  }
+
   admit(check: Check): Admission {
     const { generation, kind } = this.#breaker;
     if (kind === "closed") return { kind: "ask", generation, isTrial: false, waiting: this.#waiting };

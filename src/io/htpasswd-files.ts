@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, stat } from "node:fs/promises";
+import { fileStamp } from "../core/file-stamp.ts";
 import type { HtpasswdEvent } from "../core/types.ts";
 import { parseHtpasswd } from "./htpasswd.ts";
 
@@ -143,8 +144,8 @@ async function readFrom(handle: FileHandle): Promise<HtpasswdText> {
     if (bytesRead === 0) break;
     length += bytesRead;
   }
-  const stamp = stampFrom(before);
-  const same = stampFrom(await handle.stat({ bigint: true })) === stamp;
+  const stamp = fileStamp(before);
+  const same = fileStamp(await handle.stat({ bigint: true })) === stamp;
   if (!same || length === bytes.length) return { kind: "changing" };
   return { kind: "text", text: bytes.toString("utf8", 0, length), stamp };
 }
@@ -152,15 +153,10 @@ async function readFrom(handle: FileHandle): Promise<HtpasswdText> {
 /** null: there is nothing to see. */
 async function stampOf(file: string): Promise<string | null> {
   try {
-    return stampFrom(await stat(file, { bigint: true }));
+    return fileStamp(await stat(file, { bigint: true }));
   } catch {
     return null;
   }
-}
-
-/** Equal as long as the path resolves to the same file and nobody has written to it or changed its rights. */
-function stampFrom(stats: { dev: bigint; ino: bigint; mtimeNs: bigint; ctimeNs: bigint; size: bigint }) {
-  return [stats.dev, stats.ino, stats.mtimeNs, stats.ctimeNs, stats.size].join(" ");
 }
 
 function problemOf(error: unknown): string {

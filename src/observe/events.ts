@@ -34,6 +34,33 @@ export function placesOf(error: Error): readonly string[] {
   return lines.filter((line) => line.startsWith("at "));
 }
 
+export interface ReloadEvent {
+  /** Names, as the config now in use has them. */
+  readonly routes: readonly string[];
+  /** Listeners. */
+  readonly opened: readonly string[];
+  readonly closed: readonly string[];
+  /** Listeners stayed that cannot take the config's `limits`. */
+  readonly keepsOldLimits: boolean;
+}
+
+export function logReload(logger: Logger, { keepsOldLimits, ...changes }: ReloadEvent): void {
+  if (!keepsOldLimits) return logger.info("config reloaded", { ...changes });
+  const restart = "limits: listeners that were open keep the old ones until sparekey is restarted";
+  logger.warn("config reloaded, but not all of it", { ...changes, needs_restart: restart });
+}
+
+/** One line for each problem. */
+export function logRefusedReload(logger: Logger, problems: readonly string[]): void {
+  for (const problem of problems) {
+    logger.error("config refused: the one in use stays", { problem });
+  }
+}
+
+export function logReloadDefect(logger: Logger, error: unknown): void {
+  logger.error("a reload met a defect of sparekey: the config in use stays", placeOf(error));
+}
+
 export interface DropLog {
   dropped(): void;
   /** Call it about once a second: writes one line for all drops since the last call. */

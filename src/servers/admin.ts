@@ -18,7 +18,7 @@ export interface AdminOptions {
   readiness(): Readiness;
 }
 
-interface AdminServer {
+export interface AdminServer {
   /** The address bound, which tells the port where 0 was asked for. Rejects when it cannot be bound. */
   listen(): Promise<Address>;
   close(): Promise<void>;

@@ -29,6 +29,10 @@ const LINGER_MS = 1_000;
 export interface Current {
   readonly table: RouteTable;
   readonly trustedProxies: AddressList | null;
+  stateOf(route: Route): RouteState;
+  /** A check began: what it refers to is kept until its `release`. */
+  hold(): void;
+  release(): void;
 }
 
 export interface CheckServerOptions {
@@ -36,7 +40,6 @@ export interface CheckServerOptions {
   readonly limits: Limits;
   readonly ports: Ports;
   current(): Current;
-  stateOf(route: Route): RouteState;
   /** A connection beyond `limits.connections` was closed. */
   onDrop(): void;
   /** A defect of ours; the check got a 500. */
@@ -169,14 +172,20 @@ async function replyTo(
   const check = readCheck(request, target);
   if (!check) return badCheck();
   if (check.path === "/healthz") return healthy();
-  const { table, trustedProxies } = options.current();
+  const current = options.current();
+  const { table, trustedProxies } = current;
   const route = findRoute(table, check.path);
   if (!route) return noRoute();
   if (route.path.kind === "prefix" && hasDotSegment(check.path)) return badCheck();
   const carried = route.fallback.mode === "none" ? check : { ...check, body: null };
-  const context = { route, state: options.stateOf(route), trustedProxies, gone: goneSignal(response) };
-  const decision = await answerCheck(carried, context, options.ports);
-  return decision?.reply ?? null;
+  const context = { route, state: current.stateOf(route), trustedProxies, gone: goneSignal(response) };
+  current.hold();
+  try {
+    const decision = await answerCheck(carried, context, options.ports);
+    return decision?.reply ?? null;
+  } finally {
+    current.release();
+  }
 }
 
 /** Fires when the gateway's connection closes before its reply is out. */

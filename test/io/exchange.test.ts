@@ -3,6 +3,7 @@ import { createServer, type Socket } from "node:net";
 import t, { type Test } from "tap";
 import type { Answer, Body, Outcome, Upstream, UpstreamRequest } from "../../src/core/types.ts";
 import { createExchanger, type Exchanger } from "../../src/io/exchange.ts";
+import { eventually } from "../support/processes.ts";
 import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
 
 const REQUEST: UpstreamRequest = {
@@ -469,4 +470,37 @@ t.test("regression: a stall of this process is no silence of the upstream", asyn
       t.same(outcome, { kind: "overload" });
     });
   }
+});
+
+t.test("an upstream no longer used loses its connections: idle at once, busy after the answer", async (t) => {
+  const held = Promise.withResolvers<() => void>();
+  const closed: number[] = [];
+  const upstream = await rawUpstream(t, (socket, head, count) => {
+    socket.once("close", () => closed.push(count));
+    if (head.includes("X-Hold")) held.resolve(() => void socket.write(OK));
+    else socket.write(OK);
+  });
+  const [stays, idle, busy] = [1, 2, 3].map(() => upstreamAt(upstream.port)) as [
+    Upstream,
+    Upstream,
+    Upstream,
+  ];
+  const made = exchanger(t);
+  for (const each of [stays, idle]) t.equal(answerOf(await ask(made, each)).status, 200);
+  const asked = ask(made, busy, { headers: ["Host", "x", "X-Hold", "1"] });
+  const answer = await held.promise;
+  made.use([stays]);
+  await eventually(
+    () => "the idle one stays",
+    () => (closed.length === 1 ? true : null),
+  );
+  t.same(closed, [2]);
+  answer();
+  t.equal(answerOf(await asked).status, 200);
+  await eventually(
+    () => "the busy one stays",
+    () => (closed.length === 2 ? true : null),
+  );
+  t.equal(answerOf(await ask(made, stays)).status, 200);
+  t.equal(upstream.connections(), 3, "the one that stays is reused");
 });

@@ -1,0 +1,87 @@
+/**
+ * Sees that a config has changed: its own file, or one that was read with it. Polling, not fs.watch: only a look
+ * at what a path resolves to sees Kubernetes' symlink swaps and renames on every file system.
+ *
+ * A change counts once nothing has changed for one more look: a file written in place must not be taken half
+ * written, for half of a YAML file is often a good one.
+ */
+import type { LoadedFiles } from "./load.ts";
+import { type FileStamp, stampOf } from "./read-file.ts";
+
+export interface ConfigWatchOptions<Loaded extends { readonly files: LoadedFiles }> {
+  /** Milliseconds between two looks. */
+  readonly interval: number;
+  /** The files as they were when the config in use was read. */
+  readonly files: LoadedFiles;
+  /** Never rejects. */
+  readonly load: () => Promise<Loaded>;
+  /** What a change, or `reload`, brought. One at a time; never rejects. */
+  readonly onLoaded: (loaded: Loaded) => Promise<void>;
+}
+
+export interface ConfigWatch {
+  /** Reads the config now, changed or not, or once more after a reading that goes on. */
+  reload(): void;
+  close(): void;
+}
+
+export function watchConfig<Loaded extends { readonly files: LoadedFiles }>(
+  options: ConfigWatchOptions<Loaded>,
+): ConfigWatch {
+  const { interval, load, onLoaded } = options;
+  let known = options.files;
+  /** A change that may go on. */
+  let changing: LoadedFiles | null = null;
+  let isBusy = false;
+  let isAsked = false;
+  let isClosed = false;
+
+  async function reload(): Promise<void> {
+    const loaded = await load();
+    known = loaded.files;
+    changing = null;
+    if (!isClosed) await onLoaded(loaded);
+  }
+
+  async function look(): Promise<void> {
+    const seen = await stampsOf(known.keys());
+    if (isSame(seen, known)) changing = null;
+    else if (changing === null || !isSame(seen, changing)) changing = seen;
+    else await reload();
+  }
+
+  /** One at a time: a file system that hangs must not pile up looks. */
+  async function run(): Promise<void> {
+    if (isBusy || isClosed) return;
+    isBusy = true;
+    if (!isAsked) await look();
+    while (isAsked && !isClosed) {
+      isAsked = false;
+      await reload();
+    }
+    isBusy = false;
+  }
+
+  const timer = setInterval(() => void run(), interval);
+  timer.unref();
+  return {
+    reload: () => {
+      isAsked = true;
+      void run();
+    },
+    close: () => {
+      isClosed = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+async function stampsOf(files: Iterable<string>): Promise<LoadedFiles> {
+  const stamps = new Map<string, FileStamp>();
+  for (const file of files) stamps.set(file, await stampOf(file));
+  return stamps;
+}
+
+function isSame(one: LoadedFiles, other: LoadedFiles): boolean {
+  return [...one].every(([file, stamp]) => other.get(file) === stamp);
+}

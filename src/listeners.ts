@@ -1,0 +1,142 @@
+/** The sockets gateways ask on: one for each distinct `listen` of the config, kept for as long as one names it. */
+import { isDeepStrictEqual } from "node:util";
+import type { Ports } from "./check.ts";
+import type { Address, Limits } from "./core/types.ts";
+import { type Drainable, drain } from "./io/drain.ts";
+import { createDropLog, type DropLog, logDefect } from "./observe/events.ts";
+import type { Logger } from "./observe/logs.ts";
+import { type CheckServer, type Current, createCheckServer } from "./servers/checks.ts";
+import { addressText, type Generation } from "./serving.ts";
+
+interface Listener {
+  readonly server: CheckServer;
+  /** The address bound, which tells the port where 0 was asked for. */
+  readonly address: Address;
+  readonly limits: Limits;
+  readonly drops: DropLog;
+  current: Current;
+}
+
+/** Listeners that are open and not yet in use, by `addressText`. */
+export type Opened = ReadonlyMap<string, Listener>;
+
+export interface Listeners {
+  /** Opens, in order, what `generation` needs and is not there. All or none: rejects with a `ListenError`. */
+  open(generation: Generation): Promise<Opened>;
+  /** Closes what was opened in vain. */
+  discard(opened: Opened): Promise<void>;
+  /** Serves by `generation` from now on. Listeners it does not name finish what is in flight, by its `drain.timeout`. */
+  use(generation: Generation, opened: Opened): ListenerChanges;
+  addresses(): readonly Address[];
+  connections(): number;
+  /** With those that are being left. */
+  servers(): readonly Drainable[];
+  /** Call it about once a second. */
+  tick(): void;
+  close(): Promise<void>;
+}
+
+export interface ListenerChanges {
+  readonly opened: readonly Address[];
+  readonly closed: readonly Address[];
+  /** Listeners stay that were opened with other limits than the config has now. */
+  readonly keepsOldLimits: boolean;
+}
+
+/** An address that cannot be had; the message names it. */
+export class ListenError extends Error {}
+
+export function createListeners(ports: Ports, logger: Logger): Listeners {
+  let used = new Map<string, Listener>();
+  const left = new Set<Listener>();
+
+  const openOne = async (wanted: Address, limits: Limits, first: Current): Promise<Listener> => {
+    const drops = createDropLog(logger, limits.connections);
+    const server = createCheckServer({
+      listen: wanted,
+      limits,
+      ports,
+      current: () => listener.current,
+      onDrop: drops.dropped,
+      onDefect: (error) => logDefect(logger, error),
+    });
+    const address = { host: wanted.host, port: 0 };
+    const listener: Listener = { server, address, limits, drops, current: first };
+    try {
+      address.port = await naming(wanted, server.listen());
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return listener;
+  };
+
+  const discard = async (opened: Opened): Promise<void> => {
+    await Promise.all([...opened.values()].map(({ server }) => server.close()));
+  };
+
+  /** Its gateways may need a while to notice: until then they are answered by the config that named it. */
+  const leave = async (listener: Listener, timeout: number): Promise<void> => {
+    left.add(listener);
+    listener.current.hold();
+    await drain([listener.server], { delay: 0, timeout });
+    await listener.server.close();
+    left.delete(listener);
+    listener.current.release();
+  };
+
+  const all = (): readonly Listener[] => [...used.values(), ...left];
+  const servers = (): readonly CheckServer[] => all().map(({ server }) => server);
+
+  return {
+    open: async ({ listens, snapshot }) => {
+      const opened = new Map<string, Listener>();
+      try {
+        for (const [key, { address, current }] of listens) {
+          if (!used.has(key)) opened.set(key, await openOne(address, snapshot.limits, current));
+        }
+        return opened;
+      } catch (error) {
+        await discard(opened);
+        throw error;
+      }
+    },
+    discard,
+    use: ({ listens, snapshot }, opened) => {
+      const next = new Map<string, Listener>();
+      for (const [key, { current }] of listens) {
+        const listener = used.get(key) ?? opened.get(key);
+        if (!listener) throw new Error(`listener ${key} was not opened`);
+        listener.current = current;
+        next.set(key, listener);
+      }
+      const gone = [...used].filter(([key]) => !next.has(key)).map(([, listener]) => listener);
+      for (const listener of gone) void leave(listener, snapshot.drain.timeout);
+      used = next;
+      return {
+        opened: [...opened.values()].map(({ address }) => address),
+        closed: gone.map(({ address }) => address),
+        keepsOldLimits: [...next.values()].some(({ limits }) => !isDeepStrictEqual(limits, snapshot.limits)),
+      };
+    },
+    addresses: () => [...used.values()].map(({ address }) => address),
+    connections: () => servers().reduce((open, server) => open + server.connections(), 0),
+    servers,
+    tick: () => {
+      for (const { drops } of all()) drops.tick();
+    },
+    close: async () => {
+      await Promise.all(servers().map((server) => server.close()));
+    },
+  };
+}
+
+/** `listening` tries to bind `address`. */
+export async function naming<T>(address: Address, listening: Promise<T>): Promise<T> {
+  try {
+    return await listening;
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+    throw new ListenError(`cannot listen on ${addressText(address)} (${code}); is another process there?`);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * What is served with: a generation for each config. A check holds the one it began with until it is answered;
+ * the last to let go of an old one closes what no other generation uses. What a config leaves as it was passes
+ * on to its generation: connections, breaker, findings.
+ */
+import { isDeepStrictEqual } from "node:util";
+import type { RouteState } from "./check.ts";
+import { buildRouteTable } from "./core/route-table.ts";
+import type { Address, Route, Snapshot } from "./core/types.ts";
+import type { Exchanger } from "./io/exchange.ts";
+import { type HealthPorts, RouteHealth } from "./io/health.ts";
+import type { Logins } from "./io/logins.ts";
+import type { Current } from "./servers/checks.ts";
+
+type State = RouteState & { readonly health: RouteHealth };
+
+export interface Generation {
+  readonly snapshot: Snapshot;
+  /** By `addressText`. */
+  readonly listens: ReadonlyMap<string, { readonly address: Address; readonly current: Current }>;
+  readonly states: ReadonlyMap<string, State>;
+  /** Checks, listeners that are left, and being in use. */
+  readonly holders: { count: number };
+}
+
+export interface Serving {
+  /** Builds a generation aside and reads its htpasswd files. Held by the caller. */
+  prepare(snapshot: Snapshot): Promise<Generation>;
+  /** From now on in use, in place of the one before; takes over the caller's hold. */
+  use(generation: Generation): void;
+  release(generation: Generation): void;
+  inFlight(): number;
+  close(): void;
+}
+
+export interface ServingPorts extends Omit<HealthPorts, "exchange"> {
+  readonly exchanger: Exchanger;
+  readonly logins: Logins;
+}
+
+export function createServing(ports: ServingPorts): Serving {
+  const { exchanger, logins, record } = ports;
+  const live = new Set<Generation>();
+  let used: Generation | null = null;
+
+  const states = (): Set<State> =>
+    new Set([...live].flatMap((generation) => [...generation.states.values()]));
+
+  const release = (generation: Generation): void => {
+    generation.holders.count -= 1;
+    if (generation.holders.count > 0) return;
+    live.delete(generation);
+    const kept = states();
+    for (const state of generation.states.values()) if (!kept.has(state)) state.health.close();
+    exchanger.use([...kept].flatMap(({ health }) => health.upstreams));
+    void logins.use(htpasswdFiles(live));
+  };
+
+  const newState = (route: Route): State => {
+    const ofState = {
+      ...record,
+      // What becomes of the checks of an old generation says nothing of the state in use.
+      breaker: (...change: Parameters<typeof record.breaker>): void => {
+        if (used?.states.get(route.name) === state) record.breaker(...change);
+      },
+    };
+    const health = new RouteHealth(route, { ...ports, exchange: exchanger.exchange, record: ofState });
+    const state: State = { inFlight: 0, health };
+    return state;
+  };
+
+  const build = (snapshot: Snapshot): Generation => {
+    const known = new Map(used?.snapshot.routes.map((route) => [route.name, route]));
+    const routes = snapshot.routes.map((route) => withKept(route, known.get(route.name)));
+    const states = new Map(
+      routes.map((route) => {
+        const state = used?.states.get(route.name);
+        const isKept = state !== undefined && isSameHealth(route, known.get(route.name));
+        return [route.name, isKept ? state : newState(route)];
+      }),
+    );
+    const holders = { count: 1 };
+    const generation: Generation = {
+      snapshot: { ...snapshot, routes },
+      listens: new Map(
+        [...byListener(routes)].map(([key, group]) => {
+          const current = {
+            table: buildRouteTable(group),
+            trustedProxies: snapshot.trustedProxies,
+            stateOf: (route: Route) => stateOf(states, route),
+            hold: () => {
+              holders.count += 1;
+            },
+            release: () => release(generation),
+          };
+          return [key, { address: group[0].listen, current }];
+        }),
+      ),
+      states,
+      holders,
+    };
+    return generation;
+  };
+
+  return {
+    prepare: async (snapshot) => {
+      const generation = build(snapshot);
+      live.add(generation);
+      await logins.use(htpasswdFiles(live));
+      return generation;
+    },
+    use: (generation) => {
+      const before = used;
+      used = generation;
+      if (before === null) return;
+      for (const route of generation.snapshot.routes) {
+        const state = before.states.get(route.name);
+        // Judged by new rules, or another upstream: it starts closed.
+        if (state !== undefined && state !== generation.states.get(route.name))
+          record.breaker(route, "closed", null);
+      }
+      release(before);
+    },
+    release,
+    inFlight: () => [...states()].reduce((total, state) => total + state.inFlight, 0),
+    close: () => {
+      for (const { health } of states()) health.close();
+      live.clear();
+      exchanger.close();
+    },
+  };
+}
+
+function stateOf(states: ReadonlyMap<string, State>, route: Route): State {
+  const state = states.get(route.name);
+  if (!state) throw new Error(`route ${route.name} has no state`);
+  return state;
+}
+
+/** What is equal becomes the same: connections hang on an upstream by identity. */
+function withKept(route: Route, known: Route | undefined): Route {
+  if (known === undefined) return route;
+  return {
+    ...route,
+    upstream: isDeepStrictEqual(route.upstream, known.upstream) ? known.upstream : route.upstream,
+    probe: isDeepStrictEqual(route.probe, known.probe) ? known.probe : route.probe,
+  };
+}
+
+/** Whether what is known of the upstream still holds: same upstream, same probe, same rules. */
+function isSameHealth(route: Route, known: Route | undefined): boolean {
+  return known !== undefined && isDeepStrictEqual(healthRules(route), healthRules(known));
+}
+
+/** All that io/health.ts reads of its route, besides the name. */
+function healthRules({ upstream, probe, path, fault, breaker }: Route) {
+  return { upstream, probe, path, fault, breaker };
+}
+
+function byListener(routes: readonly Route[]): ReadonlyMap<string, readonly [Route, ...Route[]]> {
+  const groups = new Map<string, [Route, ...Route[]]>();
+  for (const route of routes) {
+    const key = addressText(route.listen);
+    const group = groups.get(key);
+    if (group) group.push(route);
+    else groups.set(key, [route]);
+  }
+  return groups;
+}
+
+function htpasswdFiles(generations: Iterable<Generation>): readonly string[] {
+  const fallbacks = [...generations].flatMap(({ snapshot }) =>
+    snapshot.routes.flatMap((route) => [route.fallback, ...route.hosts.map(({ fallback }) => fallback)]),
+  );
+  return fallbacks.flatMap((fallback) => (fallback.mode === "basic-auth" ? [fallback.htpasswd] : []));
+}
+
+export function addressText({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
