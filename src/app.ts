@@ -86,9 +86,10 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
   const openAdmin = async (listen: Address): Promise<Admin> => {
     const wanted = addressText(listen);
     if (admin?.wanted === wanted) return admin;
+    const ours = [...listeners.addresses(), ...(admin ? [admin.address] : [])];
     const server = createAdminServer({ listen, metrics, readiness: () => readiness });
     try {
-      return { wanted, server, address: await naming(listen, server.listen()) };
+      return { wanted, server, address: await naming(listen, server.listen(), ours) };
     } catch (error) {
       await server.close();
       throw error;

@@ -50,6 +50,8 @@ export function createListeners(ports: Ports, logger: Logger): Listeners {
   let used = new Map<string, Listener>();
   const left = new Set<Listener>();
 
+  const addresses = (): readonly Address[] => [...used.values()].map(({ address }) => address);
+
   const openOne = async (wanted: Address, limits: Limits, first: Current): Promise<Listener> => {
     const drops = createDropLog(logger, limits.connections);
     const server = createCheckServer({
@@ -63,7 +65,7 @@ export function createListeners(ports: Ports, logger: Logger): Listeners {
     const address = { host: wanted.host, port: 0 };
     const listener: Listener = { server, address, limits, drops, current: first };
     try {
-      address.port = await naming(wanted, server.listen());
+      address.port = await naming(wanted, server.listen(), addresses());
     } catch (error) {
       await server.close();
       throw error;
@@ -119,7 +121,7 @@ export function createListeners(ports: Ports, logger: Logger): Listeners {
         keepsOldLimits: [...next.values()].some(({ limits }) => !isDeepStrictEqual(limits, snapshot.limits)),
       };
     },
-    addresses: () => [...used.values()].map(({ address }) => address),
+    addresses,
     connections: () => servers().reduce((open, server) => open + server.connections(), 0),
     servers,
     tick: () => {
@@ -131,12 +133,20 @@ export function createListeners(ports: Ports, logger: Logger): Listeners {
   };
 }
 
-/** `listening` tries to bind `address`. */
-export async function naming<T>(address: Address, listening: Promise<T>): Promise<T> {
+/** `listening` tries to bind `address`; `ours`: where this process listens already. */
+export async function naming<T>(
+  address: Address,
+  listening: Promise<T>,
+  ours: readonly Address[],
+): Promise<T> {
   try {
     return await listening;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-    throw new ListenError(`cannot listen on ${addressText(address)} (${code}); is another process there?`);
+    const own = ours.find(({ port }) => port === address.port);
+    const hint = own
+      ? `sparekey itself listens on ${addressText(own)}; restart it for this change`
+      : "is another process there?";
+    throw new ListenError(`cannot listen on ${addressText(address)} (${code}); ${hint}`);
   }
 }

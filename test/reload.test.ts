@@ -240,6 +240,13 @@ t.test("an address that cannot be had refuses the whole config", async (t) => {
     ),
   );
   t.equal(line.problem, `cannot listen on 127.0.0.1:${port} (EADDRINUSE); is another process there?`);
+  const own = sparekey.listen[0].port;
+  const clash = await hangUp(
+    sparekey,
+    routesOf(stays, { name: "b", port: upstream.port, more: more(`0.0.0.0:${own}`) }),
+  );
+  const restart = `sparekey itself listens on 127.0.0.1:${own}; restart it for this change`;
+  t.equal(clash.problem, `cannot listen on 0.0.0.0:${own} (EADDRINUSE); ${restart}`);
   t.equal((await ask(`${sparekey.listen[0].url}/new`)).status, 404);
   t.equal((await ask(`${sparekey.listen[0].url}/a`)).status, 200);
   t.equal(sample(await sparekey.metrics(), "sparekey_config_last_reload_successful"), 0);
