@@ -177,14 +177,13 @@ Try
 ${switchTo("hang")}
     curl -i ${app}
     curl -i -u ${emergencyUser}:${password} ${app}
-  It cannot save sessions: whoever is logged in stays in, all others get its bare 400.
-  (An answer that a client could cause is passed on as it came.)
+  It cannot save sessions: whoever is logged in stays in, all others get the emergency login.
 ${switchTo("bare-400")}
     curl -i ${app}
   More faults; ask again after each one.
 ${["refuse", "reset", "status-503", "status-500", "drip"].map(switchTo).join("\n")}
     curl -i ${app}
-  The outpost works again: 302 once more.
+  The outpost works again: within seconds sparekey notices, and it is 302 once more.
 ${switchTo("ok")}
     curl -i ${app}
   The bot blocker is gone: everybody passes it, bots too, so that it locks nobody out.
