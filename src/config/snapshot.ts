@@ -65,7 +65,7 @@ function buildFault({ fault }: RouteConfig): FaultRules {
 }
 
 const DEFAULT_TLS: UpstreamTls = { ca: null, cert: null, key: null, serverName: null, verify: true };
-const LOGIN_HEALTH = { tls: DEFAULT_TLS, maxConnections: 2, answerBytes: 64 * 1024 };
+const LOGIN_HEALTH = { tls: DEFAULT_TLS, maxConnections: 2, answerBytes: null };
 
 function buildProbe({ probe, timeouts }: RouteConfig, headBytes: number): ProbeRules {
   const { loginHealth, ...asks } = probe;

@@ -17,7 +17,10 @@ export function isFinalStatus(status: number): boolean {
 }
 
 export function classify(evidence: Evidence, rules: FaultRules): Verdict {
-  if (evidence.kind === "failure") return { kind: "fault", reason: evidence.reason, answer: null };
+  if (evidence.kind === "failure") {
+    const { kind: _, ...failure } = evidence;
+    return { kind: "fault", ...failure, answer: null };
+  }
   const { answer } = evidence;
   const { status } = answer;
   if (rules.statuses.has(status)) return { kind: "fault", reason: `status_${status}`, answer };

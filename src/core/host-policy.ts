@@ -2,6 +2,7 @@
 import { headerValues } from "./headers.ts";
 import type { Check, Fallback, HostRule, Route } from "./types.ts";
 
+const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 const DENY: Fallback = { mode: "deny" };
 
 /**
@@ -11,6 +12,8 @@ const DENY: Fallback = { mode: "deny" };
 export function fallbackFor(route: Route, check: Check): Fallback {
   if (route.hosts.length === 0) return route.fallback;
   const hosts = headerValues(check.headers, "x-forwarded-host").join(",").split(",").map(hostName);
+  // What is no host name may be one to the app behind: no rule tells, so nobody passes.
+  if (hosts.some((host) => host !== "" && !HOST_NAME.test(host))) return DENY;
   const [first = route.fallback, ...others] = new Set(hosts.map((host) => fallbackOf(route, host)));
   return others.length === 0 ? first : DENY;
 }

@@ -38,14 +38,11 @@ export function findingOf(outcome: Outcome, rules: FaultRules): Finding {
   return { kind: "fine", passed: verdict.kind !== "deny" };
 }
 
-/**
- * The finding that speaks for several. A pass shows an upstream that works; a refusal does so only against
- * silence, because an outpost refuses an unknown host without a look at its full session store.
- */
+/** The finding that speaks for several: one verdict, be it a refusal, shows an upstream that gives verdicts. */
 export function bestOf(findings: readonly Finding[]): Finding {
   const rank = (finding: Finding): number => {
-    if (finding.kind === "fine") return finding.passed ? 4 : 2;
-    return { suspect: 3, fault: 1, unknown: 0 }[finding.kind];
+    if (finding.kind === "fine") return finding.passed ? 4 : 3;
+    return { suspect: 2, fault: 1, unknown: 0 }[finding.kind];
   };
   return findings.toSorted((a, b) => rank(b) - rank(a))[0] ?? { kind: "unknown" };
 }

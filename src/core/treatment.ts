@@ -6,6 +6,7 @@
  *  2 silent, broken off, a fault status …     fall back          confirm    once a probe confirms
  *  3 another 5xx, a bare 400                  confirm            confirm    never
  *
+ * What waited in line to the end without being asked is confirmed in every mode: others may have filled the line.
  * To confirm is to send a probe that holds no word of the client's: if that gets a verdict, the client caused
  * what was seen, and no fallback happens. So no client gets an `allow` out of a healthy upstream.
  */
@@ -34,5 +35,5 @@ export function treatmentOf(verdict: Verdict, mode: FallbackMode, confirm: Fault
   if (isUnreachable(verdict.reason) || confirm === "never") return "fall-back";
   // Found by asking the login page, which no client has a part in.
   if (verdict.reason === "login_down") return "fall-back";
-  return mode === "allow" || confirm === "always" ? "confirm" : "fall-back";
+  return mode === "allow" || confirm === "always" || verdict.unasked ? "confirm" : "fall-back";
 }

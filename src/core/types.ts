@@ -61,7 +61,8 @@ export type FallbackReason = FaultReason | "breaker_open";
  */
 export type Outcome =
   | { readonly kind: "answer"; readonly answer: Answer }
-  | { readonly kind: "failure"; readonly reason: FailureReason }
+  /** `unasked`: it waited in line for a connection to the end, which others' checks may have brought about. */
+  | { readonly kind: "failure"; readonly reason: FailureReason; readonly unasked?: true }
   | { readonly kind: "abandoned" }
   | { readonly kind: "released" }
   | { readonly kind: "overload" }
@@ -95,7 +96,12 @@ export interface UpstreamRequest {
 export type Verdict =
   | { readonly kind: "allow" | "challenge" | "deny"; readonly answer: Answer }
   | { readonly kind: "suspect"; readonly reason: SuspectReason; readonly answer: Answer }
-  | { readonly kind: "fault"; readonly reason: FaultReason; readonly answer: Answer | null };
+  | {
+      readonly kind: "fault";
+      readonly reason: FaultReason;
+      readonly answer: Answer | null;
+      readonly unasked?: true;
+    };
 export type SuspectReason = `status_${number}` | "bare_400";
 
 export interface Reply {

@@ -80,7 +80,7 @@ async function attempt(
 function withoutConnection(taken: Exclude<Taken, { kind: "taken" }>, interrupt: Interrupt): Outcome {
   if (interrupt.reason === "abandoned" || interrupt.reason === "released") return { kind: interrupt.reason };
   if (interrupt.reason === "starved") return { kind: "overload" };
-  if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout" };
+  if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout", unasked: true };
   return taken;
 }
 

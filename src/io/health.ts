@@ -77,7 +77,8 @@ export class RouteHealth {
   readonly #login: SharedFinding = { finding: UNKNOWN, heldUntil: 0, running: null };
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
-  /** The last check that passed or was challenged. */
+  /** The first and the last check that passed or was challenged: one client cannot well be both. */
+  #firstPassed: Check | null = null;
   #lastPassed: Check | null = null;
   /** What a probe that passed was made of. null: no probe ever worked. */
   #proven: ProbeTemplate | null = null;
@@ -121,7 +122,7 @@ export class RouteHealth {
     if (verdict === null) return this.#observeNothing(asking);
     if (verdict.kind === "suspect") return this.#judge(asking, asking.isTrial ? "good" : null, null);
     if (verdict.kind !== "fault") {
-      if (verdict.kind !== "deny") this.#lastPassed = check;
+      if (verdict.kind !== "deny") this.#learn(check);
       return this.#judge(asking, "good", null);
     }
     const { reason } = verdict;
@@ -177,10 +178,16 @@ export class RouteHealth {
     return bestOf(findings);
   }
 
+  #learn(check: Check): void {
+    this.#firstPassed ??= check;
+    this.#lastPassed = check;
+  }
+
   #templates(): readonly ProbeTemplate[] {
+    const first = this.#proven ?? (this.#firstPassed && learned(this.#firstPassed));
     const last = this.#lastPassed && learned(this.#lastPassed);
-    if (this.#proven === null) return last ? [last] : [];
-    return last === null || isSame(last, this.#proven) ? [this.#proven] : [this.#proven, last];
+    if (first === null) return last === null ? [] : [last];
+    return last === null || isSame(last, first) ? [first] : [first, last];
   }
 
   #prove(template: ProbeTemplate): void {

@@ -164,7 +164,7 @@ routes:
         timeouts: { connect: 10, read: 1000, total: 600_000 },
         maxConnections: 2,
         headBytes: 65536,
-        answerBytes: 65536,
+        answerBytes: null,
       },
       target: "/-/health/ready/?full=1",
     },

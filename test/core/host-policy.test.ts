@@ -25,6 +25,13 @@ const rows = [
     hosts: ["DB.Admin.Example.COM.:8443"],
     mode: "deny",
   },
+  ...["x.admin.example.com..", "x.admin.example.com:44x", "x.admin.example.com/", "%2e.example", "a b"].map(
+    (host) => ({
+      name: `no host name: ${host}`,
+      hosts: [host],
+      mode: "deny",
+    }),
+  ),
   { name: "the same host twice", hosts: ["open.admin.example.com", "open.admin.example.com"], mode: "allow" },
   { name: "two hosts of one policy", hosts: ["a.admin.example.com, b.admin.example.com"], mode: "deny" },
   {

@@ -397,7 +397,7 @@ t.test("waiting in line for a connection", async (t) => {
       timeouts: { connect: 200, read: 300, total: 300 },
     });
     const [, second] = await Promise.all([ask(made, target), ask(made, target)]);
-    t.same(second, { kind: "failure", reason: "total_timeout" });
+    t.same(second, { kind: "failure", reason: "total_timeout", unasked: true });
   });
   await t.test("regression: answers that end their connection count as answers too", async (t) => {
     const upstream = await rawUpstream(t, (socket) => {

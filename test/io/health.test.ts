@@ -642,3 +642,11 @@ t.test("a probe that hangs for ever is waited for, and opens nothing meanwhile",
   t.same(made.states, []);
   t.equal(made.probes.length, 1);
 });
+
+t.test("regression: a host that a client of its own taught last confirms nothing on its own", async (t) => {
+  const made = scene(t);
+  await bring(made, verdict("allow"), from("honest"));
+  await bring(made, verdict("allow"), from("evil"));
+  made.upstream = ({ headers }) => (headers.includes("evil") ? answering(answer(500)) : FINE);
+  t.equal(await made.health.confirms(from("evil")), false);
+});
