@@ -3,6 +3,7 @@
  * The names are judged on the file's own mapping, since zod passes over `__proto__` and knows no spelling twice.
  */
 import * as z from "zod/mini";
+import { HOP_BY_HOP } from "../core/headers.ts";
 import type { RawHeaders } from "../core/types.ts";
 import { asMapping } from "./plain-data.ts";
 import type { Finding, Path } from "./problem.ts";
@@ -32,19 +33,7 @@ export function probeHeaders() {
 }
 
 /** Framing and hop-by-hop headers belong to the connection a probe goes over. */
-const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "expect",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set([...HOP_BY_HOP, "content-length", "expect"]);
 
 /** What is wrong with the names in `raw`, the mapping at `path`. */
 export function probeHeaderFindings(raw: unknown, path: Path): Finding[] {

@@ -8,7 +8,7 @@ import type { RawHeaders } from "./types.ts";
 const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
 
 /** Go's httputil.ReverseProxy takes out the same ones. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
   "proxy-authenticate",

@@ -77,8 +77,11 @@ export class RouteHealth {
   readonly #login: SharedFinding = { finding: UNKNOWN, heldUntil: 0, running: null };
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
-  /** The first and the last check that passed or was challenged: one client cannot well be both. */
-  #firstPassed: Check | null = null;
+  /**
+   * Of the first and the last check that passed or was challenged: one client cannot well be both. The first stays,
+   * so what is kept of it is the template alone; the last is made into one only when a probe is due.
+   */
+  #firstPassed: ProbeTemplate | null = null;
   #lastPassed: Check | null = null;
   /** What a probe that passed was made of. null: no probe ever worked. */
   #proven: ProbeTemplate | null = null;
@@ -179,12 +182,12 @@ export class RouteHealth {
   }
 
   #learn(check: Check): void {
-    this.#firstPassed ??= check;
+    this.#firstPassed ??= learned(check);
     this.#lastPassed = check;
   }
 
   #templates(): readonly ProbeTemplate[] {
-    const first = this.#proven ?? (this.#firstPassed && learned(this.#firstPassed));
+    const first = this.#proven ?? this.#firstPassed;
     const last = this.#lastPassed && learned(this.#lastPassed);
     if (first === null) return last === null ? [] : [last];
     return last === null || isSame(last, first) ? [first] : [first, last];
