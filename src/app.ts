@@ -5,13 +5,15 @@ import { clientAddress } from "./core/client-address.ts";
 import type { Address, Snapshot } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
 import { createExchanger } from "./io/exchange.ts";
+import { createGraceStore } from "./io/grace.ts";
 import { createLogins } from "./io/logins.ts";
 import { createPasswordPool, defaultPoolSize } from "./io/password-pool.ts";
 import { createListeners, ListenError, type ListenerChanges, naming, type Opened } from "./listeners.ts";
-import { logHtpasswd, logRefusedReload, logReload, logReloadDefect } from "./observe/events.ts";
+import { logHtpasswd, logOverride, logRefusedReload, logReload, logReloadDefect } from "./observe/events.ts";
 import { createLogger } from "./observe/logs.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createRecorder } from "./observe/recorder.ts";
+import { createOverrides } from "./overrides.ts";
 import { type AdminServer, createAdminServer, type Readiness } from "./servers/admin.ts";
 import { addressText, createServing, type Generation } from "./serving.ts";
 import { version } from "./version.ts";
@@ -76,11 +78,22 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     now,
   });
   const userAgent = `sparekey/${version()}`;
-  const serving = createServing({ exchanger, logins, record, now, random: Math.random, userAgent });
+  const overrides = createOverrides(now, (event) => logOverride(logger, event));
+  const serving = createServing({
+    exchanger,
+    logins,
+    grace: createGraceStore({ now, randomBytes }),
+    overrides,
+    record,
+    now,
+    random: Math.random,
+    userAgent,
+  });
   const listeners = createListeners({ exchange: exchanger.exchange, logins, record, now }, logger);
   const tick = setInterval(() => {
     record.tick();
     listeners.tick();
+    overrides.tick();
   }, TICK_MS).unref();
 
   const openAdmin = async (listen: Address): Promise<Admin> => {
@@ -109,6 +122,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     metrics.configRead(true, Date.now());
     const changes = listeners.use(generation, opened.checks);
     serving.use(generation);
+    overrides.keep(generation.states.keys());
     if (admin !== null && admin !== opened.admin) void admin.server.close();
     admin = opened.admin;
     return changes;

@@ -5,8 +5,14 @@
 import { basicUserOf, credentialsFrom } from "./core/basic-credentials.ts";
 import { classify, isRedirect, lacksHeader } from "./core/classify.ts";
 import { clientAddress, isListed, limitKey } from "./core/client-address.ts";
-import { loginFallback, opensLoginBox, plainFallback, proxyErrorFor } from "./core/fallback.ts";
-import { headersForUpstream } from "./core/headers.ts";
+import {
+  graceFallback,
+  loginFallback,
+  opensLoginBox,
+  plainFallback,
+  proxyErrorFor,
+} from "./core/fallback.ts";
+import { authorizationForApp, firstHeader, headersForUpstream } from "./core/headers.ts";
 import { fallbackFor } from "./core/host-policy.ts";
 import { badCheck, forbidden, relayed, shedReply } from "./core/replies.ts";
 import { treatmentOf } from "./core/treatment.ts";
@@ -19,10 +25,14 @@ import type {
   Check,
   Credentials,
   Decision,
+  Fallback,
   FallbackReason,
   FaultReason,
+  GraceRules,
   LoginResult,
   Outcome,
+  OverrideMode,
+  RawHeaders,
   Route,
   Upstream,
   UpstreamRequest,
@@ -72,6 +82,14 @@ export interface RouteState {
     /** Whether a redirect to the login leads anywhere. */
     isLoginUp(): Promise<boolean>;
   };
+  readonly grace: {
+    /** Keeps the identity of an allow; forgets it after a challenge or a refusal. */
+    observe(check: Check, verdict: Verdict, rules: GraceRules): void;
+    /** The identity headers of an allow that this very client got, while it holds; else null. */
+    recall(check: Check, rules: GraceRules): RawHeaders | null;
+  };
+  /** What a person chose, as long as it holds. */
+  override(): OverrideMode | null;
 }
 
 export interface CheckContext {
@@ -99,8 +117,11 @@ export async function answerCheck(
   // Our own limit comes first and never falls back: a flood must not open the door.
   if (state.inFlight >= route.maxInFlight) return finish(SHED);
 
+  const override = state.override();
+  if (override === "fallback") return finish(await fallBack(check, context, "override", ports));
+
   // While the breaker is open nobody waits for an upstream that is known to be broken.
-  const admission = health.admit(check);
+  const admission = override === "upstream" ? UNJUDGED : health.admit(check);
   if (admission.kind === "refused") return finish(await fallBack(check, context, "breaker_open", ports));
 
   const request = requestFor(check, route, ports);
@@ -120,7 +141,9 @@ export async function answerCheck(
     watchStream(outcome.answer, route, ports);
   }
 
-  const verdict = await withLoginUp(classify(outcome, route.fault), state);
+  const classified = classify(outcome, route.fault);
+  if (override === "upstream") return finish(decideAsUpstream(check, route, classified, ports));
+  const verdict = await withLoginUp(classified, state);
   health.observe(admission, check, verdict);
   return finish(await decide(check, context, verdict, ports));
 }
@@ -141,45 +164,85 @@ async function decide(
   ports: Ports,
 ): Promise<Decision> {
   const { route, state } = context;
-  if (verdict.kind === "allow" && lacksHeader(verdict.answer, route.requireHeaders)) {
-    discard(verdict.answer);
-    return { source: "upstream", verdict: "deny", reply: forbidden() };
-  }
+  const fallback = fallbackFor(route, check);
   if (verdict.kind !== "fault" && verdict.kind !== "suspect") {
-    return fromUpstream(verdict.answer, verdict.kind);
+    const grace = graceRules(fallback);
+    if (grace) state.grace.observe(check, verdict, grace);
+    return decideByVerdict(check, route, verdict, ports);
   }
-  const { mode } = fallbackFor(route, check);
-  const treatment = treatmentOf(verdict, mode, route.fault.confirm);
+  const treatment = treatmentOf(verdict, fallback.mode, route.fault.confirm);
   if (treatment === "confirm") {
     const isConfirmed = await state.health.confirms(check);
     ports.record.suspect(route, verdict.reason, isConfirmed ? "confirmed" : "cleared");
-    if (!isConfirmed) return ownDoing(verdict);
+    if (!isConfirmed) return ownDoing(verdict, "upstream");
   }
   if (verdict.kind === "fault" || treatment === "confirm") ports.record.fault(route, verdict.reason);
-  if (treatment === "relay") return ownDoing(verdict);
+  if (treatment === "relay") return ownDoing(verdict, "upstream");
   if (verdict.answer) discard(verdict.answer);
   return fallBack(check, context, verdict.reason, ports);
 }
 
+/** A person chose that nothing falls back: what came goes back, or a proxy error where nothing did. */
+function decideAsUpstream(check: Check, route: Route, verdict: Verdict, ports: Ports): Decision {
+  if (verdict.kind === "fault") ports.record.fault(route, verdict.reason);
+  if (verdict.kind === "fault" || verdict.kind === "suspect") return ownDoing(verdict, "override");
+  return decideByVerdict(check, route, verdict, ports);
+}
+
+type Decided = Exclude<Verdict, { kind: "fault" | "suspect" }>;
+
+/** The upstream's word, as it came. */
+function decideByVerdict(check: Check, route: Route, { kind, answer }: Decided, ports: Ports): Decision {
+  if (kind !== "allow") return fromUpstream(answer, kind);
+  if (!lacksHeader(answer, route.requireHeaders)) return allow(check, route, answer, ports);
+  discard(answer);
+  return { source: "upstream", verdict: "deny", reply: forbidden(), fallback: null };
+}
+
+/**
+ * With the client's own Authorization, unless the upstream set one for the app: a gateway that copies Authorization
+ * from here takes the client's away, so that the emergency password, which stays here, never reaches an app.
+ */
+function allow(check: Check, route: Route, answer: Answer, ports: Ports): Decision {
+  const isOfUpstream =
+    route.fallback.mode === "none" || firstHeader(answer.headers, "authorization") !== null;
+  if (isOfUpstream) return fromUpstream(answer, "allow");
+  const isEmergency = (authorization: string) => isEmergencyLogin(authorization, ports);
+  const authorization = authorizationForApp(check.headers, isEmergency);
+  return { ...fromUpstream(answer, "allow"), reply: relayed(answer, authorization) };
+}
+
 /** What the client brought about goes back to it: the answer as it came, or a proxy error where none did. */
-function ownDoing({ answer, reason }: Extract<Verdict, { kind: "fault" | "suspect" }>): Decision {
-  if (answer) return fromUpstream(answer, "error");
-  return { source: "upstream", verdict: "error", reply: proxyErrorFor(reason) };
+function ownDoing(
+  { answer, reason }: Extract<Verdict, { kind: "fault" | "suspect" }>,
+  source: "upstream" | "override",
+): Decision {
+  const reply = answer ? relayed(answer) : proxyErrorFor(reason);
+  return { source, verdict: "error", reply, fallback: null };
 }
 
 async function fallBack(
   check: Check,
-  { route, trustedProxies }: CheckContext,
+  { route, state, trustedProxies }: CheckContext,
   reason: FallbackReason,
   ports: Ports,
 ): Promise<Decision> {
   const fallback = fallbackFor(route, check);
-  if (fallback.mode !== "basic-auth") return plainFallback(fallback, reason);
+  // A person who chose the fallback did not choose what was before it.
+  const grace = reason === "override" ? null : graceRules(fallback);
+  const identity = grace && state.grace.recall(check, grace);
+  if (identity) return graceFallback(fallback.mode, reason, identity);
+  if (fallback.mode !== "basic-auth") return plainFallback(fallback.mode, reason);
   const address = clientAddress(check, trustedProxies);
   const login = isAllowedFrom(fallback, address)
     ? await ports.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
     : ({ kind: "forbidden" } as const);
   return loginFallback(fallback, reason, login, opensLoginBox(check.headers));
+}
+
+/** `allow` lets everybody through as it is, and a plain proxy has no allow to keep. */
+function graceRules(fallback: Fallback): GraceRules | null {
+  return fallback.mode === "basic-auth" || fallback.mode === "deny" ? fallback.grace : null;
 }
 
 function isAllowedFrom(fallback: BasicAuthFallback, address: string | null): boolean {
@@ -189,11 +252,12 @@ function isAllowedFrom(fallback: BasicAuthFallback, address: string | null): boo
 
 function requestFor(check: Check, route: Route, ports: Ports): UpstreamRequest {
   const { method, target, body } = check;
-  const isEmergency = (authorization: string) => isEmergencyLogin(authorization, route, ports);
+  const staysHere = (authorization: string) =>
+    route.stripEmergencyCredentials && isEmergencyLogin(authorization, ports);
   return {
     method,
     target,
-    headers: headersForUpstream(check.headers, body !== null, isEmergency),
+    headers: headersForUpstream(check.headers, body !== null, staysHere),
     body,
     // A check asks and changes nothing, whatever the method of the request it is about.
     repeatable: body === null && (route.fallback.mode !== "none" || SAFE_METHODS.has(method)),
@@ -201,11 +265,10 @@ function requestFor(check: Check, route: Route, ports: Ports): UpstreamRequest {
 }
 
 /**
- * Emergency credentials stay here: an outpost would turn them into a token request to its core. A browser sends
- * them with every check of a site, so the upstreams of the other routes must not get them either.
+ * An outpost would turn emergency credentials into a token request to its core. A browser sends them with every
+ * check of a site, so the upstreams of the other routes must not get them either.
  */
-function isEmergencyLogin(authorization: string, route: Route, ports: Ports): boolean {
-  if (!route.stripEmergencyCredentials) return false;
+function isEmergencyLogin(authorization: string, ports: Ports): boolean {
   const user = basicUserOf(authorization);
   return user !== null && ports.logins.knows(user);
 }
@@ -224,10 +287,13 @@ function watchStream({ body }: Answer, route: Route, ports: Ports): void {
 }
 
 function fromUpstream(answer: Answer, label: VerdictLabel): Decision {
-  return { source: "upstream", verdict: label, reply: relayed(answer) };
+  return { source: "upstream", verdict: label, reply: relayed(answer), fallback: null };
 }
+
+/** Of a check that is asked past the breaker: no generation has this number, so what comes of it moves nothing. */
+const UNJUDGED: Asking = { kind: "ask", generation: -1, isTrial: false, waiting: new Set() };
 
 /** RFC 9110 section 9.2.1. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
-const SHED: Decision = { source: "shed", verdict: "deny", reply: shedReply() };
-const REFUSED: Decision = { source: "shed", verdict: "deny", reply: badCheck() };
+const SHED: Decision = { source: "shed", verdict: "deny", reply: shedReply(), fallback: null };
+const REFUSED: Decision = { source: "shed", verdict: "deny", reply: badCheck(), fallback: null };

@@ -8,8 +8,10 @@ import type { RouteState } from "./check.ts";
 import { buildRouteTable } from "./core/route-table.ts";
 import type { Address, Route, Snapshot } from "./core/types.ts";
 import type { Exchanger } from "./io/exchange.ts";
+import type { GraceStore } from "./io/grace.ts";
 import { type HealthPorts, RouteHealth } from "./io/health.ts";
 import type { Logins } from "./io/logins.ts";
+import type { Overrides } from "./overrides.ts";
 import type { Current } from "./servers/checks.ts";
 
 type State = RouteState & { readonly health: RouteHealth };
@@ -36,10 +38,12 @@ export interface Serving {
 export interface ServingPorts extends Omit<HealthPorts, "exchange"> {
   readonly exchanger: Exchanger;
   readonly logins: Logins;
+  readonly grace: GraceStore;
+  readonly overrides: Pick<Overrides, "of">;
 }
 
 export function createServing(ports: ServingPorts): Serving {
-  const { exchanger, logins, record } = ports;
+  const { exchanger, logins, grace, overrides, record } = ports;
   const live = new Set<Generation>();
   let used: Generation | null = null;
 
@@ -65,7 +69,8 @@ export function createServing(ports: ServingPorts): Serving {
       },
     };
     const health = new RouteHealth(route, { ...ports, exchange: exchanger.exchange, record: ofState });
-    const state: State = { inFlight: 0, health };
+    const override = () => overrides.of(route.name);
+    const state: State = { inFlight: 0, health, grace: grace.create(), override };
     return state;
   };
 

@@ -150,7 +150,7 @@ for (const mode of MODES) {
         t.equal(made.attempts.length, logins, `${name}: logins`);
         const mark = decision.source === "fallback" && mode !== "none" ? [mode] : [];
         t.same(headerValues(decision.reply.headers, "x-auth-fallback"), mark, `${name}: X-Auth-Fallback`);
-        if (decision.source === "fallback") t.equal(decision.reason, row.reason, `${name}: reason`);
+        if (decision.source === "fallback") t.equal(decision.fallback?.reason, row.reason, `${name}: reason`);
       }
     });
   }
@@ -246,7 +246,7 @@ t.test("an open breaker: the upstream is not asked, and the check falls back", a
   for (const mode of MODES) {
     const made = world(answering(answer(200)), { route: { fallback: FALLBACKS[mode] }, isOpen: true });
     const decision = await decisionOf(made);
-    t.match(decision, { source: "fallback", reason: "breaker_open" }, mode);
+    t.match(decision, { source: "fallback", fallback: { reason: "breaker_open" } }, mode);
     t.equal(decision.reply.status, { allow: 200, "basic-auth": 401, deny: 503, none: 502 }[mode], mode);
     t.same(made.requests, [], `${mode}: not asked`);
     t.same(made.observed, [], `${mode}: nothing to observe`);
@@ -264,7 +264,7 @@ t.test("our own limit comes before an open breaker: a flood never opens the door
 t.test("a check that waits when the breaker opens is released, and falls back like the others", async (t) => {
   for (const mode of MODES) {
     const made = world({ kind: "released" }, { route: { fallback: FALLBACKS[mode] } });
-    t.match(await decisionOf(made), { source: "fallback", reason: "breaker_open" }, mode);
+    t.match(await decisionOf(made), { source: "fallback", fallback: { reason: "breaker_open" } }, mode);
     t.same(made.observed, ["nothing"], `${mode}: it says nothing of the upstream`);
     t.equal(made.waitings[0], made.asking.waiting, `${mode}: it waited where its admission said`);
     t.equal(made.context.state.inFlight, 0, mode);
@@ -286,7 +286,7 @@ t.test("a redirect to a login that is down", async (t) => {
     });
     const decision = await decisionOf(made);
     t.equal(`${decision.source} ${decision.reply.status}`, statuses[mode], mode);
-    if (decision.source === "fallback") t.equal(decision.reason, "login_down", mode);
+    if (decision.source === "fallback") t.equal(decision.fallback?.reason, "login_down", mode);
     t.same(made.observed, ["fault login_down"], `${mode}: observed`);
     t.same(made.confirmations, [], `${mode}: the login page was asked; a probe adds nothing`);
     t.equal(cancelled(), mode === "none" ? 0 : 1, `${mode}: its body`);

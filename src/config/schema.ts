@@ -119,6 +119,9 @@ const rateLimitShape = {
   global: optional(rateLimitKeys.global, 300, "Failed logins from all addresses together within per."),
 };
 
+const GRACE_ABOUT =
+  "basic-auth and deny: how long a client's own last allow holds while the upstream cannot decide; 0s: not at all.";
+
 const DEFAULT_HTPASSWD = "/etc/sparekey/htpasswd";
 
 const loginKeys = {
@@ -150,6 +153,7 @@ export const fallbackShape = {
     "basic-auth, and no other mode: networks the emergency login is limited to; empty: anywhere.",
   ),
   rateLimit: optional(section(rateLimitShape), {}, "basic-auth: how many failed logins are too many."),
+  grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };
 
 // Whether a check's body goes along is settled before anybody looks at its host, so none is not for some hosts only.
@@ -181,6 +185,8 @@ export const hostFallbackShape = {
       global: inherited(rateLimitKeys.global),
     }),
   ),
+  // Not inherited: a host that refuses where its route does not means to refuse.
+  grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };
 
 export const hostShape = {

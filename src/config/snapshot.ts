@@ -1,4 +1,12 @@
-import type { Fallback, FaultRules, ProbeRules, Route, Snapshot, UpstreamTls } from "../core/types.ts";
+import type {
+  Fallback,
+  FaultRules,
+  GraceRules,
+  ProbeRules,
+  Route,
+  Snapshot,
+  UpstreamTls,
+} from "../core/types.ts";
 import { toBlockList } from "./addresses.ts";
 import { type EffectiveFallback, type EffectiveRoute, type Settled, settled } from "./effective.ts";
 import type { Config, HostConfig, RouteConfig } from "./schema.ts";
@@ -78,14 +86,16 @@ function without(defaults: readonly number[], named: readonly number[] = []): nu
   return defaults.filter((status) => !named.includes(status));
 }
 
-type Login = Pick<RouteConfig["fallback"], "realm" | "allowFrom" | "rateLimit">;
+type Login = Pick<RouteConfig["fallback"], "realm" | "allowFrom" | "rateLimit" | "grace">;
 
 function buildFallback(
-  { realm, allowFrom, rateLimit }: Login,
+  { realm, allowFrom, rateLimit, grace: milliseconds }: Login,
   { mode, htpasswd, usernameHeader, clearHeaders }: Settled<EffectiveFallback>,
   around: Surroundings,
 ): Fallback {
-  if (mode !== "basic-auth") return { mode };
+  if (mode === "allow" || mode === "none") return { mode };
+  const grace = milliseconds > 0 ? buildGrace(milliseconds, usernameHeader, clearHeaders) : null;
+  if (mode === "deny") return { mode, grace };
   return {
     mode,
     realm,
@@ -94,7 +104,17 @@ function buildFallback(
     clearHeaders,
     allowFrom: toBlockList(allowFrom),
     rateLimit,
+    grace,
   };
+}
+
+function buildGrace(
+  milliseconds: number,
+  usernameHeader: string,
+  clearHeaders: readonly string[],
+): GraceRules {
+  const names = [usernameHeader, ...clearHeaders].map((name) => name.toLowerCase());
+  return { milliseconds, usernameHeader: usernameHeader.toLowerCase(), identityHeaders: new Set(names) };
 }
 
 /** What a host does not say is as in its route, to the single number of a rate limit. */
@@ -112,6 +132,7 @@ function buildHostFallback(
       per: own.rateLimit?.per ?? route.rateLimit.per,
       global: own.rateLimit?.global ?? route.rateLimit.global,
     },
+    grace: own.grace,
   };
   return buildFallback(login, effective, around);
 }

@@ -4,38 +4,43 @@
  *  basic-auth  lets through who knows an emergency password
  *  deny        lets nobody through
  *  none        says that the proxy has no answer
- * Nothing in here grants a pass by default: the two 200s are the `allow` mode and a login that held.
+ * Nothing in here grants a pass by default: the three 200s are the `allow` mode, a login that held, and an allow
+ * that the upstream itself gave this client a while ago (core/grace.ts).
  */
 import { headerValues } from "./headers.ts";
-import { allowed, challenged, denied, limited, loggedIn, loginUnavailable, proxyError } from "./replies.ts";
+import {
+  allowed,
+  challenged,
+  denied,
+  graced,
+  limited,
+  loggedIn,
+  loginUnavailable,
+  proxyError,
+} from "./replies.ts";
 import type {
   BasicAuthFallback,
   Decision,
-  Fallback,
+  FallbackMode,
   FallbackReason,
+  FallbackResult,
   LoginResult,
   RawHeaders,
   Reply,
+  VerdictLabel,
 } from "./types.ts";
 
-type FallbackDecision = Extract<Decision, { source: "fallback" }>;
 /** A mode that needs nothing from the client. */
-export type PlainFallback = Exclude<Fallback, BasicAuthFallback>;
+type PlainMode = Exclude<FallbackMode, "basic-auth">;
 
-export function plainFallback(fallback: PlainFallback, reason: FallbackReason): FallbackDecision {
-  const common = { source: "fallback", mode: fallback.mode, reason, login: null } as const;
-  switch (fallback.mode) {
+export function plainFallback(mode: PlainMode, reason: FallbackReason): Decision {
+  switch (mode) {
     case "allow":
-      return { ...common, verdict: "allow", result: "allowed", reply: allowed() };
+      return decided(mode, reason, null, "allow", "allowed", allowed());
     case "deny":
-      return { ...common, verdict: "deny", result: "denied", reply: denied() };
+      return decided(mode, reason, null, "deny", "denied", denied());
     case "none":
-      return {
-        ...common,
-        verdict: "error",
-        result: "denied",
-        reply: proxyErrorFor(reason),
-      };
+      return decided(mode, reason, null, "error", "denied", proxyErrorFor(reason));
   }
 }
 
@@ -45,30 +50,37 @@ export function loginFallback(
   reason: FallbackReason,
   login: LoginResult,
   withBox: boolean,
-): FallbackDecision {
-  const common = { source: "fallback", mode: "basic-auth", reason, login } as const;
+): Decision {
+  const { mode } = fallback;
   switch (login.kind) {
     case "ok":
-      return { ...common, verdict: "allow", result: "allowed", reply: loggedIn(login.user, fallback) };
+      return decided(mode, reason, login, "allow", "allowed", loggedIn(login.user, fallback));
     case "missing":
-      return {
-        ...common,
-        verdict: "challenge",
-        result: "challenged",
-        reply: challenged(fallback.realm, withBox),
-      };
+      return decided(mode, reason, login, "challenge", "challenged", challenged(fallback.realm, withBox));
     case "bad":
-      return {
-        ...common,
-        verdict: "challenge",
-        result: "rejected",
-        reply: challenged(fallback.realm, withBox),
-      };
+      return decided(mode, reason, login, "challenge", "rejected", challenged(fallback.realm, withBox));
     case "limited":
-      return { ...common, verdict: "deny", result: "limited", reply: limited(login.retryAfterSeconds) };
+      return decided(mode, reason, login, "deny", "limited", limited(login.retryAfterSeconds));
     case "forbidden":
-      return { ...common, verdict: "deny", result: "denied", reply: loginUnavailable() };
+      return decided(mode, reason, login, "deny", "denied", loginUnavailable());
   }
+}
+
+/** `identity`: headers of the 200 the client got from the upstream. */
+export function graceFallback(mode: FallbackMode, reason: FallbackReason, identity: RawHeaders): Decision {
+  return { ...decided(mode, reason, null, "allow", "allowed", graced(identity)), source: "grace" };
+}
+
+function decided(
+  mode: FallbackMode,
+  reason: FallbackReason,
+  login: LoginResult | null,
+  verdict: VerdictLabel,
+  result: FallbackResult,
+  reply: Reply,
+): Decision {
+  const source = reason === "override" ? "override" : "fallback";
+  return { source, verdict, reply, fallback: { mode, reason, result, login } };
 }
 
 /** False for requests that a page makes in the background: a login box would pop up out of nowhere (authentik 5097). */

@@ -60,6 +60,19 @@ export function headersForUpstream(
 }
 
 /**
+ * The Authorization lines of a check that may go on to the app. A gateway that is told to copy Authorization from
+ * our answer takes the client's own away. `isEmergency` tells which stay here.
+ */
+export function authorizationForApp(
+  headers: RawHeaders,
+  isEmergency: (authorization: string) => boolean,
+): RawHeaders {
+  const listed = connectionNames(headers);
+  if (listed.has("authorization")) return [];
+  return filterHeaders(headers, (name, value) => name === "authorization" && !isEmergency(value));
+}
+
+/**
  * An answer's headers as the gateway gets them. X-Auth-Fallback is ours alone; a 204 has no Content-Length
  * (RFC 9110 section 8.6): a gateway could wait for bytes that never come.
  */
@@ -71,7 +84,11 @@ export function headersForGateway(headers: RawHeaders, status: number): RawHeade
   });
 }
 
-function filterHeaders(headers: RawHeaders, keep: (name: string, value: string) => boolean): RawHeaders {
+/** `keep` gets names in lower case. */
+export function filterHeaders(
+  headers: RawHeaders,
+  keep: (name: string, value: string) => boolean,
+): RawHeaders {
   const kept: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] ?? "";

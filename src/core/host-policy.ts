@@ -3,7 +3,7 @@ import { headerValues } from "./headers.ts";
 import type { Check, Fallback, HostRule, Route } from "./types.ts";
 
 const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
-const DENY: Fallback = { mode: "deny" };
+const DENY: Fallback = { mode: "deny", grace: null };
 
 /**
  * Several hosts in one check, in one line or more, cannot all be the gateway's word. Where they lead to different

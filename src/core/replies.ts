@@ -3,42 +3,39 @@
  * stored. Nothing of a check goes into them, so nothing can be reflected.
  */
 import { headersForGateway } from "./headers.ts";
-import type { Answer, BasicAuthFallback, Reply } from "./types.ts";
+import type { Answer, BasicAuthFallback, RawHeaders, Reply } from "./types.ts";
 
 const NO_STORE = ["Cache-Control", "no-store"] as const;
 const NO_BODY = { kind: "whole", bytes: new Uint8Array() } as const;
 /** Long enough to spare a broken upstream, short enough for a person who waits. */
 const RETRY_AFTER_SECONDS = "10";
 
-/** The upstream's own answer, as it came less hop-by-hop headers. */
-export function relayed(answer: Answer): Reply {
+/** The upstream's own answer, as it came less hop-by-hop headers. `added` comes behind its headers. */
+export function relayed(answer: Answer, added: RawHeaders = []): Reply {
   const { status, statusText, headers, body } = answer;
-  return { status, statusText, headers: headersForGateway(headers, status), body };
+  return { status, statusText, headers: [...headersForGateway(headers, status), ...added], body };
 }
 
 export function allowed(): Reply {
-  return {
-    status: 200,
-    statusText: "OK",
-    headers: ["X-Auth-Fallback", "allow", ...NO_STORE],
-    body: NO_BODY,
-  };
+  return pass("allow", []);
 }
 
 /** An emergency login that held: the name, and every other identity header emptied so that none of a client's survives. */
 export function loggedIn(user: string, fallback: BasicAuthFallback): Reply {
   const cleared = fallback.clearHeaders.flatMap((name) => [name, ""]);
+  return pass("basic-auth", [fallback.usernameHeader, latin1OfUtf8(user), ...cleared]);
+}
+
+/** `identity`: headers of an earlier 200 of the upstream. */
+export function graced(identity: RawHeaders): Reply {
+  return pass("grace", identity);
+}
+
+function pass(kind: "allow" | "basic-auth" | "grace", headers: RawHeaders): Reply {
   return {
     status: 200,
     statusText: "OK",
-    headers: [
-      "X-Auth-Fallback",
-      "basic-auth",
-      ...NO_STORE,
-      fallback.usernameHeader,
-      latin1OfUtf8(user),
-      ...cleared,
-    ],
+    headers: ["X-Auth-Fallback", kind, ...NO_STORE, ...headers],
     body: NO_BODY,
   };
 }

@@ -51,8 +51,8 @@ export type AnswerFailure = "read_timeout" | "total_timeout" | "reset" | "malfor
 export type FailureReason = ConnectFailure | AnswerFailure;
 /** Why an upstream gave no usable verdict. `login_down`: it sends people to a login page that is dead. */
 export type FaultReason = FailureReason | SuspectReason | "login_down";
-/** Why a check fell back. */
-export type FallbackReason = FaultReason | "breaker_open";
+/** Why a check fell back. `override`: a person chose it. */
+export type FallbackReason = FaultReason | "breaker_open" | "override";
 
 /**
  * What an exchange yielded. Four outcomes say nothing of the upstream, so that no client can pass for a fault:
@@ -117,20 +117,26 @@ export type FallbackMode = "allow" | "basic-auth" | "deny" | "none";
 /** The label `result` of sparekey_fallback_total. */
 export type FallbackResult = "allowed" | "challenged" | "rejected" | "limited" | "denied";
 
+/** Where a decision comes from. `override`: a person's choice for the route, in place of what would have been done. */
+export type Source = "upstream" | "fallback" | "grace" | "override" | "shed";
+
 /** What we finally do, and its source. */
-export type Decision =
-  | { readonly source: "upstream"; readonly verdict: VerdictLabel; readonly reply: Reply }
-  | {
-      readonly source: "fallback";
-      readonly verdict: VerdictLabel;
-      readonly reply: Reply;
-      readonly mode: FallbackMode;
-      readonly reason: FallbackReason;
-      readonly result: FallbackResult;
-      readonly login: LoginResult | null;
-    }
-  | { readonly source: "shed"; readonly verdict: VerdictLabel; readonly reply: Reply };
-export type Source = Decision["source"];
+export interface Decision {
+  readonly source: Source;
+  readonly verdict: VerdictLabel;
+  readonly reply: Reply;
+  /** null: the upstream's word went back, or our own limits refused. */
+  readonly fallback: FallenBack | null;
+}
+
+/** How a check fell back. */
+export interface FallenBack {
+  readonly mode: FallbackMode;
+  readonly reason: FallbackReason;
+  readonly result: FallbackResult;
+  /** null: no login was asked for. */
+  readonly login: LoginResult | null;
+}
 
 /** A name and password taken from an Authorization header (RFC 7617). */
 export interface Credentials {
@@ -244,6 +250,18 @@ export interface RateLimit {
   readonly global: number;
 }
 
+/** For how long a client's own allow holds while the upstream is at fault, and what is kept of it. */
+export interface GraceRules {
+  readonly milliseconds: number;
+  /** Lower case. A 200 without it names nobody and is not kept. */
+  readonly usernameHeader: string;
+  /** Lower case, `usernameHeader` among them. No other header of the 200 is kept. */
+  readonly identityHeaders: ReadonlySet<string>;
+}
+
+/** What a person chose for a route: always to fall back, or never to. */
+export type OverrideMode = "fallback" | "upstream";
+
 export interface BasicAuthFallback {
   readonly mode: "basic-auth";
   readonly realm: string;
@@ -254,12 +272,14 @@ export interface BasicAuthFallback {
   /** null: the emergency login is open to any address. */
   readonly allowFrom: AddressList | null;
   readonly rateLimit: RateLimit;
+  /** null: an allow holds for the one check it was given to. */
+  readonly grace: GraceRules | null;
 }
 
 export type Fallback =
   | BasicAuthFallback
+  | { readonly mode: "deny"; readonly grace: GraceRules | null }
   | { readonly mode: "allow" }
-  | { readonly mode: "deny" }
   | { readonly mode: "none" };
 
 /** `prefix` holds the part before "*", with its "/" at the end. */

@@ -1,6 +1,6 @@
 /** The lines about single checks: few by design, so that an outage cannot fill a disk (incident of 2024-04-04). */
 import { firstHeader } from "../core/headers.ts";
-import type { Check, Decision, LogOptions } from "../core/types.ts";
+import type { Check, Decision, FallenBack, LogOptions } from "../core/types.ts";
 import { clientText, type LogData, type Logger } from "./logs.ts";
 import type { LineSampling, RouteRecord } from "./route-record.ts";
 
@@ -33,9 +33,7 @@ export function createCheckLines({ logger, access, clientOf, now }: CheckLinesOp
     route: record.route.name,
     source: decision.source,
     verdict: decision.verdict,
-    ...(decision.source === "fallback"
-      ? { mode: decision.mode, reason: decision.reason, result: decision.result }
-      : {}),
+    ...(decision.fallback && fallbackData(decision.fallback)),
     status: decision.reply.status,
     ms: Math.round(milliseconds * 1000) / 1000,
     method: clientText(check.method),
@@ -55,6 +53,10 @@ export function createCheckLines({ logger, access, clientOf, now }: CheckLinesOp
     if (omitted === null) return;
     logger.info("check", { ...checkData(record, check, decision, milliseconds), omitted });
   };
+}
+
+function fallbackData({ mode, reason, result }: FallenBack): LogData {
+  return { mode, reason, result };
 }
 
 /** The number of checks left out before this one, or null when this one is left out too. */

@@ -1,5 +1,5 @@
 /** The log lines about sparekey itself: one for each change, none for each check. */
-import type { HtpasswdEvent } from "../core/types.ts";
+import type { HtpasswdEvent, OverrideMode } from "../core/types.ts";
 import type { LogData, Logger } from "./logs.ts";
 
 const FRAMES = 8;
@@ -59,6 +59,27 @@ export function logRefusedReload(logger: Logger, problems: readonly string[]): v
 
 export function logReloadDefect(logger: Logger, error: unknown): void {
   logger.error("a reload met a defect of sparekey: the config in use stays", placeOf(error));
+}
+
+export type OverrideEvent =
+  | {
+      readonly kind: "begins";
+      readonly route: string;
+      readonly mode: OverrideMode;
+      readonly seconds: number;
+    }
+  | {
+      readonly kind: "ended";
+      readonly route: string;
+      readonly mode: OverrideMode;
+      /** `person`: also by choosing another one. `reload`: the route is gone. */
+      readonly by: "expiry" | "person" | "reload";
+    };
+
+/** A warning: while it lasts, sparekey does not do what its config says. */
+export function logOverride(logger: Logger, { kind, ...event }: OverrideEvent): void {
+  if (kind === "begins") logger.warn("override begins", event);
+  else logger.info("override ended", event);
 }
 
 export interface DropLog {

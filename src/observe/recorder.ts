@@ -1,5 +1,13 @@
 /** What the data path reports: counted, and logged when a person should know. */
-import type { Check, Decision, FallbackReason, FaultReason, LogOptions, Route } from "../core/types.ts";
+import type {
+  Check,
+  Decision,
+  FallbackReason,
+  FallenBack,
+  FaultReason,
+  LogOptions,
+  Route,
+} from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
 import { afterFallback, type BreakerState, isActive } from "./fallback-activity.ts";
 import { clientText, type Logger } from "./logs.ts";
@@ -41,8 +49,6 @@ export interface RecorderOptions {
   now(): number;
 }
 
-type FallbackDecision = Extract<Decision, { source: "fallback" }>;
-
 const BETWEEN_LOGIN_LINES = 60_000;
 
 /** Checks of routes that a reload has removed are not counted: their series are gone. */
@@ -54,10 +60,11 @@ export function createRecorder({ metrics, logger, access, clientOf, now }: Recor
       const record = metrics.recordOf(route.name);
       if (record === undefined) return;
       countCheck(record, decision, milliseconds);
-      if (decision.source === "fallback") {
-        noteFallback(record, decision, now(), logger);
-        if (decision.login?.kind === "ok")
-          noteLogin(record, decision.login.user, clientOf(check), now(), logger);
+      const { fallback } = decision;
+      if (fallback !== null) {
+        noteFallback(record, fallback, now(), logger);
+        if (fallback.login?.kind === "ok")
+          noteLogin(record, fallback.login.user, clientOf(check), now(), logger);
       }
       writeCheckLine(record, check, decision, milliseconds);
     },
@@ -119,10 +126,10 @@ function noteBreaker(
   logger.debug(state === "open" ? "breaker open again" : "breaker half-open", { route, reason });
 }
 
-function noteFallback(record: RouteRecord, decision: FallbackDecision, now: number, logger: Logger): void {
+function noteFallback(record: RouteRecord, fallback: FallenBack, now: number, logger: Logger): void {
   endFallback(record, now, logger);
   if (record.activity === null) {
-    const { mode, reason } = decision;
+    const { mode, reason } = fallback;
     logger.warn("fallback begins", { route: record.route.name, mode, reason });
   }
   record.activity = afterFallback(record.activity, record.breaker.state, now);

@@ -68,7 +68,13 @@ const STATUS = "status_";
 export function newRouteRecord(route: Route): RouteRecord {
   return {
     route,
-    checks: { upstream: noVerdicts(), fallback: noVerdicts(), shed: noVerdicts() },
+    checks: {
+      upstream: noVerdicts(),
+      fallback: noVerdicts(),
+      grace: noVerdicts(),
+      override: noVerdicts(),
+      shed: noVerdicts(),
+    },
     fallbacks: { allow: new Map(), "basic-auth": new Map(), deny: new Map(), none: new Map() },
     faults: new Map(),
     suspects: new Map(),
@@ -86,13 +92,14 @@ export function newRouteRecord(route: Route): RouteRecord {
 export function countCheck(record: RouteRecord, decision: Decision, milliseconds: number): void {
   record.checks[decision.source][decision.verdict] += 1;
   addDuration(record.checkDurations, milliseconds);
-  if (decision.source !== "fallback") return;
-  const byReason = record.fallbacks[decision.mode];
-  const reason = boundedReason(decision.reason);
+  if (decision.fallback === null) return;
+  const { mode, result, login } = decision.fallback;
+  const byReason = record.fallbacks[mode];
+  const reason = boundedReason(decision.fallback.reason);
   const results = byReason.get(reason) ?? noResults();
-  results[decision.result] += 1;
+  results[result] += 1;
   byReason.set(reason, results);
-  if (decision.login !== null) record.logins[decision.login.kind] += 1;
+  if (login !== null) record.logins[login.kind] += 1;
 }
 
 export function countAnswer(record: RouteRecord, status: number, milliseconds: number): void {

@@ -6,6 +6,7 @@
 import { treatmentOf } from "../core/treatment.ts";
 import type {
   FailureReason,
+  Fallback,
   FallbackMode,
   FallbackReason,
   FallbackResult,
@@ -47,15 +48,15 @@ export function* fallbackSeries(
   record: RouteRecord,
 ): Iterable<Series<"route" | "mode" | "reason" | "result">> {
   const { route, fallbacks } = record;
-  const modes = new Set([route.fallback.mode, ...route.hosts.map(({ fallback }) => fallback.mode)]);
+  const possible = possibleResults(route);
   for (const mode of MODES) {
-    const expected = modes.has(mode);
-    const reasons = new Set([...(expected ? fallbackReasons(route) : []), ...fallbacks[mode].keys()]);
+    const results = possible.get(mode);
+    const reasons = new Set([...(results ? fallbackReasons(route) : []), ...fallbacks[mode].keys()]);
     for (const reason of reasons) {
       const counts = fallbacks[mode].get(reason) ?? noResults();
       for (const result of RESULTS) {
         const value = counts[result];
-        if (value === 0 && !(expected && RESULTS_OF_MODE[mode].has(result))) continue;
+        if (value === 0 && !results?.has(result)) continue;
         yield { labels: { route: route.name, mode, reason, result }, value };
       }
     }
@@ -115,9 +116,30 @@ function canHappen(route: Route, source: Source, verdict: VerdictLabel): boolean
       return true;
     case "fallback":
       return VERDICTS_OF_MODE[route.fallback.mode].has(verdict);
+    case "override":
+      return verdict === "error" || VERDICTS_OF_MODE[route.fallback.mode].has(verdict);
+    case "grace":
+      return verdict === "allow" && possibleFallbacks(route).some(hasGrace);
     case "shed":
       return verdict === "deny";
   }
+}
+
+function possibleFallbacks({ fallback, hosts }: Route): readonly Fallback[] {
+  return [fallback, ...hosts.map((host) => host.fallback)];
+}
+
+function possibleResults(route: Route): ReadonlyMap<FallbackMode, ReadonlySet<FallbackResult>> {
+  const possible = new Map<FallbackMode, ReadonlySet<FallbackResult>>();
+  for (const fallback of possibleFallbacks(route)) {
+    const before = possible.get(fallback.mode) ?? RESULTS_OF_MODE[fallback.mode];
+    possible.set(fallback.mode, hasGrace(fallback) ? new Set([...before, "allowed"]) : before);
+  }
+  return possible;
+}
+
+function hasGrace(fallback: Fallback): boolean {
+  return "grace" in fallback && fallback.grace !== null;
 }
 
 function faultReasons(route: Route): readonly FaultReason[] {
@@ -128,7 +150,7 @@ function faultReasons(route: Route): readonly FaultReason[] {
 /** Plain proxying relays an answer with a fault status instead of falling back. */
 function fallbackReasons(route: Route): readonly FallbackReason[] {
   const faults = route.fallback.mode === "none" ? FAILURES : faultReasons(route);
-  return [...faults, "breaker_open"];
+  return [...faults, "breaker_open", "override"];
 }
 
 function judgedReasons(route: Route): readonly FaultReason[] {
@@ -160,7 +182,7 @@ function keysOf<Key extends string>(record: Readonly<Record<Key, true>>): readon
   return Object.keys(record) as Key[];
 }
 
-const SOURCES = keysOf<Source>({ upstream: true, fallback: true, shed: true });
+const SOURCES = keysOf<Source>({ upstream: true, fallback: true, grace: true, override: true, shed: true });
 const VERDICTS = keysOf<VerdictLabel>({ allow: true, challenge: true, deny: true, error: true });
 const MODES = keysOf<FallbackMode>({ allow: true, "basic-auth": true, deny: true, none: true });
 const RESULTS = keysOf<FallbackResult>({

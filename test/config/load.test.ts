@@ -86,6 +86,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
           clearHeaders: ["X-authentik-uid", "X-authentik-email", "X-authentik-name", "X-authentik-groups"],
           allowFrom: null,
           rateLimit: { failures: 10, per: 60_000, global: 300 },
+          grace: null,
         },
         hosts: [],
         requireHeaders: [],
@@ -130,6 +131,7 @@ routes:
       clearHeaders: [Authorization]
       allowFrom: [10.0.0.0/8]
       rateLimit: { failures: 1, per: 1s, global: 2 }
+      grace: 5m
 `);
   const { routes, trustedProxies, ...top } = snapshot;
   t.same(top, {
@@ -188,6 +190,11 @@ routes:
     usernameHeader: "X-User",
     clearHeaders: ["Authorization"],
     rateLimit: { failures: 1, per: 1000, global: 2 },
+    grace: {
+      milliseconds: 300_000,
+      usernameHeader: "x-user",
+      identityHeaders: new Set(["x-user", "authorization"]),
+    },
   });
 });
 
@@ -196,7 +203,7 @@ t.test("every key of a host can be given", async (t) => {
     "preset: authentik",
     `match: "*.Admin.example.com", fallback: { mode: basic-auth, realm: Admins, htpasswd: secrets/admins,
      usernameHeader: X-Admin, clearHeaders: [X-User], allowFrom: [192.0.2.0/24],
-     rateLimit: { failures: 3, per: 2m, global: 4 } }`,
+     rateLimit: { failures: 3, per: 2m, global: 4 }, grace: 90s }`,
   );
   t.same(host?.host, { kind: "suffix", match: ".admin.example.com" });
   const { allowFrom, ...login } = loginOf(host);
@@ -208,6 +215,11 @@ t.test("every key of a host can be given", async (t) => {
     usernameHeader: "X-Admin",
     clearHeaders: ["X-User"],
     rateLimit: { failures: 3, per: 120_000, global: 4 },
+    grace: {
+      milliseconds: 90_000,
+      usernameHeader: "x-admin",
+      identityHeaders: new Set(["x-admin", "x-user"]),
+    },
   });
 });
 
@@ -227,8 +239,32 @@ t.test("what a host does not say is as in its route", async (t) => {
       clearHeaders: ["X-A"],
       allowFrom: null,
       rateLimit: { failures: 2, per: 5000, global: 300 },
+      grace: null,
     },
   });
+});
+
+t.test(
+  "a host that refuses where its route has grace refuses, unless it names a grace of its own",
+  async (t) => {
+    const route = "preset: authelia, fallback: { htpasswd: f, grace: 1h }";
+    const [plain] = await hostsOf(route, "match: a.example, fallback: { mode: deny }");
+    t.same(plain?.fallback, { mode: "deny", grace: null });
+    const [graced] = await hostsOf(route, "match: a.example, fallback: { mode: deny, grace: 1m }");
+    t.match(graced?.fallback, {
+      mode: "deny",
+      grace: { milliseconds: 60_000, usernameHeader: "remote-user" },
+    });
+  },
+);
+
+t.test("no grace where everybody passes anyway, or nothing is decided", async (t) => {
+  for (const mode of ["allow", "none"]) {
+    const { routes } = await snapshotOf(
+      `routes: [{ preset: authentik, upstream: "http://h", fallback: { mode: ${mode}, grace: 1h } }]`,
+    );
+    t.same(routes[0]?.fallback, { mode });
+  }
 });
 
 t.test("a host's login is limited to the route's networks unless it names its own", async (t) => {
@@ -250,7 +286,7 @@ t.test("a host without a login takes nothing from its route, and hosts keep thei
   );
   t.same(hosts, [
     { host: { kind: "exact", match: "b.a.example" }, fallback: { mode: "allow" } },
-    { host: { kind: "suffix", match: ".a.example" }, fallback: { mode: "deny" } },
+    { host: { kind: "suffix", match: ".a.example" }, fallback: { mode: "deny", grace: null } },
     { host: { kind: "exact", match: "a.example" }, fallback: { mode: "allow" } },
   ]);
 });

@@ -1,5 +1,5 @@
 import t from "tap";
-import { loginFallback, opensLoginBox, plainFallback } from "../../src/core/fallback.ts";
+import { graceFallback, loginFallback, opensLoginBox, plainFallback } from "../../src/core/fallback.ts";
 import { firstHeader } from "../../src/core/headers.ts";
 import type { FaultReason, LoginResult, RawHeaders } from "../../src/core/types.ts";
 import { basicAuth } from "../support/fixtures.ts";
@@ -27,8 +27,9 @@ t.test("the modes that need nothing from the client, for every reason", async (t
       { mode: "none", status: none, verdict: "error", result: "denied", header: null },
     ] as const;
     for (const { mode, status, verdict, result, header } of rows) {
-      const { reply, ...rest } = plainFallback({ mode }, reason);
-      t.same(rest, { source: "fallback", mode, reason, login: null, verdict, result }, `${mode}, ${reason}`);
+      const { reply, ...rest } = plainFallback(mode, reason);
+      const fallback = { mode, reason, result, login: null };
+      t.same(rest, { source: "fallback", verdict, fallback }, `${mode}, ${reason}`);
       t.equal(reply.status, status, `${mode}, ${reason}`);
       t.equal(firstHeader(reply.headers, "x-auth-fallback"), header, `${mode}, ${reason}`);
       t.equal(firstHeader(reply.headers, "cache-control"), "no-store", `${mode}, ${reason}`);
@@ -60,8 +61,8 @@ t.test("every end of a login", async (t) => {
     for (const withBox of [true, false]) {
       const name = `${login.kind}, ${withBox ? "with" : "without"} a box`;
       const { reply, ...rest } = loginFallback(basicAuth(), "reset", login, withBox);
-      const common = { source: "fallback", mode: "basic-auth", reason: "reset" };
-      t.same(rest, { ...common, login, verdict, result }, name);
+      const fallback = { mode: "basic-auth", reason: "reset", result, login };
+      t.same(rest, { source: "fallback", verdict, fallback }, name);
       t.equal(reply.status, status, name);
       t.equal(firstHeader(reply.headers, "www-authenticate") !== null, box && withBox, `${name}: login box`);
       t.equal(firstHeader(reply.headers, "x-auth-fallback"), "basic-auth", name);
@@ -73,6 +74,25 @@ t.test("every end of a login", async (t) => {
       );
     }
   }
+});
+
+t.test("a fallback that a person chose is an override's", async (t) => {
+  const rows = [
+    plainFallback("allow", "override"),
+    plainFallback("deny", "override"),
+    loginFallback(basicAuth(), "override", { kind: "missing" }, true),
+  ];
+  for (const { source, fallback } of rows)
+    t.match({ source, fallback }, { source: "override", fallback: { reason: "override" } });
+});
+
+t.test("grace: the identity of an earlier 200, marked and not to be stored", async (t) => {
+  const identity = ["X-authentik-username", "eve", "X-authentik-groups", "a|b"];
+  const { reply, ...rest } = graceFallback("deny", "read_timeout", identity);
+  const fallback = { mode: "deny", reason: "read_timeout", result: "allowed", login: null };
+  t.same(rest, { source: "grace", verdict: "allow", fallback });
+  t.equal(reply.status, 200);
+  t.same(reply.headers, ["X-Auth-Fallback", "grace", "Cache-Control", "no-store", ...identity]);
 });
 
 t.test("a login box opens for", async (t) => {

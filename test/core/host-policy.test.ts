@@ -3,7 +3,7 @@ import { fallbackFor } from "../../src/core/host-policy.ts";
 import type { Fallback } from "../../src/core/types.ts";
 import { check, route } from "../support/fixtures.ts";
 
-const ADMIN: Fallback = { mode: "deny" };
+const ADMIN: Fallback = { mode: "deny", grace: null };
 const OPEN: Fallback = { mode: "allow" };
 const made = route({
   hosts: [

@@ -49,7 +49,7 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       mode: "allow",
       checks: ["fallback allow"],
       results: ["allowed"],
-      reasons: 15,
+      reasons: 16,
       faults: 14,
       suspects: 9,
       logins: 0,
@@ -58,7 +58,7 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       mode: "basic-auth",
       checks: ["fallback allow", "fallback challenge", "fallback deny"],
       results: ["allowed", "challenged", "rejected", "limited", "denied"],
-      reasons: 15,
+      reasons: 16,
       faults: 14,
       suspects: 2,
       logins: 5,
@@ -67,7 +67,7 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       mode: "deny",
       checks: ["fallback deny"],
       results: ["denied"],
-      reasons: 15,
+      reasons: 16,
       faults: 14,
       suspects: 2,
       logins: 0,
@@ -76,7 +76,7 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       mode: "none",
       checks: ["fallback error"],
       results: ["denied"],
-      reasons: 11,
+      reasons: 12,
       faults: 12,
       suspects: 0,
       logins: 0,
@@ -87,7 +87,9 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       const metrics = metricsOf([routeWith("sso", mode)]);
       const checkLines = await linesOf(metrics, "sparekey_checks_total");
       const always = ["upstream allow", "upstream challenge", "upstream deny", "upstream error"];
-      const expected = [...always, ...checks, "shed deny"].map((pair) => {
+      const chosen = checks.map((pair) => pair.replace("fallback", "override"));
+      const failed = mode === "none" ? [] : ["override error"];
+      const expected = [...always, ...checks, ...chosen, ...failed, "shed deny"].map((pair) => {
         const [source, verdict] = pair.split(" ");
         return `sparekey_checks_total{route="sso",source="${source}",verdict="${verdict}"} 0`;
       });
@@ -202,7 +204,11 @@ t.test("the reasons there from the start are those a route's rules can lead to",
       ]);
       const all = [...failures, ...answers, ...faults];
       t.same(reasonsIn(await linesOf(metrics, "sparekey_faults_total")), all);
-      t.same(reasonsIn(await linesOf(metrics, "sparekey_fallback_total")), [...all, "breaker_open"]);
+      t.same(reasonsIn(await linesOf(metrics, "sparekey_fallback_total")), [
+        ...all,
+        "breaker_open",
+        "override",
+      ]);
       t.same(reasonsIn(await linesOf(metrics, "sparekey_suspects_total")), suspects);
     });
   }

@@ -21,10 +21,16 @@ const EMERGENCY: BasicAuthFallback = {
   clearHeaders: [],
   allowFrom: null,
   rateLimit: { failures: 10, per: 60_000, global: 300 },
+  grace: null,
+};
+const FALLBACKS: Readonly<Record<FallbackMode, Fallback>> = {
+  allow: { mode: "allow" },
+  "basic-auth": EMERGENCY,
+  deny: { mode: "deny", grace: null },
+  none: { mode: "none" },
 };
 
 export function routeWith(name: string, mode: FallbackMode): Route {
-  const fallback: Fallback = mode === "basic-auth" ? EMERGENCY : { mode };
   return {
     name,
     listen: { host: "127.0.0.1", port: 0 },
@@ -51,7 +57,7 @@ export function routeWith(name: string, mode: FallbackMode): Route {
     probe: { host: null, uri: "/", headers: [], minInterval: 2000, loginHealth: null },
     hosts: [],
     requireHeaders: [],
-    fallback,
+    fallback: FALLBACKS[mode],
   };
 }
 
@@ -64,20 +70,17 @@ function replyWith(status: number): Reply {
 }
 
 export function fromUpstream(status: number, verdict: VerdictLabel): Decision {
-  return { source: "upstream", verdict, reply: replyWith(status) };
+  return { source: "upstream", verdict, reply: replyWith(status), fallback: null };
 }
 
-export const SHED: Decision = { source: "shed", verdict: "deny", reply: replyWith(503) };
+export const SHED: Decision = { source: "shed", verdict: "deny", reply: replyWith(503), fallback: null };
 
 export function allowedBy(mode: FallbackMode, reason: FallbackReason): Decision {
   return {
     source: "fallback",
     verdict: "allow",
     reply: replyWith(200),
-    mode,
-    reason,
-    result: "allowed",
-    login: null,
+    fallback: { mode, reason, result: "allowed", login: null },
   };
 }
 
@@ -95,9 +98,6 @@ export function loginDecision(login: LoginResult, reason: FallbackReason = "refu
     source: "fallback",
     verdict,
     reply: replyWith(login.kind === "ok" ? 200 : 401),
-    mode: "basic-auth",
-    reason,
-    result: RESULT_OF_LOGIN[login.kind],
-    login,
+    fallback: { mode: "basic-auth", reason, result: RESULT_OF_LOGIN[login.kind], login },
   };
 }

@@ -11,6 +11,8 @@ import type {
   FallbackMode,
   LoginResult,
   Outcome,
+  OverrideMode,
+  RawHeaders,
   Route,
   UpstreamRequest,
   Verdict,
@@ -29,6 +31,8 @@ export interface World {
   readonly recorded: readonly string[];
   /** What the route's health was told, in order, as `allow`, `fault reset`, `nothing`. */
   readonly observed: readonly string[];
+  /** Kinds of the verdicts that grace was told of, in order. */
+  readonly graceObserved: readonly Verdict["kind"][];
   /** The checks a probe was asked to confirm. */
   readonly confirmations: readonly Check[];
   readonly asking: Asking;
@@ -47,6 +51,9 @@ interface Scene {
   /** What a probe says of a fault or a suspect; default: that the client caused it. */
   readonly confirms?: boolean;
   readonly isLoginUp?: boolean;
+  readonly override?: OverrideMode;
+  /** What was kept of an allow that the client got. */
+  readonly kept?: RawHeaders;
 }
 
 /** The ports, hand-made. Each exchange takes 5 ms of a clock that otherwise stands still, each login 100 ms. */
@@ -55,6 +62,7 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   const attempts: Attempt[] = [];
   const recorded: string[] = [];
   const waitings: Waiting[] = [];
+  const graceObserved: Verdict["kind"][] = [];
   const { health, observed, confirmations, asking } = handMadeHealth(scene);
   let clock = 1_000;
   const ports: Ports = {
@@ -82,11 +90,30 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   };
   const context = {
     route: route(scene.route),
-    state: { inFlight: scene.inFlight ?? 0, health },
+    state: {
+      inFlight: scene.inFlight ?? 0,
+      health,
+      grace: {
+        observe: (_check: Check, verdict: Verdict) => graceObserved.push(verdict.kind),
+        recall: () => scene.kept ?? null,
+      },
+      override: () => scene.override ?? null,
+    },
     trustedProxies: scene.trustedProxies ?? null,
     gone: new AbortController().signal,
   };
-  return { context, ports, requests, attempts, recorded, observed, confirmations, asking, waitings };
+  return {
+    context,
+    ports,
+    requests,
+    attempts,
+    recorded,
+    observed,
+    graceObserved,
+    confirmations,
+    asking,
+    waitings,
+  };
 }
 
 function handMadeHealth({ isOpen = false, confirms = false, isLoginUp = true }: Scene) {
@@ -134,7 +161,7 @@ export function failing(reason: FailureReason): Outcome {
 export const FALLBACKS: Readonly<Record<FallbackMode, Fallback>> = {
   allow: { mode: "allow" },
   "basic-auth": basicAuth(),
-  deny: { mode: "deny" },
+  deny: { mode: "deny", grace: null },
   none: { mode: "none" },
 };
 export const MODES = ["allow", "basic-auth", "deny", "none"] as const;

@@ -76,6 +76,7 @@ export function basicAuth(changes: Partial<BasicAuthFallback> = {}): BasicAuthFa
     clearHeaders: ["X-authentik-uid", "X-authentik-groups"],
     allowFrom: null,
     rateLimit: { failures: 10, per: 60_000, global: 300 },
+    grace: null,
     ...changes,
   };
 }

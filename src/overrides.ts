@@ -1,0 +1,61 @@
+/** What persons chose for routes, by name: it outlives a reload, and ends by itself. */
+import type { OverrideMode } from "./core/types.ts";
+import type { OverrideEvent } from "./observe/events.ts";
+
+/** `until`: monotonic milliseconds. */
+interface Override {
+  readonly mode: OverrideMode;
+  readonly until: number;
+}
+
+export interface Overrides {
+  of(route: string): OverrideMode | null;
+  set(route: string, mode: OverrideMode, milliseconds: number): void;
+  clear(route: string): void;
+  /** Drops those of all other routes. */
+  keep(routes: Iterable<string>): void;
+  /** Call it about once a second: tells of those that ran out. */
+  tick(): void;
+}
+
+type End = Extract<OverrideEvent, { kind: "ended" }>["by"];
+
+/** `now`: monotonic milliseconds. */
+export function createOverrides(now: () => number, onEvent: (event: OverrideEvent) => void): Overrides {
+  const overrides = new Map<string, Override>();
+
+  const end = (route: string, by: End): void => {
+    const override = overrides.get(route);
+    if (!override) return;
+    overrides.delete(route);
+    onEvent({ kind: "ended", route, mode: override.mode, by });
+  };
+  const endIfOver = (route: string): void => {
+    const override = overrides.get(route);
+    if (override && now() >= override.until) end(route, "expiry");
+  };
+
+  return {
+    of: (route) => {
+      const override = overrides.get(route);
+      return override && now() < override.until ? override.mode : null;
+    },
+    set: (route, mode, milliseconds) => {
+      endIfOver(route);
+      end(route, "person");
+      overrides.set(route, { mode, until: now() + milliseconds });
+      onEvent({ kind: "begins", route, mode, seconds: milliseconds / 1000 });
+    },
+    clear: (route) => {
+      endIfOver(route);
+      end(route, "person");
+    },
+    keep: (routes) => {
+      const kept = new Set(routes);
+      for (const route of overrides.keys()) if (!kept.has(route)) end(route, "reload");
+    },
+    tick: () => {
+      for (const route of overrides.keys()) endIfOver(route);
+    },
+  };
+}
