@@ -59,7 +59,7 @@ routes:
   - { preset: authentik, upstream: "http://127.0.0.1:1", fallback: { mode: basic-auth, htpasswd: htpasswd } }`;
   const loaded = await parseConfig(yaml, join(folder, "sparekey.yaml"), {}, readBounded);
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  return startApp(loaded.snapshot, { writeLine: () => {} });
+  return startApp(loaded.snapshot, { writeLine: () => {}, reload: async () => ({ ok: true }) });
 }
 
 function check(port: number, user: string | null): Promise<number> {

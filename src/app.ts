@@ -1,8 +1,9 @@
 /** The wiring: a snapshot and the outside world in, a serving process out. Nothing is decided here. */
 import { randomBytes } from "node:crypto";
 import { performance } from "node:perf_hooks";
+import { createAdminActions } from "./admin-actions.ts";
 import { clientAddress } from "./core/client-address.ts";
-import type { Address, Snapshot } from "./core/types.ts";
+import type { Address, HtpasswdEvent, ReloadResult, Snapshot } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
 import { createExchanger } from "./io/exchange.ts";
 import { createGraceStore } from "./io/grace.ts";
@@ -31,18 +32,20 @@ export interface App {
    */
   reload(snapshot: Snapshot): Promise<ReloadResult>;
   /** A config with these problems was refused: logged and counted, nothing changes. */
-  refuse(problems: readonly string[]): void;
+  refuse(problems: readonly string[]): Promise<ReloadResult>;
   /** Finishes what is in flight, as the config's `drain` says, then closes. */
   drain(): Promise<void>;
   /** Cuts everything. */
   close(): Promise<void>;
 }
 
-export type ReloadResult = { readonly ok: true } | { readonly ok: false; readonly problem: string };
+export const ENDING: ReloadResult = { ok: false, problems: ["sparekey is ending"] };
 
 export interface World {
   /** Takes one line without its end; neither waits nor throws. */
   writeLine(line: string): void;
+  /** Reads the config again, and has it used. Never rejects. */
+  reload(): Promise<ReloadResult>;
 }
 
 interface Admin {
@@ -60,7 +63,10 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
   let admin: Admin | null = null;
 
   const pool = createPasswordPool({ size: defaultPoolSize() });
-  const logins = createLogins({ now, randomBytes, pool, onFile: (event) => logHtpasswd(logger, event) });
+  const adminPool = createPasswordPool({ size: 1 });
+  const onFile = (event: HtpasswdEvent): void => logHtpasswd(logger, event);
+  const logins = createLogins({ now, randomBytes, pool, onFile });
+  const adminLogins = createLogins({ now, randomBytes, pool: adminPool, onFile });
   const exchanger = createExchanger();
   const metrics = createMetrics({
     version: version(),
@@ -90,6 +96,14 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     userAgent,
   });
   const listeners = createListeners({ exchange: exchanger.exchange, logins, record, now }, logger);
+  const actions = createAdminActions({
+    logins: adminLogins,
+    overrides,
+    logger,
+    admin: () => snapshot.admin,
+    routes: () => snapshot.routes.map(({ name }) => name),
+    reload: () => world.reload(),
+  });
   const tick = setInterval(() => {
     record.tick();
     listeners.tick();
@@ -100,7 +114,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     const wanted = addressText(listen);
     if (admin?.wanted === wanted) return admin;
     const ours = [...listeners.addresses(), ...(admin ? [admin.address] : [])];
-    const server = createAdminServer({ listen, metrics, readiness: () => readiness });
+    const server = createAdminServer({ listen, metrics, readiness: () => readiness, actions });
     try {
       return { wanted, server, address: await naming(listen, server.listen(), ours) };
     } catch (error) {
@@ -112,6 +126,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
   /** All that can fail comes first and can be undone. What follows is done at once: no check sees half of it. */
   const apply = async (next: Snapshot): Promise<ListenerChanges> => {
     const generation = await serving.prepare(next);
+    await adminLogins.use(next.admin.htpasswd === null ? [] : [next.admin.htpasswd]);
     const opened = await openAll(generation).catch((error: unknown) => {
       serving.release(generation);
       throw error;
@@ -141,7 +156,8 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     clearInterval(tick);
     serving.close();
     logins.close();
-    await Promise.all([admin?.server.close(), pool.close(), listeners.close()]);
+    adminLogins.close();
+    await Promise.all([admin?.server.close(), pool.close(), adminPool.close(), listeners.close()]);
   };
 
   await apply(first).catch(async (error: unknown) => {
@@ -156,12 +172,13 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     routes: first.routes.map((route) => route.name),
   });
 
-  const refuse = (problems: readonly string[]): void => {
+  const refuse = async (problems: readonly string[]): Promise<ReloadResult> => {
     metrics.configRead(false, Date.now());
     logRefusedReload(logger, problems);
+    return { ok: false, problems };
   };
   const reloadNow = async (next: Snapshot): Promise<ReloadResult> => {
-    if (readiness !== "ready") return { ok: false, problem: "sparekey is ending" };
+    if (readiness !== "ready") return ENDING;
     try {
       const { opened, closed, keepsOldLimits } = await apply(next);
       logReload(logger, {
@@ -175,10 +192,9 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
       if (!(error instanceof ListenError)) {
         logReloadDefect(logger, error);
         metrics.configRead(false, Date.now());
-        return { ok: false, problem: "a defect of sparekey" };
+        return { ok: false, problems: ["a defect of sparekey"] };
       }
-      refuse([error.message]);
-      return { ok: false, problem: error.message };
+      return refuse([error.message]);
     }
   };
   let reloaded: Promise<unknown> = Promise.resolve();

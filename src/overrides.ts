@@ -10,8 +10,9 @@ interface Override {
 
 export interface Overrides {
   of(route: string): OverrideMode | null;
-  set(route: string, mode: OverrideMode, milliseconds: number): void;
-  clear(route: string): void;
+  /** `user`: who chose it. */
+  set(route: string, mode: OverrideMode, milliseconds: number, user: string): void;
+  clear(route: string, user: string): void;
   /** Drops those of all other routes. */
   keep(routes: Iterable<string>): void;
   /** Call it about once a second: tells of those that ran out. */
@@ -24,11 +25,11 @@ type End = Extract<OverrideEvent, { kind: "ended" }>["by"];
 export function createOverrides(now: () => number, onEvent: (event: OverrideEvent) => void): Overrides {
   const overrides = new Map<string, Override>();
 
-  const end = (route: string, by: End): void => {
+  const end = (route: string, by: End, user: string | null = null): void => {
     const override = overrides.get(route);
     if (!override) return;
     overrides.delete(route);
-    onEvent({ kind: "ended", route, mode: override.mode, by });
+    onEvent({ kind: "ended", route, mode: override.mode, by, user });
   };
   const endIfOver = (route: string): void => {
     const override = overrides.get(route);
@@ -40,15 +41,15 @@ export function createOverrides(now: () => number, onEvent: (event: OverrideEven
       const override = overrides.get(route);
       return override && now() < override.until ? override.mode : null;
     },
-    set: (route, mode, milliseconds) => {
+    set: (route, mode, milliseconds, user) => {
       endIfOver(route);
-      end(route, "person");
+      end(route, "person", user);
       overrides.set(route, { mode, until: now() + milliseconds });
-      onEvent({ kind: "begins", route, mode, seconds: milliseconds / 1000 });
+      onEvent({ kind: "begins", route, mode, seconds: milliseconds / 1000, user });
     },
-    clear: (route) => {
+    clear: (route, user) => {
       endIfOver(route);
-      end(route, "person");
+      end(route, "person", user);
     },
     keep: (routes) => {
       const kept = new Set(routes);

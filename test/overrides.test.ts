@@ -12,13 +12,13 @@ function scene() {
   return { clock, events, overrides };
 }
 
-const BEGINS = { kind: "begins", route: "sso", mode: "fallback", seconds: 60 };
-const ENDED = { kind: "ended", route: "sso", mode: "fallback" };
+const BEGINS = { kind: "begins", route: "sso", mode: "fallback", seconds: 60, user: "eve" };
+const ENDED = { kind: "ended", route: "sso", mode: "fallback", user: null };
 
 t.test("it holds for its time and no longer, also before anybody looks", async (t) => {
   const { clock, events, overrides } = scene();
   t.equal(overrides.of("sso"), null);
-  overrides.set("sso", "fallback", 60_000);
+  overrides.set("sso", "fallback", 60_000, "eve");
   t.equal(overrides.of("sso"), "fallback");
   t.equal(overrides.of("other"), null);
   clock.now = 59_999;
@@ -37,34 +37,38 @@ t.test("how it ends otherwise", async (t) => {
     act: (made: ReturnType<typeof scene>) => void;
     events: readonly unknown[];
   }[] = [
-    { name: "cleared", act: ({ overrides }) => overrides.clear("sso"), events: [{ ...ENDED, by: "person" }] },
+    {
+      name: "cleared",
+      act: ({ overrides }) => overrides.clear("sso", "bob"),
+      events: [{ ...ENDED, by: "person", user: "bob" }],
+    },
     {
       name: "its route is gone",
       act: ({ overrides }) => overrides.keep(["other"]),
       events: [{ ...ENDED, by: "reload" }],
     },
     { name: "its route stays", act: ({ overrides }) => overrides.keep(["sso"]), events: [] },
-    { name: "another one is cleared", act: ({ overrides }) => overrides.clear("other"), events: [] },
+    { name: "another one is cleared", act: ({ overrides }) => overrides.clear("other", "bob"), events: [] },
     {
       name: "replaced",
-      act: ({ overrides }) => overrides.set("sso", "upstream", 1_000),
+      act: ({ overrides }) => overrides.set("sso", "upstream", 1_000, "bob"),
       events: [
-        { ...ENDED, by: "person" },
-        { ...BEGINS, mode: "upstream", seconds: 1 },
+        { ...ENDED, by: "person", user: "bob" },
+        { ...BEGINS, mode: "upstream", seconds: 1, user: "bob" },
       ],
     },
     {
       name: "cleared after its time, unseen",
       act: ({ clock, overrides }) => {
         clock.now = 60_000;
-        overrides.clear("sso");
+        overrides.clear("sso", "bob");
       },
       events: [{ ...ENDED, by: "expiry" }],
     },
   ];
   for (const { name, act, events } of rows) {
     const made = scene();
-    made.overrides.set("sso", "fallback", 60_000);
+    made.overrides.set("sso", "fallback", 60_000, "eve");
     act(made);
     t.same(made.events.slice(1), events, name);
   }

@@ -12,6 +12,7 @@ import { type App, startApp } from "../app.ts";
 import { parseConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { readBounded } from "../config/read-file.ts";
+import type { ReloadResult } from "../core/types.ts";
 import { startBotBlocker } from "../demo/bot-blocker.ts";
 import { startGateway } from "../demo/gateway.ts";
 import { identityHeaders, outpostPrefix, outpostUser, startOutpost } from "../demo/outpost.ts";
@@ -35,7 +36,11 @@ export async function startSparekey(
 ): Promise<App> {
   const loaded = await parseConfig(yaml, join(dir, "sparekey.yaml"), {}, readBounded);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("; "));
-  return startApp(loaded.snapshot, { writeLine });
+  const reload = async (): Promise<ReloadResult> => ({
+    ok: false,
+    problems: ["the demo reads no config file"],
+  });
+  return startApp(loaded.snapshot, { writeLine, reload });
 }
 
 type Part = "gateway" | "switchboard" | "app" | "botBlocker" | "sparekey" | "outpost" | "admin";

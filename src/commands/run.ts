@@ -1,7 +1,8 @@
-import { type App, startApp } from "../app.ts";
+import { type App, ENDING, startApp } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { watchConfig } from "../config/watch.ts";
+import type { ReloadResult } from "../core/types.ts";
 import { ListenError } from "../listeners.ts";
 import { openLineWriter } from "../observe/line-writer.ts";
 import type { CommandIo } from "./command-io.ts";
@@ -11,6 +12,8 @@ const STDOUT = 1;
 const FLUSH_MS = 1_000;
 /** A change is used within two looks. */
 const WATCH_MS = 500;
+
+const STARTING: ReloadResult = { ok: false, problems: ["sparekey is starting"] };
 
 export interface RunSignals {
   readonly stop: Promise<void>;
@@ -29,9 +32,10 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
     return 1;
   }
   const lines = openLineWriter(STDOUT);
+  let reload = async (): Promise<ReloadResult> => STARTING;
   let app: App;
   try {
-    app = await startApp(loaded.snapshot, { writeLine: lines.write });
+    app = await startApp(loaded.snapshot, { writeLine: lines.write, reload: () => reload() });
   } catch (error) {
     if (!(error instanceof ListenError)) throw error;
     io.err(`sparekey: ${error.message}\n`);
@@ -41,12 +45,10 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
     interval: WATCH_MS,
     files: loaded.files,
     load: () => loadConfig(configFile, io.env),
-    onLoaded: async (read) => {
-      if (read.ok) await app.reload(read.snapshot);
-      else app.refuse(read.problems.map(formatProblem));
-    },
+    onLoaded: (read) => (read.ok ? app.reload(read.snapshot) : app.refuse(read.problems.map(formatProblem))),
   });
-  signals.onReload(watch.reload);
+  reload = async () => (await watch.reload()) ?? ENDING;
+  signals.onReload(() => void watch.reload());
   await signals.stop;
   watch.close();
   await app.drain();

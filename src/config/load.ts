@@ -8,7 +8,7 @@ import { findIssues } from "./issues.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { byPosition, errorCode, type Finding, formatPath, type Path, type Problem } from "./problem.ts";
 import { type FileStamp, readBounded, stampOf } from "./read-file.ts";
-import { configSchema, tlsShape, validParts } from "./schema.ts";
+import { adminShape, configSchema, tlsShape, validParts } from "./schema.ts";
 import { buildSnapshot } from "./snapshot.ts";
 import { type ReadFile, readTlsFiles, type TlsMaterial } from "./tls-files.ts";
 
@@ -130,8 +130,13 @@ interface NamedAt {
 }
 
 function namedHtpasswds(data: unknown, routes: readonly EffectiveRoute[]): NamedAt[] {
-  const raws = asList(asMapping(data).routes);
-  return routes.flatMap((route, index) => namedByRoute(asMapping(raws[index]), route, ["routes", index]));
+  const { admin, routes: list } = asMapping(data);
+  const raws = asList(list);
+  const { htpasswd } = validParts({ htpasswd: adminShape.htpasswd }, admin);
+  return [
+    ...(htpasswd ? [{ path: ["admin", "htpasswd"], htpasswd }] : []),
+    ...routes.flatMap((route, index) => namedByRoute(asMapping(raws[index]), route, ["routes", index])),
+  ];
 }
 
 /** A host without an htpasswd of its own uses the route's, which is named once however many use it. */

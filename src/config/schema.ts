@@ -238,6 +238,10 @@ export const routeShape = {
 
 export const adminShape = {
   listen: optional(listenAddress(), "0.0.0.0:9090", "Where health and metrics are served."),
+  htpasswd: described(
+    z._default(z.nullable(filePath()), null),
+    "File of users and password hashes: who may reload the config and override routes; null: nobody.",
+  ),
 };
 
 const logShape = {

@@ -23,7 +23,7 @@ interface Surroundings {
 export function buildSnapshot(config: Config, around: Surroundings): Snapshot {
   const { admin, log, drain } = config;
   return {
-    admin,
+    admin: { ...admin, htpasswd: admin.htpasswd && around.resolve(admin.htpasswd) },
     log,
     limits: { headBytes: config.limits.headBytes, connections: config.limits.connections },
     drain,

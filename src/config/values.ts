@@ -1,5 +1,6 @@
 /** Kinds of values a config holds. Each says in one message what is wrong and what to write instead. */
 import * as z from "zod/mini";
+import { DURATION, readDuration } from "../core/duration.ts";
 
 // Without this zod compiles code at run time, which costs memory and is barred in hardened processes.
 z.config({ jitless: true });
@@ -32,9 +33,6 @@ export function plainText(what: string, write: string, pattern: RegExp) {
   return text(what, write, pattern, (value) => ({ value }));
 }
 
-const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-const DURATION = /^(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h)$/;
-
 /** Milliseconds, from `100ms`, `3s`, `1.5m`; bounds are written the same way. */
 export function duration(least: string, most: string) {
   const low = readDuration(least);
@@ -44,11 +42,6 @@ export function duration(least: string, most: string) {
     if (value >= low && value <= high) return { value };
     return { refused: `{value} is out of bounds; write a duration from ${least} to ${most}` };
   });
-}
-
-function readDuration(written: string): number {
-  const [, number = "", unit = ""] = DURATION.exec(written) ?? [];
-  return Math.round(Number(number) * (MILLISECONDS[unit] ?? Number.NaN));
 }
 
 const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };

@@ -8,7 +8,7 @@
 import type { LoadedFiles } from "./load.ts";
 import { type FileStamp, stampOf } from "./read-file.ts";
 
-export interface ConfigWatchOptions<Loaded extends { readonly files: LoadedFiles }> {
+export interface ConfigWatchOptions<Loaded extends { readonly files: LoadedFiles }, Result> {
   /** Milliseconds between two looks. */
   readonly interval: number;
   /** The files as they were when the config in use was read. */
@@ -16,31 +16,34 @@ export interface ConfigWatchOptions<Loaded extends { readonly files: LoadedFiles
   /** Never rejects. */
   readonly load: () => Promise<Loaded>;
   /** What a change, or `reload`, brought. One at a time; never rejects. */
-  readonly onLoaded: (loaded: Loaded) => Promise<void>;
+  readonly onLoaded: (loaded: Loaded) => Promise<Result>;
 }
 
-export interface ConfigWatch {
-  /** Reads the config now, changed or not, or once more after a reading that goes on. */
-  reload(): void;
+export interface ConfigWatch<Result> {
+  /**
+   * Reads the config now, changed or not, or once more after a reading that goes on. Settles with what `onLoaded`
+   * made of it; with null when the watch was closed before. Never rejects.
+   */
+  reload(): Promise<Result | null>;
   close(): void;
 }
 
-export function watchConfig<Loaded extends { readonly files: LoadedFiles }>(
-  options: ConfigWatchOptions<Loaded>,
-): ConfigWatch {
+export function watchConfig<Loaded extends { readonly files: LoadedFiles }, Result>(
+  options: ConfigWatchOptions<Loaded, Result>,
+): ConfigWatch<Result> {
   const { interval, load, onLoaded } = options;
   let known = options.files;
   /** A change that may go on. */
   let changing: LoadedFiles | null = null;
   let isBusy = false;
-  let isAsked = false;
+  let asked: PromiseWithResolvers<Result | null> | null = null;
   let isClosed = false;
 
-  async function reload(): Promise<void> {
+  async function reload(): Promise<Result | null> {
     const loaded = await load();
     known = loaded.files;
     changing = null;
-    if (!isClosed) await onLoaded(loaded);
+    return isClosed ? null : onLoaded(loaded);
   }
 
   async function look(): Promise<void> {
@@ -54,10 +57,11 @@ export function watchConfig<Loaded extends { readonly files: LoadedFiles }>(
   async function run(): Promise<void> {
     if (isBusy || isClosed) return;
     isBusy = true;
-    if (!isAsked) await look();
-    while (isAsked && !isClosed) {
-      isAsked = false;
-      await reload();
+    if (asked === null) await look();
+    while (asked !== null && !isClosed) {
+      const { resolve } = asked;
+      asked = null;
+      resolve(await reload());
     }
     isBusy = false;
   }
@@ -66,12 +70,15 @@ export function watchConfig<Loaded extends { readonly files: LoadedFiles }>(
   timer.unref();
   return {
     reload: () => {
-      isAsked = true;
+      asked ??= Promise.withResolvers();
+      const { promise } = asked;
       void run();
+      return isClosed ? Promise.resolve(null) : promise;
     },
     close: () => {
       isClosed = true;
       clearInterval(timer);
+      asked?.resolve(null);
     },
   };
 }

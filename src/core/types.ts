@@ -318,7 +318,14 @@ export interface Route {
 
 export interface Admin {
   readonly listen: Address;
+  /** Path of the file of who may change something there; null: nobody. */
+  readonly htpasswd: string | null;
 }
+
+/** What became of reading the config again. */
+export type ReloadResult =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly problems: readonly string[] };
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 

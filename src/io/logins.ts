@@ -25,6 +25,8 @@ const MAX_WAITING = 64;
 const FILE_INTERVAL = 1000;
 const KEY_BYTES = 32;
 
+export type LoginPolicy = Pick<BasicAuthFallback, "htpasswd" | "rateLimit">;
+
 export interface Logins {
   /** Whether any file in use lists `user`. */
   knows(user: string): boolean;
@@ -36,7 +38,7 @@ export interface Logins {
    */
   attempt(
     route: string,
-    policy: BasicAuthFallback,
+    policy: LoginPolicy,
     credentials: Credentials | null,
     address: string,
   ): Promise<LoginResult>;
@@ -99,7 +101,7 @@ export function createLogins(options: LoginsOptions): Logins {
 
   async function attempt(
     route: string,
-    policy: BasicAuthFallback,
+    policy: LoginPolicy,
     credentials: Credentials | null,
     address: string,
   ): Promise<LoginResult> {

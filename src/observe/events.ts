@@ -67,6 +67,7 @@ export type OverrideEvent =
       readonly route: string;
       readonly mode: OverrideMode;
       readonly seconds: number;
+      readonly user: string;
     }
   | {
       readonly kind: "ended";
@@ -74,6 +75,8 @@ export type OverrideEvent =
       readonly mode: OverrideMode;
       /** `person`: also by choosing another one. `reload`: the route is gone. */
       readonly by: "expiry" | "person" | "reload";
+      /** null: no person. */
+      readonly user: string | null;
     };
 
 /** A warning: while it lasts, sparekey does not do what its config says. */

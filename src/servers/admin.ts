@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import type { Address } from "../core/types.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import { type AdminActions, addAdminActions } from "./admin-actions.ts";
 import { refuseGarbled } from "./garbled.ts";
 
 /** Starting and draining processes get no new traffic. */
@@ -16,6 +17,7 @@ export interface AdminOptions {
   readonly metrics: Pick<Metrics, "text" | "contentType">;
   /** Must never depend on an upstream: pods have to stay in service in an outage. */
   readiness(): Readiness;
+  readonly actions: AdminActions;
 }
 
 export interface AdminServer {
@@ -36,9 +38,13 @@ const INDEX = `sparekey
 /healthz  200 while the process serves
 /readyz   200 when it wants traffic, else 503
 /metrics  Prometheus metrics
+
+With the admin password:
+POST /-/reload                read the config again
+POST /-/routes/NAME/override  {"mode": "fallback" or "upstream", "ttl": "10m"}, or {"mode": "auto"}
 `;
 
-export function createAdminServer({ listen, metrics, readiness }: AdminOptions): AdminServer {
+export function createAdminServer({ listen, metrics, readiness, actions }: AdminOptions): AdminServer {
   const app = fastify({
     logger: false,
     connectionTimeout: REQUEST_TIMEOUT,
@@ -65,8 +71,9 @@ export function createAdminServer({ listen, metrics, readiness }: AdminOptions):
   });
   app.get("/metrics", async (_request, reply) => {
     const body = await metrics.text();
-    return reply.headers(SAFETY_HEADERS).type(metrics.contentType).send(body);
+    return reply.type(metrics.contentType).send(body);
   });
+  app.register((scope) => addAdminActions(scope, actions));
 
   return {
     async listen() {
@@ -89,8 +96,9 @@ export function createAdminServer({ listen, metrics, readiness }: AdminOptions):
 
 function refuseTheRest(app: FastifyInstance): void {
   app.addHook("onRequest", async (request, reply) => {
-    // Nothing here takes a body. Closing the connection is what keeps one from being sent on and on.
-    if (request.method !== "GET" && request.method !== "HEAD")
+    reply.headers(SAFETY_HEADERS);
+    // A body that nobody takes must not be sent on and on: closing the connection is what ends it.
+    if (request.is404 && request.method !== "GET" && request.method !== "HEAD")
       return notFound(reply.header("Connection", "close"));
   });
   app.setNotFoundHandler((_request, reply) => notFound(reply));

@@ -53,6 +53,12 @@ t.test("htpasswd files that cannot be used are reported where the config names t
   ]);
 });
 
+t.test("the admin's htpasswd file is one of them", async (t) => {
+  const yaml = `admin: { htpasswd: missing }\nroutes:\n${route("one", "empty")}`;
+  const result = await check(t, { "c.yaml": yaml, empty: goodLine("eve") }, {});
+  t.same(result.lines, ["c.yaml:1:20 admin.htpasswd: file missing cannot be used: it does not exist"]);
+});
+
 t.test("no problem of the config hides one of an htpasswd file", async (t) => {
   const result = await check(t, {
     "c.yaml": `routes:

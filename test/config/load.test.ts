@@ -48,7 +48,7 @@ async function firstRoute(keys: string, env: Env = {}): Promise<Route> {
 
 t.test("the smallest file has the defaults of the design", async (t) => {
   t.same(await snapshotOf("routes: [{ preset: authentik, upstream: http://host:9000 }]"), {
-    admin: { listen: { host: "0.0.0.0", port: 9090 } },
+    admin: { listen: { host: "0.0.0.0", port: 9090 }, htpasswd: null },
     log: { level: "info", access: "sampled" },
     limits: { headBytes: 256 * 1024, connections: 10_000 },
     drain: { delay: 0, timeout: 25_000 },
@@ -98,7 +98,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
 t.test("every key can be given", async (t) => {
   const snapshot = await snapshotOf(`
 listen: "[::]:9000"
-admin: { listen: localhost:9091 }
+admin: { listen: localhost:9091, htpasswd: admins }
 log: { level: debug, access: all }
 limits: { headBytes: 65536, connections: 7, answerBytes: 2MiB }
 drain: { delay: 1.5s, timeout: 1h }
@@ -135,7 +135,7 @@ routes:
 `);
   const { routes, trustedProxies, ...top } = snapshot;
   t.same(top, {
-    admin: { listen: { host: "localhost", port: 9091 } },
+    admin: { listen: { host: "localhost", port: 9091 }, htpasswd: "/conf/admins" },
     log: { level: "debug", access: "all" },
     limits: { headBytes: 65536, connections: 7 },
     drain: { delay: 1500, timeout: 3_600_000 },

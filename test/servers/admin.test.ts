@@ -3,12 +3,29 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import { type AdminOptions, createAdminServer } from "../../src/servers/admin.ts";
+import type { AdminActions } from "../../src/servers/admin-actions.ts";
 
 const METRICS = { contentType: "text/plain; version=0.0.4; charset=utf-8", text: async () => "up 1\n" };
 
+/** Nothing can be changed: test/servers/admin-actions.test.ts has the rest. */
+const CLOSED: AdminActions = {
+  isOpen: () => false,
+  login: async () => ({ kind: "forbidden" }),
+  reload: async () => ({ ok: true }),
+  routes: () => [],
+  override: () => {},
+  now: () => 0,
+};
+
 async function startAdmin(t: Test, options: Partial<AdminOptions> = {}): Promise<number> {
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", ...options });
+  const server = createAdminServer({
+    listen,
+    metrics: METRICS,
+    readiness: () => "ready",
+    actions: CLOSED,
+    ...options,
+  });
   const { host, port } = await server.listen();
   t.teardown(() => server.close());
   t.equal(host, "127.0.0.1");
@@ -39,7 +56,8 @@ t.test("answers", async (t) => {
     { method: "GET", path: "/%zz", status: 404, body: "not found\n" },
     { method: "GET", path: "/__proto__", status: 404, body: "not found\n" },
     { method: "POST", path: "/healthz", status: 404, body: "not found\n" },
-    { method: "POST", path: "/-/reload", status: 404, body: "not found\n" },
+    { method: "GET", path: "/-/reload", status: 404, body: "not found\n" },
+    { method: "PUT", path: "/-/reload", status: 404, body: "not found\n" },
     { method: "OPTIONS", path: "/metrics", status: 404, body: "not found\n" },
     { method: "DELETE", path: "/", status: 404, body: "not found\n" },
   ];
@@ -86,6 +104,11 @@ t.test("what is refused before it gets anywhere", async (t) => {
     { name: "a huge head", request: `${head}A: ${"x".repeat(20_000)}\r\n\r\n`, answer: /^HTTP\/1\.1 431 / },
     { name: "no Host", request: "GET / HTTP/1.1\r\nConnection: close\r\n\r\n", answer: /^HTTP\/1\.1 400 / },
     {
+      name: "an endless body for what is closed",
+      request: `POST /-/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n${"x".repeat(1000)}`,
+      answer: /^HTTP\/1\.1 403 .*connection: close/is,
+    },
+    {
       name: "an endless body",
       request: `POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n${"x".repeat(1000)}`,
       answer: /^HTTP\/1\.1 404 .*connection: close/is,
@@ -98,7 +121,7 @@ t.test("what is refused before it gets anywhere", async (t) => {
 
 t.test("close ends idle connections and half requests", async (t) => {
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = createAdminServer({ listen, metrics: METRICS, readiness: () => "ready" });
+  const server = createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", actions: CLOSED });
   const { port } = await server.listen();
   const sockets = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
   for (const socket of sockets) {
@@ -119,6 +142,7 @@ t.test("localhost is one address, so that every limit holds on all of it", async
     listen: { host: "localhost", port: 0 },
     metrics: METRICS,
     readiness: () => "ready",
+    actions: CLOSED,
   });
   t.teardown(() => server.close());
   const { host, port } = await server.listen();
@@ -130,7 +154,7 @@ t.test("localhost is one address, so that every limit holds on all of it", async
 
 t.test("close without listen", async (t) => {
   const listen = { host: "127.0.0.1", port: 0 };
-  await createAdminServer({ listen, metrics: METRICS, readiness: () => "ready" }).close();
+  await createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", actions: CLOSED }).close();
   t.pass("closed");
 });
 
@@ -140,6 +164,7 @@ t.test("a port that is taken is an error", async (t) => {
     listen: { host: "127.0.0.1", port },
     metrics: METRICS,
     readiness: () => "ready",
+    actions: CLOSED,
   });
   t.teardown(() => second.close());
   await t.rejects(second.listen(), { code: "EADDRINUSE" });

@@ -20,7 +20,10 @@ export async function serve(t: Test, yaml: string): Promise<Served> {
   const loaded = await parseConfig(yaml, "test.yaml", {}, readBounded);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
   const lines: string[] = [];
-  const app = await startApp(loaded.snapshot, { writeLine: (line) => lines.push(line) });
+  const app = await startApp(loaded.snapshot, {
+    writeLine: (line) => lines.push(line),
+    reload: async () => ({ ok: false, problems: ["there is no file to read"] }),
+  });
   t.teardown(() => app.close());
   const urls = app.listeners.map(({ host, port }) => `http://${host}:${port}`);
   return {

@@ -50,6 +50,8 @@ export interface SparekeyOptions {
   readonly users?: Readonly<Record<string, string>> | null;
   /** The config's `drain`. */
   readonly drain?: string;
+  /** The config's `admin.htpasswd`. */
+  readonly adminHtpasswd?: string;
 }
 
 /**
@@ -59,11 +61,12 @@ export interface SparekeyOptions {
 export async function startSparekey(
   t: Test,
   yaml: string,
-  { users = {}, drain = "{ timeout: 2s }" }: SparekeyOptions = {},
+  { users = {}, drain = "{ timeout: 2s }", adminHtpasswd = "null" }: SparekeyOptions = {},
 ): Promise<Sparekey> {
   const folder = await temporaryFolder(t);
   const file = join(folder, "sparekey.yaml");
-  await writeFile(file, `admin: { listen: "127.0.0.1:0" }\ndrain: ${drain}\n${yaml}`);
+  const admin = `admin: { listen: "127.0.0.1:0", htpasswd: ${adminHtpasswd} }`;
+  await writeFile(file, `${admin}\ndrain: ${drain}\n${yaml}`);
   if (users !== null) await writeFile(join(folder, "htpasswd"), htpasswdOf(users));
   const running = sparekeyProcess(t, ["run", "--config", file]);
   const logs = (): readonly LogLine[] => readLines(running.stdout());
@@ -79,15 +82,15 @@ export async function startSparekey(
   const serving = await log(({ msg }) => msg === "serving");
   const [first, ...more] = (serving.listen as readonly string[]).map(originOf);
   if (first === undefined) throw new Error("the line about serving names no listener");
-  const admin = originOf(String(serving.admin));
+  const adminOrigin = originOf(String(serving.admin));
   return {
     process: running,
     folder,
-    admin,
+    admin: adminOrigin,
     listen: [first, ...more],
     logs,
     log,
-    metrics: async () => (await ask(`${admin.url}/metrics`)).text,
+    metrics: async () => (await ask(`${adminOrigin.url}/metrics`)).text,
     stop: running.stop,
   };
 }

@@ -1,0 +1,88 @@
+/** What a person does on the admin listener of a real process, and what checks get of it. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import t, { type Test } from "tap";
+import { ask, basic, sample } from "./support/app.ts";
+import { eventually } from "./support/processes.ts";
+import { rawUpstream } from "./support/raw-upstream.ts";
+import { startSparekey } from "./support/sparekey.ts";
+
+const PASSWORD = basic("root", "open sesame");
+
+async function scene(t: Test) {
+  const upstream = await rawUpstream(t, (socket) => socket.write("HTTP/1.1 204 Fine\r\n\r\n"));
+  const yaml = `
+listen: "127.0.0.1:0"
+routes:
+  - { name: sso, path: /auth, upstream: "http://127.0.0.1:${upstream.port}", fallback: { htpasswd: htpasswd } }
+`;
+  const users = { root: "open sesame", eve: "emergency" };
+  const sparekey = await startSparekey(t, yaml, { users, adminHtpasswd: "htpasswd" });
+  const [{ url }] = sparekey.listen;
+  const post = (path: string, body: unknown, authorization = PASSWORD) =>
+    ask(`${sparekey.admin.url}${path}`, {
+      method: "POST",
+      headers: { Authorization: authorization },
+      body: JSON.stringify(body),
+    });
+  const override = (body: unknown) => post("/-/routes/sso/override", body);
+  const check = async () => (await ask(`${url}/auth`)).status;
+  return { sparekey, post, override, check };
+}
+
+t.test("a route is put into its fallback and back by hand, and it is said who did it", async (t) => {
+  const { sparekey, override, check } = await scene(t);
+  t.equal(await check(), 204);
+  t.equal((await override({ mode: "fallback", ttl: "1h" })).status, 200);
+  t.equal(await check(), 401);
+  const metrics = await sparekey.metrics();
+  t.equal(sample(metrics, 'sparekey_checks_total{route="sso",source="override",verdict="challenge"}'), 1);
+  t.equal(sample(metrics, 'sparekey_fallback_active{route="sso"}'), 1);
+  t.equal((await override({ mode: "auto" })).status, 200);
+  t.equal(await check(), 204);
+  const begins = await sparekey.log(({ msg }) => msg === "override begins");
+  t.match(begins, { route: "sso", mode: "fallback", seconds: 3_600, user: "root" });
+  const ended = await sparekey.log(({ msg }) => msg === "override ended");
+  t.match(ended, { route: "sso", mode: "fallback", by: "person", user: "root" });
+});
+
+t.test("it ends by itself, and outlives a reload before that", async (t) => {
+  const { sparekey, post, override, check } = await scene(t);
+  await override({ mode: "fallback", ttl: "3s" });
+  const file = join(sparekey.folder, "sparekey.yaml");
+  await writeFile(file, `${await readFile(file, "utf8")}log: { level: debug }\n`);
+  t.same(JSON.parse((await post("/-/reload", null)).text), { ok: true });
+  t.equal(await check(), 401);
+  await eventually(
+    () => "the override does not end",
+    async () => ((await check()) === 204 ? true : null),
+  );
+  t.match(await sparekey.log(({ msg }) => msg === "override ended"), { by: "expiry", user: null });
+});
+
+t.test("a reload by hand tells at once what became of it", async (t) => {
+  const { sparekey, post, check } = await scene(t);
+  const file = join(sparekey.folder, "sparekey.yaml");
+  const before = await readFile(file, "utf8");
+  await writeFile(file, "routes: 5\n");
+  const refused = await post("/-/reload", null);
+  t.equal(refused.status, 422);
+  t.match(JSON.parse(refused.text).problems[0], /sparekey\.yaml:1:9 routes: value 5 is not a list/);
+  t.equal(await check(), 204);
+  t.equal(sample(await sparekey.metrics(), "sparekey_config_last_reload_successful"), 0);
+  await writeFile(file, before);
+  t.equal((await post("/-/reload", null)).status, 200);
+  t.equal(sample(await sparekey.metrics(), "sparekey_config_last_reload_successful"), 1);
+  t.match(await sparekey.log(({ msg }) => msg === "reload asked for"), { user: "root" });
+});
+
+t.test("the admin's file may be another one, and its names stay out of the checks", async (t) => {
+  const { sparekey, post } = await scene(t);
+  t.equal((await post("/-/reload", null, basic("eve", "emergency"))).status, 200, "every user of the file");
+  t.equal((await post("/-/reload", null, basic("eve", "guess"))).status, 401);
+  const file = join(sparekey.folder, "sparekey.yaml");
+  const closed = (await readFile(file, "utf8")).replace(/htpasswd: htpasswd }\n/, "htpasswd: null }\n");
+  await writeFile(file, closed);
+  t.equal((await post("/-/reload", null)).status, 200);
+  t.equal((await post("/-/reload", null)).status, 403, "without a file nobody may");
+});
