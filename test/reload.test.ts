@@ -220,6 +220,34 @@ t.test("a listener comes and goes with its routes", async (t) => {
   );
 });
 
+t.test("two routes swap their listeners without a restart", async (t) => {
+  const upstream = await fine(t);
+  const yaml = (a: string, b: string) =>
+    routesOf(
+      { name: "a", port: upstream.port, more: `listen: "${a}:0", fallback: { mode: deny }` },
+      { name: "b", port: upstream.port, more: `listen: "${b}:0", fallback: { mode: deny }` },
+    );
+  const sparekey = await startSparekey(t, yaml("127.0.0.1", "127.0.0.2"));
+  const statuses = (path: string) =>
+    Promise.all(sparekey.listen.map(async ({ url }) => (await ask(url + path)).status));
+  t.same(
+    [await statuses("/a"), await statuses("/b")],
+    [
+      [200, 404],
+      [404, 200],
+    ],
+  );
+  const line = await hangUp(sparekey, yaml("127.0.0.2", "127.0.0.1"));
+  t.match(line, { msg: "config reloaded", opened: [], closed: [] });
+  t.same(
+    [await statuses("/a"), await statuses("/b")],
+    [
+      [404, 200],
+      [200, 404],
+    ],
+  );
+});
+
 t.test("an address that cannot be had refuses the whole config", async (t) => {
   const upstream = await fine(t);
   const taken = createServer().listen(0, "127.0.0.1");
