@@ -21,6 +21,7 @@ import type {
   Decision,
   FallbackReason,
   FaultReason,
+  ForbiddenReason,
   LoginResult,
   Outcome,
   Route,
@@ -176,15 +177,18 @@ async function fallBack(
   const fallback = fallbackFor(route, check);
   if (fallback.mode !== "basic-auth") return plainFallback(fallback, reason);
   const address = clientAddress(check, trustedProxies);
-  const login = isAllowedFrom(fallback, address)
-    ? await ports.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
-    : ({ kind: "forbidden" } as const);
+  const why = whyForbidden(fallback, address);
+  const login =
+    why === null
+      ? await ports.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
+      : ({ kind: "forbidden", why } as const);
   return loginFallback(fallback, reason, login, opensLoginBox(check.headers));
 }
 
-function isAllowedFrom(fallback: BasicAuthFallback, address: string | null): boolean {
-  if (fallback.allowFrom === null) return true;
-  return address !== null && isListed(address, fallback.allowFrom);
+function whyForbidden({ allowFrom }: BasicAuthFallback, address: string | null): ForbiddenReason | null {
+  if (allowFrom === null) return null;
+  if (address === null) return "no_address";
+  return isListed(address, allowFrom) ? null : "outside_allow_from";
 }
 
 function requestFor(check: Check, route: Route, ports: Ports): UpstreamRequest {

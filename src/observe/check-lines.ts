@@ -34,7 +34,7 @@ export function createCheckLines({ logger, access, clientOf, now }: CheckLinesOp
     source: decision.source,
     verdict: decision.verdict,
     ...(decision.source === "fallback"
-      ? { mode: decision.mode, reason: decision.reason, result: decision.result }
+      ? { mode: decision.mode, reason: decision.reason, result: decision.result, ...whyForbidden(decision) }
       : {}),
     status: decision.reply.status,
     ms: Math.round(milliseconds * 1000) / 1000,
@@ -55,6 +55,11 @@ export function createCheckLines({ logger, access, clientOf, now }: CheckLinesOp
     if (omitted === null) return;
     logger.info("check", { ...checkData(record, check, decision, milliseconds), omitted });
   };
+}
+
+/** The reply does not say it, so that nobody learns it who is not let in. */
+function whyForbidden({ login }: Extract<Decision, { source: "fallback" }>): LogData {
+  return login?.kind === "forbidden" ? { forbidden: login.why } : {};
 }
 
 /** The number of checks left out before this one, or null when this one is left out too. */
