@@ -27,7 +27,7 @@ export function createAdminActions(options: AdminActionsOptions): AdminActions {
     isOpen: () => admin().htpasswd !== null,
     login: async (credentials, address) => {
       const { htpasswd } = admin();
-      if (htpasswd === null) return { kind: "forbidden" };
+      if (htpasswd === null) return { kind: "forbidden", why: "no_users" };
       return logins.attempt(PLACE, { htpasswd, rateLimit: RATE_LIMIT }, credentials, address);
     },
     reload: (user) => {

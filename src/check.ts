@@ -28,6 +28,7 @@ import type {
   Fallback,
   FallbackReason,
   FaultReason,
+  ForbiddenReason,
   GraceRules,
   LoginResult,
   Outcome,
@@ -234,9 +235,11 @@ async function fallBack(
   if (identity) return graceFallback(fallback.mode, reason, identity);
   if (fallback.mode !== "basic-auth") return plainFallback(fallback.mode, reason);
   const address = clientAddress(check, trustedProxies);
-  const login = isAllowedFrom(fallback, address)
-    ? await ports.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
-    : ({ kind: "forbidden" } as const);
+  const why = whyForbidden(fallback, address);
+  const login =
+    why === null
+      ? await ports.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
+      : ({ kind: "forbidden", why } as const);
   return loginFallback(fallback, reason, login, opensLoginBox(check.headers));
 }
 
@@ -245,9 +248,10 @@ function graceRules(fallback: Fallback): GraceRules | null {
   return fallback.mode === "basic-auth" || fallback.mode === "deny" ? fallback.grace : null;
 }
 
-function isAllowedFrom(fallback: BasicAuthFallback, address: string | null): boolean {
-  if (fallback.allowFrom === null) return true;
-  return address !== null && isListed(address, fallback.allowFrom);
+function whyForbidden({ allowFrom }: BasicAuthFallback, address: string | null): ForbiddenReason | null {
+  if (allowFrom === null) return null;
+  if (address === null) return "no_address";
+  return isListed(address, allowFrom) ? null : "outside_allow_from";
 }
 
 function requestFor(check: Check, route: Route, ports: Ports): UpstreamRequest {

@@ -21,7 +21,7 @@ t.test(
       { login: { kind: "missing" }, status: 401 },
       { login: { kind: "bad" }, status: 401 },
       { login: { kind: "limited", retryAfterSeconds: 30 }, status: 429 },
-      { login: { kind: "forbidden" }, status: 503 },
+      { login: { kind: "forbidden", why: "no_users" }, status: 503 },
     ];
     for (const { login, status } of logins) {
       const { reply } = await decisionOf(world(failing("reset"), { login }));
@@ -129,27 +129,29 @@ t.test("an emergency login is tried with", async (t) => {
 t.test("allowFrom", async (t) => {
   const allowFrom = networks("203.0.113.0/24", "2001:db8::/32");
   const rows = [
-    { name: "inside", forwardedFor: "10.0.0.1, 203.0.113.7", status: 200 },
-    { name: "inside, mapped", forwardedFor: "::ffff:203.0.113.7", status: 200 },
-    { name: "inside, IPv6", forwardedFor: "[2001:db8::1]:443", status: 200 },
-    { name: "outside", forwardedFor: "198.51.100.7", status: 503 },
+    { name: "inside", forwardedFor: "10.0.0.1, 203.0.113.7", why: null },
+    { name: "inside, mapped", forwardedFor: "::ffff:203.0.113.7", why: null },
+    { name: "inside, IPv6", forwardedFor: "[2001:db8::1]:443", why: null },
+    { name: "outside", forwardedFor: "198.51.100.7", why: "outside_allow_from" },
     {
       name: "outside, with an inside address a client wrote",
       forwardedFor: "203.0.113.7, 198.51.100.7",
-      status: 503,
+      why: "outside_allow_from",
     },
-    { name: "outside, IPv6", forwardedFor: "2001:db9::1", status: 503 },
-    { name: "no address", forwardedFor: "203.0.113.7, unknown", status: 503 },
+    { name: "outside, IPv6", forwardedFor: "2001:db9::1", why: "outside_allow_from" },
+    { name: "no address", forwardedFor: "203.0.113.7, unknown", why: "no_address" },
   ];
-  for (const { name, forwardedFor, status } of rows) {
+  for (const { name, forwardedFor, why } of rows) {
     const made = world(failing("refused"), {
       route: { fallback: basicAuth({ allowFrom }) },
       login: { kind: "ok", user: "eve" },
     });
     const headers = ["Authorization", basic("eve", "spare"), "X-Forwarded-For", forwardedFor];
-    const { reply } = await decisionOf(made, check({ headers }));
-    t.equal(reply.status, status, name);
-    t.equal(made.attempts.length, status === 200 ? 1 : 0, `${name}: password work`);
+    const decision = await decisionOf(made, check({ headers }));
+    t.equal(decision.reply.status, why === null ? 200 : 503, name);
+    const login = why === null ? { kind: "ok" } : { kind: "forbidden", why };
+    t.match(decision.fallback, { login }, `${name}: for the log`);
+    t.equal(made.attempts.length, why === null ? 1 : 0, `${name}: password work`);
   }
 });
 

@@ -95,8 +95,10 @@ function seriesOf(route: string, mode: (typeof ROUTES)[RouteName]): readonly str
   return [
     ...["allow", "challenge", "deny", "error"].map((verdict) => check("upstream", verdict)),
     ...verdicts.map((verdict) => check("fallback", verdict)),
+    // Also where nothing falls back, by a person's choice.
+    ...new Set([...verdicts, "error"].map((verdict) => check("override", verdict))),
     check("shed", "deny"),
-    ...[...fallbacks, "breaker_open"].flatMap((reason) =>
+    ...[...fallbacks, "breaker_open", "override"].flatMap((reason) =>
       results.map(
         (result) =>
           `sparekey_fallback_total{route="${route}",mode="${mode}",reason="${reason}",result="${result}"}`,

@@ -182,7 +182,7 @@ t.test("a bad config changes nothing and is reported whole", async (t) => {
     t.equal((await ask(url)).status, 200, name);
   }
   const gone = await reloaded(sparekey, () => rm(join(sparekey.folder, "sparekey.yaml")));
-  t.match(gone.problem, /cannot be read \(ENOENT\)/);
+  t.match(gone.problem, /there is no such file/);
   t.equal((await ask(url)).status, 200);
 
   t.match(await reloaded(sparekey, () => writeConfig(sparekey, good)), { msg: "config reloaded" });
@@ -217,6 +217,34 @@ t.test("a listener comes and goes with its routes", async (t) => {
   await eventually(
     () => "connections stay",
     async () => (sample(await sparekey.metrics(), "sparekey_connections") === 0 ? true : null),
+  );
+});
+
+t.test("two routes swap their listeners without a restart", async (t) => {
+  const upstream = await fine(t);
+  const yaml = (a: string, b: string) =>
+    routesOf(
+      { name: "a", port: upstream.port, more: `listen: "${a}:0", fallback: { mode: deny }` },
+      { name: "b", port: upstream.port, more: `listen: "${b}:0", fallback: { mode: deny }` },
+    );
+  const sparekey = await startSparekey(t, yaml("127.0.0.1", "127.0.0.2"));
+  const statuses = (path: string) =>
+    Promise.all(sparekey.listen.map(async ({ url }) => (await ask(url + path)).status));
+  t.same(
+    [await statuses("/a"), await statuses("/b")],
+    [
+      [200, 404],
+      [404, 200],
+    ],
+  );
+  const line = await hangUp(sparekey, yaml("127.0.0.2", "127.0.0.1"));
+  t.match(line, { msg: "config reloaded", opened: [], closed: [] });
+  t.same(
+    [await statuses("/a"), await statuses("/b")],
+    [
+      [404, 200],
+      [200, 404],
+    ],
   );
 });
 

@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
-import { classify } from "../core/classify.ts";
+import { classify, lacksHeader } from "../core/classify.ts";
 import { confirms, type Finding } from "../core/probe.ts";
 import type { Outcome, Route } from "../core/types.ts";
 import { createExchanger, type Exchanger } from "../io/exchange.ts";
@@ -57,6 +57,11 @@ function describe(outcome: Outcome, finding: Finding, route: Route): string {
   if (outcome.kind === "failure") return `no answer  fault ${outcome.reason}`;
   if (outcome.kind !== "answer") return `not asked  ${outcome.kind}`;
   const { status } = outcome.answer;
-  if (finding.kind === "fine") return `${status}  ${classify(outcome, route.fault).kind}`;
+  const verdict = classify(outcome, route.fault);
+  if (verdict.kind === "allow" && lacksHeader(verdict.answer, route.requireHeaders)) {
+    const lacking = route.requireHeaders.filter((name) => lacksHeader(verdict.answer, [name]));
+    return `${status}  deny (lacks ${lacking.join(", ")})`;
+  }
+  if (finding.kind === "fine") return `${status}  ${verdict.kind}`;
   return finding.kind === "unknown" ? `${status}` : `${status}  ${finding.kind} ${finding.reason}`;
 }

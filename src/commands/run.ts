@@ -10,6 +10,8 @@ import type { CommandIo } from "./command-io.ts";
 const STDOUT = 1;
 /** What a stdout that takes nothing more may cost a shutdown. */
 const FLUSH_MS = 1_000;
+/** What a file system or a name server that hangs may cost it. The system's resolver gives up after 10 s by itself. */
+const END_MS = 12_000;
 /** A change is used within two looks. */
 const WATCH_MS = 500;
 
@@ -23,7 +25,7 @@ export interface RunSignals {
 
 /**
  * Serves until `stop` settles, then drains; reloads when the config changes and when it is told to.
- * Exit code 0: after a drain; 1: bad config, or a port that cannot be had.
+ * Exit code 0: after a drain; 1: bad config, or a port that cannot be had. Ends by SIGKILL where a file hangs.
  */
 export async function runCommand(configFile: string, signals: RunSignals, io: CommandIo): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
@@ -53,5 +55,20 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   watch.close();
   await app.drain();
   await lines.flush(FLUSH_MS);
+  endSoon(io);
   return 0;
+}
+
+/**
+ * By now nothing is left to do. Only a thread that waits for a file or a name keeps the process, and would hold up
+ * process.exit as well: Node waits for its threads.
+ */
+function endSoon(io: CommandIo): void {
+  const kill = (): void => {
+    io.err(
+      "sparekey: drained, but a file system or name server that does not answer keeps the process; it is killed\n",
+    );
+    process.kill(process.pid, "SIGKILL");
+  };
+  setTimeout(kill, END_MS).unref();
 }

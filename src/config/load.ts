@@ -51,7 +51,7 @@ async function readConfig(file: string, env: Environment, readFile: ReadFile): P
   try {
     bytes = await readFile(file);
   } catch (error) {
-    return failed(file, `cannot be read (${errorCode(error)})`);
+    return failed(file, unreadable(errorCode(error)));
   }
   let text: string;
   try {
@@ -60,6 +60,11 @@ async function readConfig(file: string, env: Environment, readFile: ReadFile): P
     return failed(file, "is not UTF-8 text");
   }
   return parseConfig(text, file, env, readFile);
+}
+
+function unreadable(code: string): string {
+  if (code !== "ENOENT" && code !== "ENOTDIR") return `cannot be read (${code})`;
+  return "there is no such file; write it, or name another with --config FILE or $SPAREKEY_CONFIG";
 }
 
 /** `file` names the config in messages and is where relative paths start; only `readFile` does I/O. */

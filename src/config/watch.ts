@@ -3,10 +3,14 @@
  * at what a path resolves to sees Kubernetes' symlink swaps and renames on every file system.
  *
  * A change counts once nothing has changed for one more look: a file written in place must not be taken half
- * written, for half of a YAML file is often a good one.
+ * written, for half of a YAML file is often a good one. One that goes on changing is taken as it is in the end: the
+ * next change follows it.
  */
 import type { LoadedFiles } from "./load.ts";
 import { type FileStamp, stampOf } from "./read-file.ts";
+
+/** Looks at a change that goes on. */
+const MOST_LOOKS = 10;
 
 export interface ConfigWatchOptions<Loaded extends { readonly files: LoadedFiles }, Result> {
   /** Milliseconds between two looks. */
@@ -33,8 +37,8 @@ export function watchConfig<Loaded extends { readonly files: LoadedFiles }, Resu
 ): ConfigWatch<Result> {
   const { interval, load, onLoaded } = options;
   let known = options.files;
-  /** A change that may go on. */
-  let changing: LoadedFiles | null = null;
+  /** A change that may go on, and the looks it was seen in. */
+  let changing: { readonly seen: LoadedFiles; readonly looks: number } | null = null;
   let isBusy = false;
   let asked: PromiseWithResolvers<Result | null> | null = null;
   let isClosed = false;
@@ -48,9 +52,10 @@ export function watchConfig<Loaded extends { readonly files: LoadedFiles }, Resu
 
   async function look(): Promise<void> {
     const seen = await stampsOf(known.keys());
+    const looks = (changing?.looks ?? 0) + 1;
     if (isSame(seen, known)) changing = null;
-    else if (changing === null || !isSame(seen, changing)) changing = seen;
-    else await reload();
+    else if (looks > MOST_LOOKS || (changing !== null && isSame(seen, changing.seen))) await reload();
+    else changing = { seen, looks };
   }
 
   /** One at a time: a file system that hangs must not pile up looks. */

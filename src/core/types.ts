@@ -145,15 +145,17 @@ export interface Credentials {
 }
 
 /**
- * What became of an emergency login. `forbidden`: outside `allowFrom`, or no usable htpasswd.
- * The kinds but `forbidden`'s two causes are the label `result` of sparekey_emergency_logins_total.
+ * What became of an emergency login. The kinds are the label `result` of sparekey_emergency_logins_total; why one
+ * is forbidden only the log tells.
  */
 export type LoginResult =
   | { readonly kind: "ok"; readonly user: string }
   | { readonly kind: "missing" }
   | { readonly kind: "bad" }
   | { readonly kind: "limited"; readonly retryAfterSeconds: number }
-  | { readonly kind: "forbidden" };
+  | { readonly kind: "forbidden"; readonly why: ForbiddenReason };
+/** `no_address`: `allowFrom` is set, and the client's address is unknown. `no_users`: no usable htpasswd. */
+export type ForbiddenReason = "outside_allow_from" | "no_address" | "no_users";
 
 export interface HtpasswdProblem {
   readonly line: number;

@@ -25,6 +25,7 @@ export interface ReaderOptions {
   readonly upstream: Upstream;
   readonly interrupt: Interrupt;
   readonly sendsBody: boolean;
+  readonly method: string;
   /** Whether undici refuses to write this request, before it wrote any of it. */
   refusedByUs(): boolean;
   /** Whether the connection was used before and has not sent a byte for this request. */
@@ -86,8 +87,11 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     this.#headers = latin1(controller.rawHeaders);
     this.#options.heard();
     if (!isReadable(this.#headers)) this.#fail("malformed");
-    const { answerBytes } = this.#options.upstream;
-    if (answerBytes !== null && lengthOf(this.#headers) > answerBytes) this.#fail("too_large");
+    const { upstream, method } = this.#options;
+    // What these announce is the length of a body that does not follow (RFC 9110 section 8.6).
+    if (method === "HEAD" || status === 304) return;
+    if (upstream.answerBytes !== null && lengthOf(this.#headers) > upstream.answerBytes)
+      this.#fail("too_large");
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {

@@ -61,6 +61,7 @@ export class Connection {
         upstream: this.#upstream,
         interrupt,
         sendsBody: request.body !== null,
+        method: request.method,
         refusedByUs: () => dispatching && !this.#client.destroyed,
         diedUnheard: () => this.#asked > 1 && !this.#heard,
         heard: this.#events.answered,

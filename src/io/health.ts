@@ -12,15 +12,7 @@ import {
   startTrial,
   withoutResult,
 } from "../core/breaker.ts";
-import {
-  bestOf,
-  confirms,
-  type Finding,
-  guessed,
-  holds,
-  learned,
-  type ProbeTemplate,
-} from "../core/probe.ts";
+import { bestOf, confirms, type Finding, guessed, learned, type ProbeTemplate } from "../core/probe.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type {
   Admission,
@@ -36,6 +28,7 @@ import type {
 } from "../core/types.ts";
 
 import { askLogin, type ProbePorts, sendProbe } from "./probe.ts";
+import { createSharedFinding, type SharedFinding } from "./shared-finding.ts";
 
 const UNKNOWN: Finding = { kind: "unknown" };
 /** Connections for probes, apart from those that checks may have taken all. */
@@ -59,13 +52,6 @@ export interface HealthPorts {
   readonly userAgent: string;
 }
 
-/** One finding at a time, shared by all who ask while it is being made and as long as it holds. */
-interface SharedFinding {
-  finding: Finding;
-  heldUntil: number;
-  running: Promise<Finding> | null;
-}
-
 /** Owns its timer until `close`. */
 export class RouteHealth {
   readonly #route: Route;
@@ -73,8 +59,8 @@ export class RouteHealth {
   readonly #probePorts: ProbePorts;
   readonly #probeUpstream: Upstream;
   readonly #waiting: Waiting = new Set();
-  readonly #upstream: SharedFinding = { finding: UNKNOWN, heldUntil: 0, running: null };
-  readonly #login: SharedFinding = { finding: UNKNOWN, heldUntil: 0, running: null };
+  readonly #upstream: SharedFinding;
+  readonly #login: SharedFinding;
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
   /**
@@ -93,6 +79,8 @@ export class RouteHealth {
     this.#route = route;
     this.#ports = ports;
     this.#probePorts = { exchange: ports.exchange, userAgent: ports.userAgent, stop: this.#closed.signal };
+    this.#upstream = createSharedFinding(route.probe, ports.now);
+    this.#login = createSharedFinding(route.probe, ports.now);
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
@@ -141,10 +129,13 @@ export class RouteHealth {
     return confirms(await this.#find(check));
   }
 
-  /** Whether a redirect leads anywhere; always, where no `loginHealth` is set. */
+  /**
+   * Whether a redirect leads anywhere; always, where no `loginHealth` is set. While a page just found down is looked
+   * at again it counts as down: a hung one would hold up every check. No client has a part in that.
+   */
   async isLoginUp(): Promise<boolean> {
     if (this.#route.probe.loginHealth === null) return true;
-    return !confirms(await this.#share(this.#login, () => askLogin(this.#route, this.#probePorts)));
+    return !confirms(await this.#login.getSoon(this.#lookAtLogin));
   }
 
   close(): void {
@@ -152,19 +143,11 @@ export class RouteHealth {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  #find(check: Check): Promise<Finding> {
-    return this.#share(this.#upstream, () => this.#examine(check));
-  }
+  readonly #lookAtLogin = (): Promise<Finding> => askLogin(this.#route, this.#probePorts);
 
-  #share(shared: SharedFinding, find: () => Promise<Finding>): Promise<Finding> {
-    if (this.#ports.now() < shared.heldUntil) return Promise.resolve(shared.finding);
-    shared.running ??= find().then((finding) => {
-      shared.finding = finding;
-      shared.heldUntil = this.#ports.now() + holds(finding, this.#route.probe);
-      shared.running = null;
-      return finding;
-    });
-    return shared.running;
+  /** Waits for what is true now: an old fault must not let anybody in. */
+  #find(check: Check): Promise<Finding> {
+    return this.#upstream.get(() => this.#examine(check));
   }
 
   /**
@@ -200,7 +183,7 @@ export class RouteHealth {
   }
 
   async #probe(template: ProbeTemplate): Promise<Finding> {
-    const isLoginUp = (): Promise<boolean> => this.isLoginUp();
+    const isLoginUp = async (): Promise<boolean> => !confirms(await this.#login.get(this.#lookAtLogin));
     const { finding } = await sendProbe(
       this.#route,
       this.#probeUpstream,

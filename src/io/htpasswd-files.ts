@@ -5,11 +5,14 @@
  */
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, stat } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileStamp } from "../core/file-stamp.ts";
 import type { HtpasswdEvent } from "../core/types.ts";
 import { parseHtpasswd } from "./htpasswd.ts";
 
 const MAX_BYTES = 1024 * 1024;
+/** Far above what any file takes, unless its file system hangs. */
+const PATIENCE_MS = 5_000;
 
 export interface LoadedFile {
   /** Hashes by name. */
@@ -25,7 +28,10 @@ export interface HtpasswdFiles {
   get(file: string): LoadedFile | null;
   /** Whether any file in use has this user. */
   knows(user: string): boolean;
-  /** Takes these paths into use and drops all others; resolves when every one has been read once. */
+  /**
+   * Takes these paths into use and drops all others; resolves when every one has been read once, or is known to
+   * hang: that one has no users until its file system answers.
+   */
   use(files: readonly string[]): Promise<void>;
   close(): void;
 }
@@ -97,6 +103,11 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
     onFile({ kind: "unreadable", file: watched.file, problem });
   }
 
+  /** A file system that hangs must hold up neither a start nor a reload. Its reading goes on. */
+  function failHung(watched: Watched): void {
+    if (watched.content === null) fail(watched, "its file system does not answer");
+  }
+
   return {
     get: (file) => inUse.get(file)?.loaded ?? null,
     knows: (user) => [...inUse.values()].some(({ loaded }) => loaded?.users.has(user)),
@@ -105,7 +116,8 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
       for (const file of inUse.keys()) if (!wanted.has(file)) inUse.delete(file);
       for (const file of wanted) if (!inUse.has(file)) inUse.set(file, unread(file));
       const fresh = [...inUse.values()].filter((watched) => watched.content === null);
-      await Promise.all(fresh.map(refresh));
+      await Promise.race([Promise.all(fresh.map(refresh)), sleep(PATIENCE_MS, null, { ref: false })]);
+      for (const watched of fresh) if (watched.reading !== null) failHung(watched);
     },
     close: () => {
       clearInterval(timer);

@@ -76,7 +76,7 @@ interface Attempt {
 
 const MISSING: LoginResult = { kind: "missing" };
 const BAD: LoginResult = { kind: "bad" };
-const FORBIDDEN: LoginResult = { kind: "forbidden" };
+const FORBIDDEN: LoginResult = { kind: "forbidden", why: "no_users" };
 const BUSY: LoginResult = { kind: "limited", retryAfterSeconds: 1 };
 
 export function createLogins(options: LoginsOptions): Logins {

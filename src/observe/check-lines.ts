@@ -55,8 +55,9 @@ export function createCheckLines({ logger, access, clientOf, now }: CheckLinesOp
   };
 }
 
-function fallbackData({ mode, reason, result }: FallenBack): LogData {
-  return { mode, reason, result };
+/** Why a login was forbidden is not in the reply, so that nobody learns it who is not let in. */
+function fallbackData({ mode, reason, result, login }: FallenBack): LogData {
+  return { mode, reason, result, ...(login?.kind === "forbidden" && { forbidden: login.why }) };
 }
 
 /** The number of checks left out before this one, or null when this one is left out too. */

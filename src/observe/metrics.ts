@@ -166,9 +166,16 @@ function addRouteFamilies(
   );
 }
 
-function htpasswdSeries({ name, fallback }: Route, sources: MetricsSources): readonly Series<"route">[] {
-  if (fallback.mode !== "basic-auth") return [];
-  return [{ labels: { route: name }, value: sources.htpasswdUsers(fallback.htpasswd) }];
+/** The fewest of any file that the route or one of its hosts uses: an alert on 0 must not miss an empty one. */
+function htpasswdSeries(
+  { name, fallback, hosts }: Route,
+  sources: MetricsSources,
+): readonly Series<"route">[] {
+  const all = [fallback, ...hosts.map((host) => host.fallback)];
+  const users = all.flatMap((used) =>
+    used.mode === "basic-auth" ? [sources.htpasswdUsers(used.htpasswd)] : [],
+  );
+  return users.length === 0 ? [] : [{ labels: { route: name }, value: Math.min(...users) }];
 }
 
 /**

@@ -3,6 +3,7 @@ import t, { type Test } from "tap";
 import { probeCommand } from "../../src/commands/probe.ts";
 import { startOutpost } from "../../src/demo/outpost.ts";
 import type { FaultName } from "../../src/demo/stand-in.ts";
+import { rawUpstream } from "../support/raw-upstream.ts";
 
 async function scene(t: Test, fault: FaultName, probe: string) {
   const outpost = await startOutpost({ port: 0, hosts: ["app.example.com"] });
@@ -22,22 +23,23 @@ routes:
     fallback: { mode: none }
 `;
   const file = join(t.testdir({ "sparekey.yaml": yaml }), "sparekey.yaml");
-  const run = async (name: string | null) => {
-    let out = "";
-    let err = "";
-    const io = {
-      out: (text: string) => {
-        out += text;
-      },
-      err: (text: string) => {
-        err += text;
-      },
-      env: {},
-    };
-    const code = await probeCommand(file, name, io);
-    return { code, out: out.replace(/\d+ ms/g, "N ms"), err };
+  return { outpost, run: (name: string | null) => run(file, name) };
+}
+
+async function run(file: string, name: string | null) {
+  let out = "";
+  let err = "";
+  const io = {
+    out: (text: string) => {
+      out += text;
+    },
+    err: (text: string) => {
+      err += text;
+    },
+    env: {},
   };
-  return { outpost, run };
+  const code = await probeCommand(file, name, io);
+  return { code, out: out.replace(/\d+ ms/g, "N ms"), err };
 }
 
 const HOST = "{ host: app.example.com }";
@@ -82,6 +84,21 @@ for (const row of rows) {
     }
   });
 }
+
+t.test("a 2xx without a required header is the refusal that a client gets", async (t) => {
+  const upstream = await rawUpstream(t, (socket) =>
+    socket.write("HTTP/1.1 200 OK\r\nX-Who: ann\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n"),
+  );
+  const headers = [
+    { required: "[X-Who]", out: "allow" },
+    { required: "[X-Who, X-Empty, X-Uid]", out: "deny (lacks x-empty, x-uid)" },
+  ];
+  for (const { required, out } of headers) {
+    const yaml = `routes: [{ name: a, path: /, upstream: "http://127.0.0.1:${upstream.port}", requireHeaders: ${required}, fallback: { mode: deny } }]`;
+    const file = join(t.testdir({ "sparekey.yaml": yaml }), "sparekey.yaml");
+    t.same(await run(file, null), { code: 0, out: `a  200  ${out}  N ms\n`, err: "" });
+  }
+});
 
 t.test("every route, names in a column", async (t) => {
   const { run } = await scene(t, "ok", HOST);

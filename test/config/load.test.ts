@@ -544,9 +544,14 @@ t.test("a file of endless brackets or nodes is refused, not read", async (t) => 
 });
 
 const unreadable = [
-  { name: "missing", file: "nope.yaml", message: /nope.yaml:1:1 file: cannot be read \(ENOENT\)/ },
-  { name: "a folder", file: "", message: /:1:1 file: cannot be read \(EISDIR\)/ },
-  { name: "too large", file: "large.yaml", message: /file: cannot be read \(larger than 1 MiB\)/ },
+  {
+    name: "missing",
+    file: "nope.yaml",
+    message: /nope.yaml:1:1 file: there is no such file; write it, or name another with --config FILE/,
+  },
+  { name: "below a file", file: "latin1.yaml/c", message: /:1:1 file: there is no such file/ },
+  { name: "a folder", file: "", message: /:1:1 file: cannot be read \(it is not a regular file\)/ },
+  { name: "too large", file: "large.yaml", message: /file: cannot be read \(it is larger than 1 MiB\)/ },
   { name: "not UTF-8", file: "latin1.yaml", message: /file: is not UTF-8 text/ },
 ];
 for (const { name, file, message } of unreadable) {

@@ -55,7 +55,13 @@ t.test("every end of a login", async (t) => {
       result: "limited",
       box: false,
     },
-    { login: { kind: "forbidden" }, status: 503, verdict: "deny", result: "denied", box: false },
+    {
+      login: { kind: "forbidden", why: "no_users" },
+      status: 503,
+      verdict: "deny",
+      result: "denied",
+      box: false,
+    },
   ];
   for (const { login, status, verdict, result, box } of rows) {
     for (const withBox of [true, false]) {

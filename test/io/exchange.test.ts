@@ -303,6 +303,21 @@ t.test("a body beyond answerBytes", async (t) => {
   }
 });
 
+t.test("a length announced for a body that does not follow is not too large", async (t) => {
+  const rows = [
+    { name: "the answer to HEAD", method: "HEAD", head: "HTTP/1.1 200 OK", status: 200 },
+    { name: "a 304", method: "GET", head: "HTTP/1.1 304 Not Modified", status: 304 },
+  ] as const;
+  for (const { name, method, head, status } of rows) {
+    const upstream = await rawUpstream(t, (socket) =>
+      socket.write(`${head}\r\nContent-Length: 5000\r\n\r\n`),
+    );
+    const target = upstreamAt(upstream.port, { answerBytes: 1_000 });
+    const answer = answerOf(await ask(exchanger(t), target, { method }));
+    t.same([answer.status, await textOf(answer.body)], [status, ""], name);
+  }
+});
+
 t.test("deadlines", async (t) => {
   await t.test(
     "connect: a name server or host that stays silent is covered elsewhere; refused is at once",

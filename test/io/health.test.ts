@@ -455,9 +455,59 @@ t.test("the login page", async (t) => {
     await made.advance(1);
     made.login = () => answering(answer(503));
     t.equal(await made.health.isLoginUp(), false);
+    await made.advance(999);
+    made.login = () => FINE;
+    t.equal(await made.health.isLoginUp(), false, "a bad one 1 s");
+    await made.advance(1);
+    await made.health.isLoginUp();
+    await settled();
+    t.equal(await made.health.isLoginUp(), true);
+  });
+
+  await t.test("that hangs holds up nobody but who asks first", async (t) => {
+    const made = scene(t, { probe });
+    const looks: ((outcome: Outcome) => void)[] = [];
+    made.login = () => new Promise((resolve) => looks.push(resolve));
+    const told = async (end: Outcome | null = null): Promise<boolean | "waits"> => {
+      const asked = made.health.isLoginUp();
+      await settled();
+      if (end) looks.shift()?.(end);
+      return end ? asked : Promise.race([asked, settled().then(() => "waits" as const)]);
+    };
+    t.equal(await told(), "waits", "nothing is known yet");
+    t.equal(await told(failing("read_timeout")), false);
+    for (let round = 1; round <= 3; round += 1) {
+      await made.advance(1_200);
+      t.equal(await told(), false, "still down, while it is looked at again");
+      await made.advance(60_000);
+      t.equal(await told(), false, "however long that look takes");
+      t.equal(made.looks.length, 1 + round, "one look at a time");
+      looks.shift()?.(failing("read_timeout"));
+      await settled();
+    }
+    await made.advance(1_000);
+    t.equal(await told(), false);
+    looks.shift()?.(FINE);
+    await settled();
+    t.equal(await told(), true, "up as soon as a look says so");
+
+    await made.advance(2_000);
+    t.equal(await told(), "waits", "a good finding is not used on");
+    t.equal(await told(failing("read_timeout")), false);
+    await made.advance(6_000);
+    t.equal(await told(), "waits", "nor is a bad one that ended 5 s ago");
+    t.equal(await told({ kind: "overload" }), true);
+    t.equal(await told(), "waits", "nor one that could not be made");
+  });
+
+  await t.test("found down a moment ago lets no probe confirm a fault", async (t) => {
+    const made = scene(t, { probe });
+    made.upstream = () => answering(answer(302));
+    made.login = () => failing("refused");
+    t.equal(await made.health.isLoginUp(), false);
     await made.advance(1_000);
     made.login = () => FINE;
-    t.equal(await made.health.isLoginUp(), true, "a bad one 1 s");
+    t.equal(await made.health.confirms(check()), false);
   });
 
   await t.test("is up with a 2xx only; unknown is no reason to fall back", async (t) => {

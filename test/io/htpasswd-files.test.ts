@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { mock } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import type { HtpasswdEvent } from "../../src/core/types.ts";
 import { createHtpasswdFiles } from "../../src/io/htpasswd-files.ts";
+import { hangFiles } from "../support/hung-files.ts";
 
 const SHA = "{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=";
 const line = (name: string) => `${name}:${SHA}\n`;
@@ -114,6 +116,24 @@ t.test("unusable files have no users and say why", async (t) => {
       [{ kind: "unreadable", problem }],
     );
   }
+});
+
+t.test("a file system that hangs holds up no start: no users until it answers", async (t) => {
+  const { files, events, names } = watching(t);
+  const dir = t.testdir({ htpasswd: line("bob") });
+  const file = join(dir, "htpasswd");
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.teardown(() => mock.timers.reset());
+  const answer = hangFiles(t, dir);
+  const used = files.use([file]);
+  mock.timers.tick(5_000);
+  await used;
+  t.same(events, [{ kind: "unreadable", file, problem: "its file system does not answer" }]);
+  await files.use([file]);
+  t.equal(events.length, 1, "nor is it waited for twice");
+  mock.timers.reset();
+  answer();
+  await until(() => names(file) === "bob");
 });
 
 t.test("use() drops what is no longer named, and reads anew what comes back", async (t) => {

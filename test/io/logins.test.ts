@@ -96,10 +96,10 @@ t.test("the plain cases", async (t) => {
 
 t.test("without users it is forbidden, whatever was sent", async (t) => {
   const { login, asked, file } = await scene(t, "# nobody\n");
-  t.same(await login(null), { kind: "forbidden" });
-  t.same(await login(right), { kind: "forbidden" });
+  t.same(await login(null), { kind: "forbidden", why: "no_users" });
+  t.same(await login(right), { kind: "forbidden", why: "no_users" });
   rmSync(file);
-  t.same(await login(right), { kind: "forbidden" });
+  t.same(await login(right), { kind: "forbidden", why: "no_users" });
   t.equal(asked.length, 0);
 });
 

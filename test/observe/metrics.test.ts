@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import t from "tap";
-import type { FallbackMode, Route } from "../../src/core/types.ts";
+import type { Fallback, FallbackMode, Route } from "../../src/core/types.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import {
   countAnswer,
@@ -257,6 +257,34 @@ t.test("counts", async (t) => {
   ];
   for (const row of rows) t.ok(text.includes(`\n${row}\n`), row);
   t.notMatch(text, "evelyn", "no user name is a label");
+});
+
+t.test("an empty htpasswd of one of a route's hosts shows in its number of users", async (t) => {
+  const login = (htpasswd: string) => ({ ...routeWith("x", "basic-auth").fallback, htpasswd }) as Fallback;
+  const [two, empty] = [login("/etc/sparekey/htpasswd"), login("/etc/sparekey/empty")];
+  const deny = { mode: "deny", grace: null } as const;
+  const rows: readonly {
+    name: string;
+    fallback: Fallback;
+    hosts: readonly Fallback[];
+    users: number | null;
+  }[] = [
+    { name: "the route's alone", fallback: two, hosts: [], users: 2 },
+    { name: "a host's alone", fallback: deny, hosts: [deny, two], users: 2 },
+    { name: "both", fallback: two, hosts: [two, deny], users: 2 },
+    { name: "the route's is empty", fallback: empty, hosts: [two], users: 0 },
+    { name: "a host's is empty", fallback: two, hosts: [two, empty, deny], users: 0 },
+    { name: "none", fallback: deny, hosts: [{ mode: "allow" }], users: null },
+  ];
+  for (const { name, fallback, hosts, users } of rows) {
+    const policies = hosts.map((of, index) => ({
+      host: { kind: "exact" as const, match: `h${index}` },
+      fallback: of,
+    }));
+    const metrics = metricsOf([{ ...routeWith("sso", "deny"), fallback, hosts: policies }]);
+    const line = `sparekey_htpasswd_users{route="sso"} ${users}`;
+    t.same(await linesOf(metrics, "sparekey_htpasswd_users"), users === null ? [] : [line], name);
+  }
 });
 
 t.test("durations", async (t) => {

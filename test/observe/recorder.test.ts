@@ -119,6 +119,14 @@ t.test("fields", async (t) => {
   ]);
 });
 
+t.test("a forbidden emergency login says why", async (t) => {
+  for (const why of ["outside_allow_from", "no_address", "no_users"] as const) {
+    const { recorder, lines } = scene("sampled");
+    recorder.check(SSO, checkWith(), loginDecision({ kind: "forbidden", why }), 2);
+    t.match(lines.at(-1), { msg: "check", result: "denied", forbidden: why });
+  }
+});
+
 t.test("no secret and no long text of a client is logged", async (t) => {
   const { clock, recorder, lines } = scene("all", "debug");
   const headers = [

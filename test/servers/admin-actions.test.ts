@@ -61,7 +61,12 @@ t.test("who may: each of these on both paths", async (t) => {
     { name: "a wrong one", headers: { Authorization: basic("eve", "guess") }, status: 401 },
     { name: "a token", headers: { Authorization: "Bearer x" }, status: 401 },
     { name: "none is set", changes: { isOpen: () => false }, status: 403, says: /admin\.htpasswd/ },
-    { name: "none is usable", changes: login({ kind: "forbidden" }), status: 403, says: /no usable line/ },
+    {
+      name: "none is usable",
+      changes: login({ kind: "forbidden", why: "no_users" }),
+      status: 403,
+      says: /no usable line/,
+    },
     { name: "too many tries", changes: login({ kind: "limited", retryAfterSeconds: 7 }), status: 429 },
     { name: "a page of this host", headers: { Origin: "http://127.0.0.1:PORT" }, status: 200 },
     {

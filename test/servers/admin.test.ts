@@ -10,7 +10,7 @@ const METRICS = { contentType: "text/plain; version=0.0.4; charset=utf-8", text:
 /** Nothing can be changed: test/servers/admin-actions.test.ts has the rest. */
 const CLOSED: AdminActions = {
   isOpen: () => false,
-  login: async () => ({ kind: "forbidden" }),
+  login: async () => ({ kind: "forbidden", why: "no_users" }),
   reload: async () => ({ ok: true }),
   routes: () => [],
   override: () => {},

@@ -1,0 +1,43 @@
+import { confirms, type Finding, holds } from "../core/probe.ts";
+import type { ProbeRules } from "../core/types.ts";
+
+/** A bad finding may speak until the next one is there, if that was begun so soon after it ended. */
+const STILL_BAD_MS = 5_000;
+
+/** One finding at a time, shared by all who ask while it is being made and as long as it holds. */
+export interface SharedFinding {
+  /** The one that holds, or the next one. `find` makes it, unless it is being made already; never rejects. */
+  get(find: () => Promise<Finding>): Promise<Finding>;
+  /** As `get`, but where a bad one has just ended it is not the next one that is waited for. */
+  getSoon(find: () => Promise<Finding>): Promise<Finding>;
+}
+
+/** `now`: milliseconds, monotonic. */
+export function createSharedFinding(rules: ProbeRules, now: () => number): SharedFinding {
+  let last: Finding = { kind: "unknown" };
+  let heldUntil = 0;
+  let next: { readonly found: Promise<Finding>; readonly since: number } | null = null;
+
+  const get = (find: () => Promise<Finding>): Promise<Finding> => {
+    if (now() < heldUntil) return Promise.resolve(last);
+    next ??= {
+      since: now(),
+      found: find().then((finding) => {
+        last = finding;
+        heldUntil = now() + holds(finding, rules);
+        next = null;
+        return finding;
+      }),
+    };
+    return next.found;
+  };
+
+  return {
+    get,
+    getSoon: (find) => {
+      const found = get(find);
+      const isStillBad = next !== null && confirms(last) && next.since < heldUntil + STILL_BAD_MS;
+      return isStillBad ? Promise.resolve(last) : found;
+    },
+  };
+}
