@@ -1,0 +1,127 @@
+/**
+ * Whether memory stays flat: 10 minutes of full load over kept connections, and beside it a little of everything:
+ * new connections, a route whose upstream is down, emergency logins, grace, and a reload every half minute. Real
+ * nginx answers, wrk asks. Prints resident memory by the minute; fails when the last minute is above the third by
+ * more than a tenth, or when a check at full load failed. `--minutes N` for a shorter one.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, utimes } from "node:fs/promises";
+import { Agent, request } from "node:http";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { startNginx } from "./nginx.ts";
+import { type Serving, startServing } from "./serving.ts";
+
+const MINUTE_MS = 60_000;
+const SAMPLE_MS = 1_000;
+const RELOAD_MS = 30_000;
+const BESIDE_MS = 5;
+const CONNECTIONS = 64;
+const SETTLED_MINUTE = 2;
+const ALLOWED_GROWTH = 0.1;
+const HTPASSWD = "admin:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n";
+const LOGIN = `Basic ${btoa("admin:password")}`;
+
+const { values } = parseArgs({ options: { minutes: { type: "string", default: "10" } } });
+const minutes = Number(values.minutes);
+if (!Number.isInteger(minutes) || minutes < SETTLED_MINUTE + 1) throw new Error("--minutes takes 3 or more");
+
+const nginx = await startNginx();
+const sparekey = await startServing(configFor(nginx.port), { htpasswd: HTPASSWD });
+const end = performance.now() + minutes * MINUTE_MS;
+const wrk = spawn(
+  "wrk",
+  ["-t1", `-c${CONNECTIONS}`, `-d${minutes * 60}s`, "--latency", `http://${sparekey.listen[0]}/auth`],
+  { stdio: ["ignore", "pipe", "inherit"] },
+);
+const report = text(wrk.stdout);
+const [samples] = await Promise.all([
+  sampleMemory(sparekey),
+  askBeside(sparekey),
+  reloadNowAndThen(sparekey),
+]);
+await once(wrk, "exit");
+const output = await report;
+const reloads = sparekey.log().split('"config reloaded"').length - 1;
+await sparekey.stop();
+await nginx.stop();
+
+const byMinute = samples.map((megabytes) => median(megabytes));
+const settled = byMinute[SETTLED_MINUTE] ?? Number.NaN;
+const last = byMinute.at(-1) ?? Number.NaN;
+const failures = /Non-2xx|Socket errors/.test(output);
+console.log(output.trim());
+console.log(`\nresident memory, median of each minute, MB: ${byMinute.map((mb) => mb.toFixed(0)).join(" ")}`);
+console.log(
+  `last minute to third: ${(last / settled).toFixed(3)} (allowed ${1 + ALLOWED_GROWTH}); ${reloads} reloads`,
+);
+process.exit(failures || !(last <= settled * (1 + ALLOWED_GROWTH)) ? 1 : 0);
+
+function configFor(port: number): string {
+  return `
+admin: { listen: "127.0.0.9:0" }
+log: { access: sampled }
+routes:
+  - name: busy
+    path: /auth
+    listen: "127.0.0.1:0"
+    upstream: http://127.0.0.1:${port}
+    fallback: { mode: basic-auth, htpasswd: htpasswd, grace: 1m }
+  - name: down
+    path: /auth
+    listen: "127.0.0.2:0"
+    upstream: http://127.0.0.1:1
+    fallback: { mode: basic-auth, htpasswd: htpasswd, rateLimit: { failures: 1000000, global: 1000000 } }
+`;
+}
+
+/** Megabytes, by minute. */
+async function sampleMemory({ pid }: Serving): Promise<number[][]> {
+  const byMinute: number[][] = Array.from({ length: minutes }, () => []);
+  const begin = performance.now();
+  while (performance.now() < end) {
+    const status = await readFile(`/proc/${pid}/status`, "utf8");
+    const megabytes = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+    byMinute[Math.floor((performance.now() - begin) / MINUTE_MS)]?.push(megabytes);
+    await sleep(SAMPLE_MS);
+  }
+  return byMinute;
+}
+
+/** On new connections: clients with sessions of their own, and logins good and bad on a route that is down. */
+async function askBeside({ listen: [busy = "", down = ""] }: Serving): Promise<void> {
+  const agent = new Agent({ keepAlive: false });
+  for (let turn = 0; performance.now() < end; turn += 1) {
+    const headers = { "X-Forwarded-Host": "app.example.com", "X-Forwarded-For": `198.51.100.${turn % 250}` };
+    const guess = `Basic ${btoa(`admin:guess ${turn}`)}`;
+    await Promise.all([
+      ask(busy, { ...headers, Cookie: `session=${turn}` }, agent),
+      ask(down, { ...headers, Authorization: LOGIN }, agent),
+      ask(down, { ...headers, Authorization: guess }, agent),
+      ask(down, headers, agent),
+    ]);
+    await sleep(BESIDE_MS);
+  }
+}
+
+function ask(host: string, headers: Readonly<Record<string, string>>, agent: Agent): Promise<void> {
+  return new Promise((resolve, reject) => {
+    request(`http://${host}/auth`, { headers, agent }, (response) => response.resume().on("end", resolve))
+      .on("error", reject)
+      .end();
+  });
+}
+
+/** A touch is a change; nothing in the config is. */
+async function reloadNowAndThen({ config }: Serving): Promise<void> {
+  while (performance.now() + RELOAD_MS < end) {
+    await sleep(RELOAD_MS);
+    await utimes(config, new Date(), new Date());
+  }
+}
+
+function median(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}
