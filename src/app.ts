@@ -1,5 +1,6 @@
 /** The wiring: a snapshot and the outside world in, a serving process out. Nothing is decided here. */
 import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
 import { createAdminActions } from "./admin-actions.ts";
 import { clientAddress } from "./core/client-address.ts";
@@ -8,9 +9,18 @@ import { drain } from "./io/drain.ts";
 import { createExchanger } from "./io/exchange.ts";
 import { createGraceStore } from "./io/grace.ts";
 import { createLogins } from "./io/logins.ts";
+import { createNotifier } from "./io/notifier.ts";
 import { createPasswordPool, defaultPoolSize } from "./io/password-pool.ts";
+import { createResolver, oneByOne } from "./io/resolver.ts";
 import { createListeners, ListenError, type ListenerChanges, naming, type Opened } from "./listeners.ts";
-import { logHtpasswd, logOverride, logRefusedReload, logReload, logReloadDefect } from "./observe/events.ts";
+import {
+  logHtpasswd,
+  logNotify,
+  logOverride,
+  logRefusedReload,
+  logReload,
+  logReloadDefect,
+} from "./observe/events.ts";
 import { createLogger } from "./observe/logs.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createRecorder } from "./observe/recorder.ts";
@@ -20,6 +30,8 @@ import { addressText, createServing, type Generation } from "./serving.ts";
 import { version } from "./version.ts";
 
 const TICK_MS = 1_000;
+/** What messages that wait to be told may cost a shutdown. */
+const NOTIFY_DRAIN_MS = 1_000;
 
 export interface App {
   /** Where the admin listener is now. */
@@ -76,14 +88,25 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     htpasswdUsers: (file) => logins.users(file),
     now,
   });
+  const userAgent = `sparekey/${version()}`;
+  const notifier = createNotifier({
+    exchanger: createExchanger(createResolver(now, oneByOne())),
+    userAgent,
+    instance: hostname(),
+    now,
+    unixNow: Date.now,
+    random: Math.random,
+    later,
+    onEvent: (event) => logNotify(logger, event),
+  });
   const record = createRecorder({
     metrics,
     logger,
     access: () => snapshot.log.access,
     clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
     now,
+    onActivity: notifier.notify,
   });
-  const userAgent = `sparekey/${version()}`;
   const overrides = createOverrides(now, (event) => logOverride(logger, event));
   const serving = createServing({
     exchanger,
@@ -133,6 +156,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     });
     snapshot = next;
     logger.setLevel(next.log.level);
+    notifier.use(next.notify);
     metrics.useRoutes(generation.snapshot.routes);
     metrics.configRead(true, Date.now());
     const changes = listeners.use(generation, opened.checks);
@@ -154,6 +178,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
 
   const close = async (): Promise<void> => {
     clearInterval(tick);
+    notifier.close();
     serving.close();
     logins.close();
     adminLogins.close();
@@ -218,9 +243,16 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
       const { delay, timeout } = snapshot.drain;
       logger.info("drain begins", { delay_ms: delay, timeout_ms: timeout });
       const left = await drain(listeners.servers(), snapshot.drain);
+      await notifier.drain(NOTIFY_DRAIN_MS);
       await close();
       logger.info("drain ended", { complete: left === 0, connections_cut: left });
     },
     close,
   };
+}
+
+/** Runs `run` once, unless the result is called before. Does not keep the process alive. */
+function later(milliseconds: number, run: () => void): () => void {
+  const timer = setTimeout(run, milliseconds).unref();
+  return () => clearTimeout(timer);
 }

@@ -64,13 +64,22 @@ const LONGEST_URL = 2048;
 export function resource() {
   const what = "a URL to ask";
   const write = "http://HOST:PORT/PATH or https://HOST:PORT/PATH, without user or fragment";
-  return text(what, write, RESOURCE, (written): Reading<Resource> => {
-    const url = URL.parse(written);
-    if (url === null || url.port === "0" || written.length > LONGEST_URL) {
-      return { refused: `{value} is not ${what}; write ${write}` };
-    }
-    return { value: { origin: originOf(url), target: url.pathname + url.search } };
-  });
+  return text(what, write, RESOURCE, (written) => readResource(written, what, write));
+}
+
+/** Where a webhook is. The path and the query are often all the secret there is. */
+export function webhookUrl() {
+  const what = "a webhook URL";
+  const write = `http://HOST/PATH or https://HOST/PATH, up to ${LONGEST_URL} visible ASCII characters, without fragment, and without user: credentials go into headers`;
+  return text(what, write, RESOURCE, (written) => readResource(written, what, write));
+}
+
+function readResource(written: string, what: string, write: string): Reading<Resource> {
+  const url = URL.parse(written);
+  if (url === null || url.port === "0" || written.length > LONGEST_URL) {
+    return { refused: `{value} is not ${what}; write ${write}` };
+  }
+  return { value: { origin: originOf(url), target: url.pathname + url.search } };
 }
 
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;

@@ -6,10 +6,11 @@ import type { Address, PathRule } from "../core/types.ts";
 import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";
 import { fallbackFindings, hostFindings } from "./fallback-findings.ts";
+import { notifyFindings } from "./notify-findings.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
-import { probeHeaderFindings } from "./probe-headers.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
+import { headerFindings } from "./request-headers.ts";
 import { adminShape, breakerShape, routeShape, tlsShape, validParts } from "./schema.ts";
 
 /** `routes`: what each entry of the document's `routes` means. */
@@ -26,7 +27,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...tlsFindings(route),
     ...faultFindings(route),
     ...breakerFindings(route),
-    ...probeHeaderFindings(asMapping(route.raw.probe).headers, [...route.at, "probe", "headers"]),
+    ...headerFindings(asMapping(route.raw.probe).headers, [...route.at, "probe", "headers"], OF_PROBES),
     ...fallbackFindings(route.at, route.raw, route),
     ...hostFindings([...route.at, "hosts"], asList(route.raw.hosts), route),
     ...requireHeadersFindings(route),
@@ -37,8 +38,11 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...nameFindings(views),
     ...listenFindings(views),
     ...adminFindings(views, admin, document),
+    ...notifyFindings(data.notify),
   ];
 }
+
+const OF_PROBES = { what: "a probe", host: "probe.host" };
 
 interface RouteView extends EffectiveRoute {
   /** Of the route in the config. */

@@ -173,9 +173,13 @@ function sorted(file: string, document: ConfigDocument, findings: readonly Findi
   return [...unique.values()].map((finding) => place(file, document, finding)).sort(byPosition);
 }
 
+/** Webhook URLs are secrets, and so may be what stands in their place: no message shows any of it. */
+const SECRETS: ReadonlySet<Path[number] | undefined> = new Set(["notify"]);
+
 function place(file: string, document: ConfigDocument, finding: Finding): Problem {
   const { path } = finding;
-  const message = finding.message.replace(/^\{value\}/, () => document.shown(path));
+  const shown = SECRETS.has(path[0]) ? "the value" : document.shown(path);
+  const message = finding.message.replace(/^\{value\}/, () => shown);
   return { file, ...document.position(path, finding.at), path: formatPath(path), message };
 }
 

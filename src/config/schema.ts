@@ -13,9 +13,10 @@ import {
   resource,
   routePath,
   serverName,
+  webhookUrl,
 } from "./addresses.ts";
 import { asMapping } from "./plain-data.ts";
-import { probeHeaders } from "./probe-headers.ts";
+import { requestHeaders } from "./request-headers.ts";
 import { filePath, identityHeader, realm, requestUri, routeName } from "./texts.ts";
 import {
   described,
@@ -33,6 +34,7 @@ import {
 // A route has at most this much room for one of its own lists.
 const MOST_NAMES = 64;
 const MOST_REQUIRED = 32;
+const MOST_NOTIFIED = 8;
 
 export const tlsShape = {
   ca: described(
@@ -99,7 +101,7 @@ const probeShape = {
     "For Host and X-Forwarded-Host; null: as the last check had them.",
   ),
   uri: optional(requestUri(), "/", "For X-Forwarded-Uri."),
-  headers: optional(probeHeaders(), {}, "Headers of a probe, in place of those of the same name."),
+  headers: optional(requestHeaders(), {}, "Headers of a probe, in place of those of the same name."),
   minInterval: optional(duration("100ms", "1h"), "2s", "How long a good finding holds."),
   loginHealth: described(
     z._default(z.nullable(resource()), null),
@@ -264,6 +266,11 @@ const drainShape = {
   timeout: optional(duration("0s", "1h"), "25s", "Time for what is in flight to finish."),
 };
 
+export const notifyShape = {
+  url: described(webhookUrl(), "Where to POST: http:// or https://, with any path and query."),
+  headers: optional(requestHeaders(), {}, "Headers of the POST, in place of ours of the same name."),
+};
+
 export const rootShape = {
   listen: optional(listenAddress(), "0.0.0.0:9000", "Where routes listen, unless a route names its own."),
   admin: optional(section(adminShape), {}, "The admin listener."),
@@ -274,6 +281,11 @@ export const rootShape = {
     list(proxyNetwork(), "[10.0.0.0/8]"),
     [],
     "Proxies in front of the gateway; the client is the rightmost X-Forwarded-For entry that is not one.",
+  ),
+  notify: optional(
+    list(section(notifyShape), "[{ url: https://chat.example.com/hooks/ID }]", MOST_NOTIFIED),
+    [],
+    "Who is told when a route enters or leaves fallback.",
   ),
   routes: described(
     list(section(routeShape), "[{ preset: authentik, upstream: http://host:9000 }]").check(

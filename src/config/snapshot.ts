@@ -2,6 +2,7 @@ import type {
   Fallback,
   FaultRules,
   GraceRules,
+  NotifyTarget,
   ProbeRules,
   Route,
   Snapshot,
@@ -28,6 +29,7 @@ export function buildSnapshot(config: Config, around: Surroundings): Snapshot {
     limits: { headBytes: config.limits.headBytes, connections: config.limits.connections },
     drain,
     trustedProxies: toBlockList(config.trustedProxies),
+    notify: config.notify.map(buildNotify),
     routes: config.routes.map((route, index) => buildRoute(config, route, index, around)),
   };
 }
@@ -80,6 +82,18 @@ function buildProbe({ probe, timeouts }: RouteConfig, headBytes: number): ProbeR
   if (loginHealth === null) return { ...asks, loginHealth };
   const { origin, target } = loginHealth;
   return { ...asks, loginHealth: { upstream: { ...origin, ...LOGIN_HEALTH, timeouts, headBytes }, target } };
+}
+
+const NOTIFY = {
+  tls: DEFAULT_TLS,
+  timeouts: { connect: 5_000, read: 10_000, total: 10_000 },
+  maxConnections: 2,
+  headBytes: 64 * 1024,
+  answerBytes: null,
+};
+
+function buildNotify({ url, headers }: Config["notify"][number]): NotifyTarget {
+  return { upstream: { ...url.origin, ...NOTIFY }, target: url.target, headers };
 }
 
 function without(defaults: readonly number[], named: readonly number[] = []): number[] {

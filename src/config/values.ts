@@ -84,9 +84,13 @@ export function yesOrNo() {
 }
 
 export function list<T extends z.core.$ZodType>(item: T, example: string, most = 1000) {
-  return z
-    .array(item, wrong("a list", `a list, as in ${example}`))
-    .check(z.maxLength(most, { error: `a list this long is refused; at most ${most} entries` }));
+  const type = wrong("a list", `a list, as in ${example}`);
+  const tooLong = {
+    // A text has a length too.
+    error: (issue: { readonly input?: unknown }) =>
+      Array.isArray(issue.input) ? `a list this long is refused; at most ${most} entries` : type.error(issue),
+  };
+  return z.array(item, type).check(z.maxLength(most, tooLong));
 }
 
 export function section<T extends z.core.$ZodShape>(shape: T) {

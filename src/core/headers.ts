@@ -39,6 +39,15 @@ export function firstHeader(headers: RawHeaders, name: string): string | null {
   return null;
 }
 
+/** `headers` with those of `others` in place of the same names. */
+export function overridden(headers: RawHeaders, others: RawHeaders): RawHeaders {
+  const names = new Set(others.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()));
+  const kept = headers.flatMap((name, index) =>
+    index % 2 === 0 && !names.has(name.toLowerCase()) ? [name, headers[index + 1] ?? ""] : [],
+  );
+  return [...kept, ...others];
+}
+
 /**
  * A check's headers as the upstream gets them. `carriesBody`: the body goes along, and its Content-Length with it.
  * `isEmergency` tells of an Authorization value whether it must stay here.

@@ -4,7 +4,7 @@
  * something else of its own cannot break the probe, and one that was refused cannot teach it what to ask.
  */
 import { classify } from "./classify.ts";
-import { firstHeader } from "./headers.ts";
+import { firstHeader, overridden } from "./headers.ts";
 import type {
   Check,
   FaultReason,
@@ -113,13 +113,4 @@ export function probeRequest(route: Route, template: ProbeTemplate, userAgent: s
 
 function withHost(headers: RawHeaders, host: ProbeRules["host"]): RawHeaders {
   return host === null ? headers : overridden(headers, ["Host", host, "X-Forwarded-Host", host]);
-}
-
-/** `headers` with those of `others` in place of the same names. */
-function overridden(headers: RawHeaders, others: RawHeaders): RawHeaders {
-  const names = new Set(others.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase()));
-  const kept = headers.flatMap((name, index) =>
-    index % 2 === 0 && !names.has(name.toLowerCase()) ? [name, headers[index + 1] ?? ""] : [],
-  );
-  return [...kept, ...others];
 }

@@ -348,6 +348,52 @@ export interface Drain {
   readonly timeout: number;
 }
 
+/** Who is told when a route enters or leaves fallback. */
+export interface NotifyTarget {
+  readonly upstream: Upstream;
+  /** Path and query. Often a secret. */
+  readonly target: string;
+  /** In place of ours of the same name. Values may be secrets. */
+  readonly headers: RawHeaders;
+}
+
+/** A route entered or left fallback: sparekey_fallback_active changed. `mode`, `reason`: how it began. */
+export type FallbackChange =
+  | {
+      readonly event: "fallback_began";
+      readonly route: string;
+      readonly mode: FallbackMode;
+      readonly reason: FallbackReason;
+    }
+  | {
+      readonly event: "fallback_ended";
+      readonly route: string;
+      readonly mode: FallbackMode;
+      readonly reason: FallbackReason;
+      /** From its begin to the last fallback, or to the closing of the breaker when that came later. */
+      readonly seconds: number;
+    };
+
+/** Why a message did not get through. `removed`: its target left the config; `ending`: the process did. */
+export type NotifyReason =
+  | FailureReason
+  | `status_${number}`
+  | Exclude<Outcome["kind"], "answer" | "failure">
+  | "removed"
+  | "ending";
+
+/** How telling a target goes. `lost`: messages given up since the last event of the target. */
+export type NotifyEvent = {
+  /** Scheme, host and port: path and query are no one's to see. */
+  readonly origin: string;
+  /** Its index in the config's `notify`. */
+  readonly entry: number;
+} & (
+  | { readonly kind: "failing"; readonly reason: NotifyReason }
+  | { readonly kind: "working"; readonly lost: number }
+  | { readonly kind: "given_up"; readonly reason: NotifyReason; readonly lost: number }
+);
+
 /** The immutable config one check sees throughout. */
 export interface Snapshot {
   readonly admin: Admin;
@@ -356,5 +402,6 @@ export interface Snapshot {
   readonly drain: Drain;
   /** Proxies in front of the gateway; null: none. */
   readonly trustedProxies: AddressList | null;
+  readonly notify: readonly NotifyTarget[];
   readonly routes: readonly Route[];
 }

@@ -3,6 +3,7 @@
  * A request is sent a second time only when a reused connection died before the first byte of the answer,
  * as it does when an upstream restarts or closes an idle connection (RFC 9112 section 9.3.1).
  */
+import type { LookupFunction } from "node:net";
 import type { Outcome, Upstream, UpstreamRequest, Waiting } from "../core/types.ts";
 import type { Asked } from "./answer-reader.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
@@ -22,8 +23,8 @@ export interface Exchanger {
   close(): void;
 }
 
-export function createExchanger(): Exchanger {
-  const lookup = createResolver(() => performance.now());
+/** `lookup`: names to addresses; as `createResolver` has it. */
+export function createExchanger(lookup: LookupFunction = createResolver(() => performance.now())): Exchanger {
   const pools = new Map<Upstream, Pool>();
   const poolOf = (upstream: Upstream): Pool => {
     let pool = pools.get(upstream);

@@ -64,6 +64,23 @@ export function createResolver(now: () => number, lookUp: SystemLookup = allAddr
   };
 }
 
+/**
+ * Lookups one after another: names whose server hangs take one of libuv's threads together. Node lets lookups have
+ * two of the four at a time, so two of them could hold up those of checks.
+ */
+export function oneByOne(lookUp: SystemLookup = allAddresses): SystemLookup {
+  let before = Promise.resolve();
+  return (name, done) => {
+    const begin = (over: () => void): void => {
+      lookUp(name, (error, addresses) => {
+        over();
+        done(error, addresses);
+      });
+    };
+    before = before.then(() => new Promise(begin));
+  };
+}
+
 function allAddresses(name: string, done: (error: Error | null, addresses: LookupAddress[]) => void): void {
   systemLookup(name, { all: true }, done);
 }

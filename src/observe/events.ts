@@ -1,5 +1,5 @@
 /** The log lines about sparekey itself: one for each change, none for each check. */
-import type { HtpasswdEvent, OverrideMode } from "../core/types.ts";
+import type { HtpasswdEvent, NotifyEvent, OverrideMode } from "../core/types.ts";
 import type { LogData, Logger } from "./logs.ts";
 
 const FRAMES = 8;
@@ -32,6 +32,24 @@ function placeOf(error: unknown): LogData {
 export function placesOf(error: Error): readonly string[] {
   const lines = (error.stack ?? "").split("\n").map((line) => line.trim());
   return lines.filter((line) => line.startsWith("at "));
+}
+
+/** Of a target no more than its origin: the rest of its URL is often a secret. */
+export function logNotify(logger: Logger, event: NotifyEvent): void {
+  const { origin: target, entry } = event;
+  switch (event.kind) {
+    case "failing":
+      return logger.warn("notify: a message does not get through", { target, entry, reason: event.reason });
+    case "working":
+      return logger.info("notify: messages get through again", { target, entry, lost: event.lost });
+    case "given_up":
+      return logger.error("notify: messages given up", {
+        target,
+        entry,
+        reason: event.reason,
+        lost: event.lost,
+      });
+  }
 }
 
 export interface ReloadEvent {

@@ -2,6 +2,7 @@
 import type {
   Check,
   Decision,
+  FallbackChange,
   FallbackReason,
   FallenBack,
   FaultReason,
@@ -10,6 +11,7 @@ import type {
 } from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
 import { afterFallback, type BreakerState, isActive } from "./fallback-activity.ts";
+import { createFallbackChanges } from "./fallback-changes.ts";
 import { clientText, type Logger } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
 import {
@@ -47,12 +49,16 @@ export interface RecorderOptions {
   clientOf(check: Check): string | null;
   /** Milliseconds, monotonic; the same clock as the metrics'. */
   now(): number;
+  /** A route entered or left fallback. Must neither wait nor throw. */
+  onActivity(change: FallbackChange): void;
 }
 
 const BETWEEN_LOGIN_LINES = 60_000;
 
 /** Checks of routes that a reload has removed are not counted: their series are gone. */
-export function createRecorder({ metrics, logger, access, clientOf, now }: RecorderOptions): Recorder {
+export function createRecorder(options: RecorderOptions): Recorder {
+  const { metrics, logger, access, clientOf, now, onActivity } = options;
+  const changes = createFallbackChanges(onActivity);
   const writeCheckLine = createCheckLines({ logger, access, clientOf, now });
 
   return {
@@ -62,7 +68,9 @@ export function createRecorder({ metrics, logger, access, clientOf, now }: Recor
       countCheck(record, decision, milliseconds);
       const { fallback } = decision;
       if (fallback !== null) {
+        changes.beforeChange(record, now());
         noteFallback(record, fallback, now(), logger);
+        changes.afterChange(record, fallback.mode, fallback.reason, now());
         if (fallback.login?.kind === "ok")
           noteLogin(record, fallback.login.user, clientOf(check), now(), logger);
       }
@@ -86,14 +94,19 @@ export function createRecorder({ metrics, logger, access, clientOf, now }: Recor
     },
     breaker(route, state, reason) {
       const record = metrics.recordOf(route.name);
-      if (record !== undefined) noteBreaker(record, state, reason, now(), logger);
+      if (record === undefined) return;
+      changes.beforeChange(record, now());
+      noteBreaker(record, state, reason, now(), logger);
+      changes.afterChange(record, route.fallback.mode, reason ?? "breaker_open", now());
     },
     tick() {
       const time = now();
       for (const record of metrics.records()) {
         endFallback(record, time, logger);
+        changes.beforeChange(record, time);
         forgetLogins(record, time);
       }
+      changes.forgetOthers((route) => metrics.recordOf(route) !== undefined);
     },
   };
 }

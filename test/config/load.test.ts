@@ -53,6 +53,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
     limits: { headBytes: 256 * 1024, connections: 10_000 },
     drain: { delay: 0, timeout: 25_000 },
     trustedProxies: null,
+    notify: [],
     routes: [
       {
         name: "authentik",
@@ -103,6 +104,9 @@ log: { level: debug, access: all }
 limits: { headBytes: 65536, connections: 7, answerBytes: 2MiB }
 drain: { delay: 1.5s, timeout: 1h }
 trustedProxies: [192.0.2.1, 2001:db8::/32]
+notify:
+  - { url: "https://Chat.example.com/hooks/a%20b?key={{.text}}", headers: { Authorization: Bearer x } }
+  - { url: "http://[2001:DB8::1]:8080" }
 routes:
   - name: one
     preset: none
@@ -133,7 +137,7 @@ routes:
       rateLimit: { failures: 1, per: 1s, global: 2 }
       grace: 5m
 `);
-  const { routes, trustedProxies, ...top } = snapshot;
+  const { routes, trustedProxies, notify, ...top } = snapshot;
   t.same(top, {
     admin: { listen: { host: "localhost", port: 9091 }, htpasswd: "/conf/admins" },
     log: { level: "debug", access: "all" },
@@ -141,6 +145,21 @@ routes:
     drain: { delay: 1500, timeout: 3_600_000 },
   });
   t.ok(trustedProxies?.check("2001:db8::7", "ipv6"));
+  const tls = { ca: null, cert: null, key: null, serverName: null, verify: true };
+  const limits = { maxConnections: 2, headBytes: 65_536, answerBytes: null };
+  const ofNotify = { tls, timeouts: { connect: 5_000, read: 10_000, total: 10_000 }, ...limits };
+  t.same(notify, [
+    {
+      upstream: { protocol: "https:", host: "chat.example.com", port: 443, ...ofNotify },
+      target: "/hooks/a%20b?key={{.text}}",
+      headers: ["Authorization", "Bearer x"],
+    },
+    {
+      upstream: { protocol: "http:", host: "2001:db8::1", port: 8080, ...ofNotify },
+      target: "/",
+      headers: [],
+    },
+  ]);
   const [route] = routes;
   t.match(route, {
     name: "one",
@@ -491,6 +510,18 @@ t.test("a probe's header may come from the environment, and is not shown when it
   const [problem = ""] = await problemsOf(oneRoute(keys), { TOKEN: "secret\n" });
   t.match(problem, /probe\.headers\.Authorization: not a header value/);
   t.notMatch(problem, /secret/);
+});
+
+t.test("a webhook may come from the environment, and is not shown when it is no good", async (t) => {
+  const text = `notify: [{ url: '\${HOOK}', headers: { A: 'Bearer \${TOKEN}' } }]\n${oneRoute("preset: authentik")}`;
+  const { notify } = await snapshotOf(text, { HOOK: "https://h/secret", TOKEN: "secret" });
+  t.match(notify, [{ target: "/secret", headers: ["A", "Bearer secret"] }]);
+  const problems = await problemsOf(text, { HOOK: "https://h/secret path", TOKEN: "secret\n" });
+  t.match(problems, [
+    /notify\[0\]\.url: the value is not a webhook URL/,
+    /notify\[0\]\.headers\.A: not a header/,
+  ]);
+  t.notMatch(problems.join(), /secret/);
 });
 
 t.test("environment variables fill in parts of values", async (t) => {

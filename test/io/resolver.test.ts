@@ -1,6 +1,6 @@
 import type { LookupAddress } from "node:dns";
 import t from "tap";
-import { createResolver } from "../../src/io/resolver.ts";
+import { createResolver, oneByOne } from "../../src/io/resolver.ts";
 
 const ONE: LookupAddress[] = [{ address: "192.0.2.1", family: 4 }];
 const TWO: LookupAddress[] = [
@@ -116,4 +116,31 @@ t.test("one address where one is asked for", async (t) => {
   await settled();
   lookups[0]?.(null, TWO);
   t.same(await asked, ["192.0.2.2", 4]);
+});
+
+t.test("one by one: names whose server hangs take one thread together", async (t) => {
+  const begun: string[] = [];
+  const lookups: ((error: Error | null, addresses: LookupAddress[]) => void)[] = [];
+  const lookUp = oneByOne((name, done) => {
+    begun.push(name);
+    lookups.push(done);
+  });
+  const lookup = createResolver(() => 0, lookUp);
+  const resolve = (name: string) =>
+    new Promise<unknown>((settle) => {
+      lookup(name, { all: true }, (error, addresses) => settle(error ? error.message : addresses));
+    });
+  const settled = () => new Promise((done) => setImmediate(done));
+  const [a, b, c] = [resolve("a"), resolve("b"), resolve("c")];
+  await settled();
+  t.same(begun, ["a"]);
+  lookups[0]?.(new Error("no server"), []);
+  t.equal(await a, "no server");
+  await settled();
+  t.same(begun, ["a", "b"]);
+  lookups[1]?.(null, ONE);
+  t.same(await b, ONE);
+  await settled();
+  lookups[2]?.(null, TWO);
+  t.same(await c, TWO);
 });

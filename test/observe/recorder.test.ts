@@ -31,6 +31,7 @@ function scene(access: LogOptions["access"], level: LogLevel = "info") {
     access: () => access,
     clientOf: () => "10.0.0.7",
     now: () => clock.now,
+    onActivity: () => {},
   });
   const linesAbout = (msg: string) => lines.filter((line) => line.msg === msg);
   return { clock, lines, linesAbout, metrics, recorder };

@@ -1,5 +1,5 @@
 /**
- * The headers of a probe. Their values may be secrets: no message shows one.
+ * Headers of requests that sparekey makes itself. Their values may be secrets: no message shows one.
  * The names are judged on the file's own mapping, since zod passes over `__proto__` and knows no spelling twice.
  */
 import * as z from "zod/mini";
@@ -20,7 +20,7 @@ const NOT_A_VALUE = {
 };
 
 /** A mapping of names to values. */
-export function probeHeaders() {
+export function requestHeaders() {
   const name = z.string();
   z.globalRegistry.add(name, { pattern: NAME.source });
   const value = z.string(NOT_A_VALUE).check(z.regex(VALUE, NOT_A_VALUE));
@@ -32,27 +32,33 @@ export function probeHeaders() {
   );
 }
 
-/** Framing and hop-by-hop headers belong to the connection a probe goes over. */
+/** Framing and hop-by-hop headers belong to the connection a request goes over. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set([...HOP_BY_HOP, "content-length", "expect"]);
 
+/** What the headers are of, and where Host is said instead. */
+export interface HeaderOwner {
+  readonly what: string;
+  readonly host: string;
+}
+
 /** What is wrong with the names in `raw`, the mapping at `path`. */
-export function probeHeaderFindings(raw: unknown, path: Path): Finding[] {
+export function headerFindings(raw: unknown, path: Path, owner: HeaderOwner): Finding[] {
   const names = Object.keys(asMapping(raw));
   if (names.length > MOST_HEADERS) {
     return [{ path, message: `holds ${names.length} headers; at most ${MOST_HEADERS}`, at: "key" }];
   }
   const seen = new Set<string>();
   return names.flatMap((name) => {
-    const message = nameProblem(name, seen);
+    const message = nameProblem(name, seen, owner);
     seen.add(name.toLowerCase());
     return message === null ? [] : [{ path: [...path, name], message, at: "key" as const }];
   });
 }
 
-function nameProblem(name: string, seen: ReadonlySet<string>): string | null {
+function nameProblem(name: string, seen: ReadonlySet<string>, owner: HeaderOwner): string | null {
   const lower = name.toLowerCase();
   if (!NAME.test(name)) return "not a header name; write 1 to 64 of letters, digits and -";
-  if (lower === "host") return "belongs to probe.host; write it there";
-  if (OF_THE_CONNECTION.has(lower)) return "belongs to the connection, not to a probe; leave it out";
+  if (lower === "host") return `belongs to ${owner.host}; write it there`;
+  if (OF_THE_CONNECTION.has(lower)) return `belongs to the connection, not to ${owner.what}; leave it out`;
   return seen.has(lower) ? "given twice, in another spelling; keep one" : null;
 }

@@ -1,0 +1,93 @@
+/**
+ * Telling others that a route entered or left fallback: what a message says, what the answer to it means, and
+ * when it is sent again. A message holds config and our own words, never a client's.
+ */
+import { overridden } from "./headers.ts";
+import type {
+  FallbackChange,
+  NotifyReason,
+  NotifyTarget,
+  Outcome,
+  Upstream,
+  UpstreamRequest,
+} from "./types.ts";
+
+/** JSON text. `unixMs`: when it happened; `instance`: the name of this machine or container. */
+export function messageOf(change: FallbackChange, unixMs: number, instance: string): string {
+  const { event, route, mode, reason } = change;
+  return JSON.stringify({
+    event,
+    route,
+    mode,
+    reason,
+    time: new Date(unixMs).toISOString(),
+    instance,
+    ...(event === "fallback_ended" && { seconds: change.seconds }),
+    text: `sparekey on ${instance}: ${sentenceOf(change)}`,
+  });
+}
+
+/** What chat programs show. */
+function sentenceOf(change: FallbackChange): string {
+  const { event, route, mode, reason } = change;
+  if (event === "fallback_began") return `route ${route} is in fallback (mode ${mode}, reason ${reason}).`;
+  return `route ${route} is out of fallback again, after ${change.seconds} s.`;
+}
+
+export function messageRequest(target: NotifyTarget, message: string, userAgent: string): UpstreamRequest {
+  const bytes = new TextEncoder().encode(message);
+  const ours = ["User-Agent", userAgent, "Content-Type", "application/json"];
+  const framing = ["Host", hostText(target.upstream), "Content-Length", String(bytes.length)];
+  return {
+    method: "POST",
+    target: target.target,
+    headers: [...framing, ...overridden(ours, target.headers)],
+    body: {
+      async *[Symbol.asyncIterator]() {
+        yield bytes;
+      },
+    },
+    // Told twice is better than not told.
+    repeatable: true,
+  };
+}
+
+/** `http://host:8080`; the port where it is not the scheme's own. */
+export function originText(upstream: Upstream): string {
+  return `${upstream.protocol}//${hostText(upstream)}`;
+}
+
+function hostText({ protocol, host, port }: Upstream): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return port === (protocol === "https:" ? 443 : 80) ? name : `${name}:${port}`;
+}
+
+/** `refused`: sending it again would bring the same. */
+export type Delivery =
+  | { readonly kind: "delivered" }
+  | { readonly kind: "failed" | "refused"; readonly reason: NotifyReason };
+
+/** Request Timeout, Too Early, Too Many Requests: of the 4xx these alone speak of the moment, not of the message. */
+const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
+
+export function deliveryOf(outcome: Outcome): Delivery {
+  if (outcome.kind === "failure") return { kind: "failed", reason: outcome.reason };
+  if (outcome.kind !== "answer") return { kind: "failed", reason: outcome.kind };
+  const { status } = outcome.answer;
+  if (status >= 200 && status <= 299) return { kind: "delivered" };
+  const isPassing = status >= 500 || PASSING.has(status);
+  return { kind: isPassing ? "failed" : "refused", reason: `status_${status}` };
+}
+
+/** A message is sent again for so long. */
+export const KEPT_MS = 10 * 60_000;
+
+const WAITS_MS = [1_000, 5_000, 25_000] as const;
+const LONGEST_WAIT_MS = 60_000;
+/** Replicas that failed together shall not try together: this share of a wait is drawn by chance. */
+const JITTER = 0.2;
+
+/** Until the next try, after `failures` in a row (at least 1). `random`: 0 to 1. */
+export function waitAfter(failures: number, random: number): number {
+  return (WAITS_MS[failures - 1] ?? LONGEST_WAIT_MS) * (1 - JITTER * random);
+}

@@ -1,0 +1,290 @@
+/** Through the recorder, as checks and breakers report. */
+import t from "tap";
+import type { FallbackChange, FallbackReason, Route } from "../../src/core/types.ts";
+import type { BreakerState } from "../../src/observe/fallback-activity.ts";
+import { createLogger } from "../../src/observe/logs.ts";
+import { createMetrics } from "../../src/observe/metrics.ts";
+import { createRecorder } from "../../src/observe/recorder.ts";
+import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
+
+const SSO = routeWith("sso", "basic-auth");
+const BOTS = routeWith("bots", "allow");
+
+function scene() {
+  const clock = { now: 0 };
+  const changes: FallbackChange[] = [];
+  const now = (): number => clock.now;
+  const nothing = (): number => 0;
+  const metrics = createMetrics({
+    version: "0",
+    node: "0",
+    inFlight: nothing,
+    connections: nothing,
+    htpasswdUsers: nothing,
+    now,
+  });
+  metrics.useRoutes([SSO, BOTS]);
+  const recorder = createRecorder({
+    metrics,
+    logger: createLogger({ level: "error", write: () => {}, now }),
+    access: () => "off",
+    clientOf: () => null,
+    now,
+    onActivity: (change) => changes.push(change),
+  });
+  const isActive = async (): Promise<boolean> =>
+    (await metrics.text()).includes('sparekey_fallback_active{route="bots"} 1');
+  return { clock, changes, metrics, recorder, isActive };
+}
+type Scene = ReturnType<typeof scene>;
+type Step = (scene: Scene) => void;
+
+const fallback: Step = ({ recorder }) => recorder.check(BOTS, checkWith(), allowedBy("allow", "reset"), 1);
+const openFallback: Step = ({ recorder }) =>
+  recorder.check(BOTS, checkWith(), allowedBy("allow", "breaker_open"), 1);
+const overridden: Step = ({ recorder }) =>
+  recorder.check(BOTS, checkWith(), { ...allowedBy("allow", "override"), source: "override" }, 1);
+const passed: Step = ({ recorder }) => recorder.check(BOTS, checkWith(), fromUpstream(200, "allow"), 1);
+const shed: Step = ({ recorder }) => recorder.check(BOTS, checkWith(), SHED, 1);
+const tick: Step = ({ recorder }) => recorder.tick();
+const breaker =
+  (state: BreakerState, reason: FallbackReason | null = null): Step =>
+  ({ recorder }) =>
+    recorder.breaker(BOTS, state, reason);
+const reload =
+  (...routes: readonly Route[]): Step =>
+  ({ metrics }) =>
+    metrics.useRoutes(routes);
+
+/** `[seconds, step]`; the words: `began MODE REASON`, `ended MODE REASON after N`. */
+const rows: readonly {
+  readonly name: string;
+  readonly steps: readonly (readonly [number, Step])[];
+  readonly words: readonly string[];
+}[] = [
+  {
+    name: "nothing but passes",
+    steps: [
+      [0, passed],
+      [1, shed],
+      [2, tick],
+    ],
+    words: [],
+  },
+  {
+    name: "one fallback and a quiet minute",
+    steps: [
+      [0, fallback],
+      [0, fallback],
+      [59, tick],
+      [60, tick],
+      [61, tick],
+    ],
+    words: ["began allow reset", "ended allow reset after 0"],
+  },
+  {
+    name: "a person's override makes checks fall back",
+    steps: [
+      [0, overridden],
+      [5, overridden],
+      [65, tick],
+    ],
+    words: ["began allow override", "ended allow override after 5"],
+  },
+  {
+    name: "each fallback prolongs it",
+    steps: [
+      [0, fallback],
+      [50, fallback],
+      [100, fallback],
+      [159, tick],
+      [160, tick],
+    ],
+    words: ["began allow reset", "ended allow reset after 100"],
+  },
+  {
+    name: "no tick between two periods",
+    steps: [
+      [0, fallback],
+      [70, fallback],
+    ],
+    words: ["began allow reset", "ended allow reset after 0", "began allow reset"],
+  },
+  {
+    name: "the breaker opens within a period",
+    steps: [
+      [0, fallback],
+      [1, breaker("open", "refused")],
+      [1, openFallback],
+      [2, breaker("half-open")],
+    ],
+    words: ["began allow reset"],
+  },
+  {
+    name: "the breaker opens first, then checks fall back",
+    steps: [
+      [0, breaker("open", "refused")],
+      [0, openFallback],
+      [1, openFallback],
+    ],
+    words: ["began allow refused"],
+  },
+  {
+    name: "the breaker opens and no check comes",
+    steps: [
+      [0, breaker("open", "dns")],
+      [100, tick],
+      [200, breaker("half-open")],
+      [201, breaker("closed")],
+      [202, tick],
+      [203, tick],
+    ],
+    words: ["began allow dns", "ended allow dns after 201"],
+  },
+  {
+    name: "a trial that fails changes nothing",
+    steps: [
+      [0, breaker("open", "dns")],
+      [2, breaker("half-open")],
+      [3, breaker("open", "reset")],
+      [4, tick],
+    ],
+    words: ["began allow dns"],
+  },
+  {
+    name: "the quiet minute passes while the breaker is open",
+    steps: [
+      [0, fallback],
+      [1, breaker("open", "refused")],
+      [100, tick],
+      [200, breaker("closed")],
+      [201, tick],
+    ],
+    words: ["began allow reset", "ended allow reset after 200"],
+  },
+  {
+    name: "the breaker closes within the quiet minute",
+    steps: [
+      [0, breaker("open", "refused")],
+      [10, openFallback],
+      [30, breaker("closed")],
+      [69, tick],
+      [70, tick],
+    ],
+    words: ["began allow refused", "ended allow refused after 30"],
+  },
+  {
+    name: "it closes and opens again between two ticks",
+    steps: [
+      [0, breaker("open", "dns")],
+      [1, breaker("closed")],
+      [1, breaker("open", "refused")],
+    ],
+    words: ["began allow dns", "ended allow dns after 1", "began allow refused"],
+  },
+  {
+    name: "a period is over before the breaker opens",
+    steps: [
+      [0, fallback],
+      [70, breaker("open", "refused")],
+    ],
+    words: ["began allow reset", "ended allow reset after 0", "began allow refused"],
+  },
+  {
+    name: "a reload that keeps the route",
+    steps: [
+      [0, fallback],
+      [1, reload(BOTS)],
+      [2, tick],
+      [60, tick],
+    ],
+    words: ["began allow reset", "ended allow reset after 0"],
+  },
+  {
+    name: "a reload that removes the route",
+    steps: [
+      [0, breaker("open", "dns")],
+      [9, tick],
+      [9, reload(SSO)],
+      [10, tick],
+      [11, tick],
+      [12, fallback],
+    ],
+    words: ["began allow dns", "ended allow dns after 9"],
+  },
+  {
+    name: "removed and back between two ticks",
+    steps: [
+      [0, fallback],
+      [1, reload(SSO)],
+      [1, reload(SSO, BOTS)],
+      [2, tick],
+    ],
+    words: ["began allow reset", "ended allow reset after 0"],
+  },
+  {
+    name: "checks of a removed route",
+    steps: [
+      [0, reload(SSO)],
+      [1, fallback],
+      [2, breaker("open", "dns")],
+    ],
+    words: [],
+  },
+];
+
+for (const { name, steps, words } of rows) {
+  t.test(name, async (t) => {
+    const made = scene();
+    for (const [at, step] of steps) {
+      made.clock.now = at * 1_000;
+      step(made);
+    }
+    t.same(made.changes.map(wordsFor), words);
+  });
+}
+
+t.test("after each tick the last change says what the gauge says", async (t) => {
+  const made = scene();
+  const steps = [
+    fallback,
+    breaker("open", "dns"),
+    openFallback,
+    breaker("half-open"),
+    breaker("closed"),
+    passed,
+  ];
+  let seed = 7;
+  for (let round = 0; round < 400; round += 1) {
+    seed = (seed * 48_271) % 2_147_483_647;
+    made.clock.now += (seed % 5) * 9_000;
+    steps[seed % steps.length]?.(made);
+    tick(made);
+    const last = made.changes.at(-1);
+    t.equal(await made.isActive(), last?.event === "fallback_began");
+  }
+  t.ok(made.changes.length > 20);
+  t.ok(made.changes.every(({ event }, index) => event === (index % 2 ? "fallback_ended" : "fallback_began")));
+});
+
+t.test("routes are apart, and the mode is what the first check met", async (t) => {
+  const { clock, changes, recorder } = scene();
+  recorder.check(SSO, checkWith(), loginDecision({ kind: "missing" }, "bare_400"), 1);
+  recorder.check(BOTS, checkWith(), allowedBy("deny", "refused"), 1);
+  clock.now = 60_000;
+  recorder.tick();
+  t.same(
+    changes.map((change) => `${change.route} ${wordsFor(change)}`),
+    [
+      "sso began basic-auth bare_400",
+      "bots began deny refused",
+      "sso ended basic-auth bare_400 after 0",
+      "bots ended deny refused after 0",
+    ],
+  );
+});
+
+function wordsFor(change: FallbackChange): string {
+  const how = `${change.mode} ${change.reason}`;
+  return change.event === "fallback_began" ? `began ${how}` : `ended ${how} after ${change.seconds}`;
+}
