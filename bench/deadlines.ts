@@ -100,8 +100,7 @@ async function measure(row: Row, value: number): Promise<{ row: Row; value: numb
 async function distance(row: Row, value: number): Promise<number> {
   const upstream: Upstream = {
     protocol: "http:",
-    host: "127.0.0.1",
-    port: row.port,
+    servers: [{ host: "127.0.0.1", port: row.port }],
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
     timeouts: row.timeouts(value),
     maxConnections: 256,

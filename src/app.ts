@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
 import { createAdminActions } from "./admin-actions.ts";
+import { addressText } from "./core/address-text.ts";
 import { clientAddress } from "./core/client-address.ts";
 import type { Address, HtpasswdEvent, ReloadResult, Snapshot } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
@@ -26,7 +27,7 @@ import { createMetrics } from "./observe/metrics.ts";
 import { createRecorder } from "./observe/recorder.ts";
 import { createOverrides } from "./overrides.ts";
 import { type AdminServer, createAdminServer, type Readiness } from "./servers/admin.ts";
-import { addressText, createServing, type Generation } from "./serving.ts";
+import { createServing, type Generation } from "./serving.ts";
 import { version } from "./version.ts";
 
 const TICK_MS = 1_000;

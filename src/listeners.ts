@@ -1,12 +1,13 @@
 /** The sockets gateways ask on: one for each distinct `listen` of the config, kept for as long as one names it. */
 import { isDeepStrictEqual } from "node:util";
 import type { Ports } from "./check.ts";
+import { addressText } from "./core/address-text.ts";
 import type { Address, Limits } from "./core/types.ts";
 import { type Drainable, drain } from "./io/drain.ts";
 import { createDropLog, type DropLog, logDefect } from "./observe/events.ts";
 import type { Logger } from "./observe/logs.ts";
 import { type CheckServer, type Current, createCheckServer } from "./servers/checks.ts";
-import { addressText, type Generation } from "./serving.ts";
+import type { Generation } from "./serving.ts";
 
 interface Listener {
   readonly server: CheckServer;

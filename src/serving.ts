@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { RouteState } from "./check.ts";
+import { addressText } from "./core/address-text.ts";
 import { buildRouteTable } from "./core/route-table.ts";
 import type { Address, Route, Snapshot } from "./core/types.ts";
 import type { Exchanger } from "./io/exchange.ts";
@@ -178,8 +179,4 @@ function htpasswdFiles(generations: Iterable<Generation>): readonly string[] {
     snapshot.routes.flatMap((route) => [route.fallback, ...route.hosts.map(({ fallback }) => fallback)]),
   );
   return fallbacks.flatMap((fallback) => (fallback.mode === "basic-auth" ? [fallback.htpasswd] : []));
-}
-
-export function addressText({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,7 +1,8 @@
 /** Values that name places on the network: listen addresses, upstreams, networks of clients. */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
+import * as z from "zod/mini";
 import type { Address, HostRule, PathRule } from "../core/types.ts";
-import { type Reading, text } from "./values.ts";
+import { list, type Reading, text, wrong } from "./values.ts";
 
 const LISTEN = /^(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):(\d{1,5})$/;
 
@@ -33,15 +34,30 @@ export interface Origin {
 
 const ORIGIN = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/;
 
+const ORIGIN_WRITE = "http://HOST:PORT or https://HOST:PORT, without user, path or query";
+
 /** `http://host:9000` or `https://host`: where an upstream is, and nothing of what is asked there. */
 export function origin() {
   const what = "an upstream URL";
-  const write = "http://HOST:PORT or https://HOST:PORT, without user, path or query";
-  return text(what, write, ORIGIN, (written): Reading<Origin> => {
+  return text(what, ORIGIN_WRITE, ORIGIN, (written): Reading<Origin> => {
     const url = URL.parse(written);
-    if (url === null || url.port === "0") return { refused: `{value} is not ${what}; write ${write}` };
+    if (url === null || url.port === "0") return { refused: `{value} is not ${what}; write ${ORIGIN_WRITE}` };
     return { value: originOf(url) };
   });
+}
+
+const MOST_SERVERS = 16;
+
+/** One origin or a list of them, the preferred one first; a list in either case. */
+export function origins() {
+  const several = list(origin(), "[http://one:9000, http://two:9000]", MOST_SERVERS).check(
+    z.minLength(1, { error: `holds no upstream; write ${ORIGIN_WRITE}` }),
+  );
+  const either = z.union([origin(), several], wrong("an upstream URL or a list of them", ORIGIN_WRITE));
+  return z.pipe(
+    either,
+    z.transform((given): readonly Origin[] => (Array.isArray(given) ? given : [given])),
+  );
 }
 
 function originOf(url: URL): Origin {

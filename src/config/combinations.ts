@@ -2,7 +2,9 @@
  * What keys may not hold together. Judged on the parts that are good by themselves,
  * so that one mistake never hides another.
  */
+import { addressText } from "../core/address-text.ts";
 import type { Address, PathRule } from "../core/types.ts";
+import { type Origin, origin } from "./addresses.ts";
 import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";
 import { fallbackFindings, hostFindings } from "./fallback-findings.ts";
@@ -24,6 +26,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
   const each = views.flatMap((route) => [
     ...presetFindings(route),
     ...pathFindings(route),
+    ...upstreamFindings(route),
     ...tlsFindings(route),
     ...faultFindings(route),
     ...breakerFindings(route),
@@ -88,13 +91,39 @@ function tlsFindings({ at, raw }: RouteView): Finding[] {
     findings.push({ path: [...at, "tls", key], message, at: "key" });
   if (tls.cert && tls.key === null) add("cert", "needs tls.key beside it");
   if (tls.key && tls.cert === null) add("key", "needs tls.cert beside it");
-  const { upstream } = validParts({ upstream: routeShape.upstream }, raw);
-  if (upstream?.protocol !== "http:") return findings;
+  const origins = originsOf(raw);
+  if (origins.length === 0 || origins.some(({ origin }) => origin.protocol === "https:")) return findings;
   for (const key of ["ca", "cert", "key", "serverName"] as const) {
     if (tls[key]) add(key, "has no use with an http upstream; write https or leave tls out");
   }
   if (tls.verify === false) add("verify", "has no use with an http upstream; write https or leave tls out");
   return findings;
+}
+
+/** Those that are good by themselves. `step`: from `upstream` to it. */
+function originsOf({ upstream }: Mapping): { readonly step: Path; readonly origin: Origin }[] {
+  const many = Array.isArray(upstream);
+  const entries: readonly unknown[] = many ? upstream : [upstream];
+  return entries.flatMap((entry, index) => {
+    const { one } = validParts({ one: origin() }, { one: entry });
+    return one === undefined ? [] : [{ step: many ? [index] : [], origin: one }];
+  });
+}
+
+function upstreamFindings({ at, raw }: RouteView): Finding[] {
+  const [first, ...more] = originsOf(raw);
+  if (first === undefined) return [];
+  const known = new Set([addressText(first.origin)]);
+  return more.flatMap(({ step, origin }) => {
+    const path = [...at, "upstream", ...step];
+    if (origin.protocol !== first.origin.protocol) {
+      return [{ path, message: "{value} has another protocol than the first; write the same for all" }];
+    }
+    const name = addressText(origin);
+    if (known.has(name)) return [{ path, message: "{value} is named twice; keep one" }];
+    known.add(name);
+    return [];
+  });
 }
 
 function faultFindings({ at, raw }: RouteView): Finding[] {

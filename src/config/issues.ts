@@ -1,3 +1,4 @@
+import type * as z from "zod/mini";
 import type { ConfigDocument } from "./document.ts";
 import { configJsonSchema } from "./json-schema.ts";
 import { asMapping } from "./plain-data.ts";
@@ -8,11 +9,23 @@ import { configSchema } from "./schema.ts";
 export function findIssues(document: ConfigDocument): Finding[] {
   const reading = configSchema.safeParse(document.data);
   if (reading.success) return [];
-  return reading.error.issues.flatMap((issue) => {
-    const path = issue.path.filter((step) => typeof step !== "symbol");
-    if (issue.code !== "unrecognized_keys") return [{ path, message: issue.message }];
-    return issue.keys.map((key) => unknownKey(path, key));
-  });
+  return reading.error.issues.flatMap((issue) => findingsOf(issue, []));
+}
+
+function findingsOf(issue: z.core.$ZodIssue, around: Path): Finding[] {
+  const path = [...around, ...issue.path.filter((step) => typeof step !== "symbol")];
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(path, key));
+  const meant = issue.code === "invalid_union" ? meantOption(issue.errors) : null;
+  if (meant !== null) return meant.flatMap((inner) => findingsOf(inner, path));
+  return [{ path, message: issue.message }];
+}
+
+/** What is wrong by the one option of the value's own type; null where its type is that of none. */
+function meantOption(options: readonly (readonly z.core.$ZodIssue[])[]) {
+  const isOtherType = ({ code, path }: z.core.$ZodIssue): boolean =>
+    code === "invalid_type" && path.length === 0;
+  const [meant, ...more] = options.filter((issues) => !issues.some(isOtherType));
+  return meant !== undefined && more.length === 0 ? meant : null;
 }
 
 function unknownKey(parent: Path, key: string): Finding {

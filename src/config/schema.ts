@@ -8,7 +8,7 @@ import {
   hostRule,
   listenAddress,
   network,
-  origin,
+  origins,
   proxyNetwork,
   resource,
   routePath,
@@ -48,7 +48,7 @@ export const tlsShape = {
   ),
   serverName: described(
     z._default(z.nullable(serverName()), null),
-    "Name to ask for and to verify; null: the upstream's host.",
+    "Name to ask for and to verify; null: each server's own host.",
   ),
   verify: optional(yesOrNo(), true, "Whether the upstream's certificate must be valid."),
 };
@@ -208,7 +208,7 @@ export const routeShape = {
     z.optional(routePath()),
     'Exact path, or a prefix as in "/outpost.goauthentik.io/*". Default: the preset\'s.',
   ),
-  upstream: described(origin(), "The server to ask: http://HOST:PORT or https://HOST:PORT."),
+  upstream: described(origins(), "The server to ask; of a list, later ones when a connection fails."),
   tls: optional(section(tlsShape), {}, "For https upstreams."),
   timeouts: optional(section(timeoutsShape), {}, "How long an exchange with the upstream may take."),
   maxInFlight: optional(wholeNumber(1, 1_000_000), 1024, "Checks of this route at a time."),

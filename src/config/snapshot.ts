@@ -1,4 +1,5 @@
 import type {
+  Address,
   Fallback,
   FaultRules,
   GraceRules,
@@ -6,9 +7,10 @@ import type {
   ProbeRules,
   Route,
   Snapshot,
+  Upstream,
   UpstreamTls,
 } from "../core/types.ts";
-import { toBlockList } from "./addresses.ts";
+import { type Origin, toBlockList } from "./addresses.ts";
 import { type EffectiveFallback, type EffectiveRoute, type Settled, settled } from "./effective.ts";
 import type { Config, HostConfig, RouteConfig } from "./schema.ts";
 import type { TlsMaterial } from "./tls-files.ts";
@@ -43,7 +45,7 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
     listen: effective.listen,
     path: effective.path,
     upstream: {
-      ...route.upstream,
+      ...serversAt(route.upstream),
       tls: { ca, cert, key, serverName: route.tls.serverName, verify: route.tls.verify },
       timeouts: route.timeouts,
       maxConnections: route.maxConnections,
@@ -64,6 +66,17 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
   };
 }
 
+/** A config without problems names one at least, and the same protocol for all. */
+function serversAt(origins: readonly Origin[]): Pick<Upstream, "protocol" | "servers"> {
+  const [first, ...more] = origins;
+  if (first === undefined) throw new Error("a config without problems names an upstream");
+  return { protocol: first.protocol, servers: [addressOf(first), ...more.map(addressOf)] };
+}
+
+function addressOf({ host, port }: Origin): Address {
+  return { host, port };
+}
+
 const FAULT_STATUSES = [502, 503, 504];
 const SUSPECT_STATUSES = [500];
 
@@ -81,7 +94,10 @@ function buildProbe({ probe, timeouts }: RouteConfig, headBytes: number): ProbeR
   const { loginHealth, ...asks } = probe;
   if (loginHealth === null) return { ...asks, loginHealth };
   const { origin, target } = loginHealth;
-  return { ...asks, loginHealth: { upstream: { ...origin, ...LOGIN_HEALTH, timeouts, headBytes }, target } };
+  return {
+    ...asks,
+    loginHealth: { upstream: { ...serversAt([origin]), ...LOGIN_HEALTH, timeouts, headBytes }, target },
+  };
 }
 
 const NOTIFY = {

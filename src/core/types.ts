@@ -88,7 +88,7 @@ export interface UpstreamRequest {
   readonly target: string;
   readonly headers: RawHeaders;
   readonly body: AsyncIterable<Uint8Array> | null;
-  /** May be sent a second time when a reused connection dies before the answer's first byte. */
+  /** May be sent a second time when a connection dies before the answer's first byte. */
   readonly repeatable: boolean;
 }
 
@@ -190,15 +190,16 @@ export interface UpstreamTls {
   readonly ca: Uint8Array | null;
   readonly cert: Uint8Array | null;
   readonly key: Uint8Array | null;
+  /** null: each server's own host. */
   readonly serverName: string | null;
   readonly verify: boolean;
 }
 
-/** The server a route asks. */
+/** What a route asks. */
 export interface Upstream {
   readonly protocol: "http:" | "https:";
-  readonly host: string;
-  readonly port: number;
+  /** In order of preference: later ones are tried when a connection fails. */
+  readonly servers: readonly [Address, ...Address[]];
   readonly tls: UpstreamTls;
   readonly timeouts: Timeouts;
   readonly maxConnections: number;

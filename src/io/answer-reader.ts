@@ -15,7 +15,8 @@ import type { Interrupt } from "./interrupt.ts";
 const COMPLETE_BYTES = 64 * 1024;
 
 /**
- * `stale`: a reused connection died before the answer's first byte, which is no word on the upstream.
+ * `stale`: the connection died before the answer's first byte, and was a reused one or leads to one server of
+ * several; that is no word on the upstream yet.
  * `sent`: whether any of the request may have gone out.
  */
 export type Asked = Outcome | { readonly kind: "stale"; readonly sent: boolean };
@@ -28,7 +29,7 @@ export interface ReaderOptions {
   readonly method: string;
   /** Whether undici refuses to write this request, before it wrote any of it. */
   refusedByUs(): boolean;
-  /** Whether the connection was used before and has not sent a byte for this request. */
+  /** Whether the connection, should it be dead, died as `stale` means it. */
   diedUnheard(): boolean;
   /** An answer has begun. */
   heard(): void;

@@ -1,15 +1,24 @@
 /**
- * Opens one connection to an upstream, within the connect timeout: name, TCP and TLS together.
+ * Opens one connection to an upstream, within the connect timeout: names, TCP and TLS together. Its servers are
+ * tried in their order, and the addresses of each in theirs; those that failed lately come last.
  * What goes wrong is told by phase, because the codes alone do not (a reset may be TCP or TLS).
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
-import { performance } from "node:perf_hooks";
 import { checkServerIdentity, connect as connectTls } from "node:tls";
-import type { ConnectFailure, Upstream } from "../core/types.ts";
+import { addressText } from "../core/address-text.ts";
+import { createDoubts } from "../core/doubts.ts";
+import type { Address, ConnectFailure, Upstream } from "../core/types.ts";
 import { startDeadline } from "./deadlines.ts";
 
+/** Whom a connection leads to. */
+export interface Peer {
+  readonly server: Address;
+  /** One that the server's name resolved to. */
+  readonly address: string;
+}
+
 export type Connected =
-  | { readonly kind: "connected"; readonly socket: Socket }
+  | { readonly kind: "connected"; readonly socket: Socket; readonly peer: Peer }
   | { readonly kind: "failure"; readonly reason: ConnectFailure }
   /** Our own limits: no file descriptor, port or memory left. A client flood can cause it, so it is no fault. */
   | { readonly kind: "overload" }
@@ -17,31 +26,104 @@ export type Connected =
 
 const OWN_LIMITS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"]);
 
-/** Each address of the name is tried in turn, all within the connect timeout. */
-export async function connect(
-  upstream: Upstream,
-  lookup: LookupFunction,
-  interrupt: AbortSignal,
-): Promise<Connected> {
-  const end = performance.now() + upstream.timeouts.connect;
-  const resolved = await resolve(upstream, lookup, interrupt);
-  if (resolved.kind !== "resolved") return resolved;
-  let last: Connected = { kind: "failure", reason: "dns" };
-  for (const [index, address] of resolved.addresses.entries()) {
-    const share = (end - performance.now()) / (resolved.addresses.length - index);
-    last = await connectTo(address, upstream, share, interrupt);
-    if (last.kind !== "failure") return last;
-  }
-  return last;
+/** `died`: whom the connection led to that died before; it comes last. null: none did. */
+export type Connector = (died: Peer | null, interrupt: AbortSignal) => Promise<Connected>;
+
+/** Until when there is time. */
+interface Time {
+  /** For all but the last of several. */
+  readonly shared: number;
+  readonly last: number;
+}
+
+type Attempt<Item> = (item: Item, time: Time) => Promise<Connected>;
+
+/** Remembers what failed lately. `now`: milliseconds, monotonic. */
+export function createConnector(upstream: Upstream, lookup: LookupFunction, now: () => number): Connector {
+  const doubts = createDoubts();
+
+  /** What the next of `count` may use. What it leaves goes to the later ones. */
+  const shareOf = ({ shared, last }: Time, count: number): Time => {
+    if (count === 1) return { shared, last };
+    const end = now() + (shared - now()) / count;
+    return { shared: end, last: end };
+  };
+
+  /**
+   * Tries one after another until one connects. Each has an even share of the time left, so none that hangs leaves
+   * the later ones without. The reason is that of the first: it was believed to work, so its failure is the news.
+   */
+  const tryEach = async <Item>(
+    items: readonly Item[],
+    name: (item: Item) => string,
+    time: Time,
+    attempt: Attempt<Item>,
+  ): Promise<Connected> => {
+    let failure: Connected | null = null;
+    for (const [index, item] of items.entries()) {
+      const begun = doubts.begin(name(item), now());
+      const connected = await attempt(item, shareOf(time, items.length - index));
+      if (connected.kind === "connected") begun.worked();
+      else if (connected.kind === "failure") begun.failed(now());
+      else begun.gaveUp();
+      if (connected.kind !== "failure") return connected;
+      failure ??= connected;
+    }
+    return failure ?? { kind: "failure", reason: "dns" };
+  };
+
+  /**
+   * Those in doubt late; last of all who lost a connection just now. One in its shutdown may still take connections
+   * and lose them too, while the other, back from its own restart, is in doubt.
+   */
+  const inOrder = <Item>(
+    items: readonly Item[],
+    name: (item: Item) => string,
+    died: string | null,
+  ): Item[] => {
+    const rank = (item: Item): number => {
+      if (name(item) === died) return 2;
+      return doubts.isDoubtful(name(item), now()) ? 1 : 0;
+    };
+    return items
+      .map((item) => ({ item, rank: rank(item) }))
+      .sort((a, b) => a.rank - b.rank)
+      .map(({ item }) => item);
+  };
+
+  return (died, interrupt) => {
+    const { connect, total } = upstream.timeouts;
+    const begin = now();
+    // The total may end it all sooner, and then the later ones are to have had their turn.
+    const time = { shared: begin + Math.min(connect, total), last: begin + connect };
+    const servers = inOrder(upstream.servers, addressText, died && addressText(died.server));
+    return tryEach(servers, addressText, time, async (server, serverTime) => {
+      const resolved = await resolve(server.host, serverTime.last - now(), lookup, interrupt);
+      if (resolved.kind !== "resolved") return resolved;
+      const peers = resolved.addresses.map((address) => ({ server, address }));
+      const ordered = inOrder(peers, peerText, died && peerText(died));
+      return tryEach(ordered, peerText, serverTime, (peer, peerTime) =>
+        connectTo(peer, upstream, peerTime.last - now(), interrupt),
+      );
+    });
+  };
+}
+
+function peerText({ server, address }: Peer): string {
+  return `${address} of ${addressText(server)}`;
 }
 
 type Unresolved = Exclude<Connected, { readonly kind: "connected" }>;
 type Resolved = { readonly kind: "resolved"; readonly addresses: readonly string[] } | Unresolved;
 
-function resolve(upstream: Upstream, lookup: LookupFunction, interrupt: AbortSignal): Promise<Resolved> {
-  const { host, timeouts } = upstream;
+function resolve(
+  host: string,
+  milliseconds: number,
+  lookup: LookupFunction,
+  interrupt: AbortSignal,
+): Promise<Resolved> {
   if (isIP(host) !== 0) return Promise.resolve({ kind: "resolved", addresses: [host] });
-  return settled(timeouts.connect, "dns", interrupt, (settle) => {
+  return settled(milliseconds, "dns", interrupt, (settle) => {
     lookup(host, { all: true }, (error, found) => {
       if (error) return settle(failureOf(error, "dns"));
       const list = Array.isArray(found) ? found : [];
@@ -51,12 +133,12 @@ function resolve(upstream: Upstream, lookup: LookupFunction, interrupt: AbortSig
 }
 
 function connectTo(
-  address: string,
+  peer: Peer,
   upstream: Upstream,
   milliseconds: number,
   interrupt: AbortSignal,
 ): Promise<Connected> {
-  const socket = open(upstream, address);
+  const socket = open(upstream, peer);
   // Whoever owns the socket next listens too, but an error in between must not end the process.
   socket.on("error", () => {});
   const connecting = settled<Connected>(milliseconds, "connect_timeout", interrupt, (settle) => {
@@ -66,7 +148,7 @@ function connectTo(
       reached = true;
     });
     socket.once(upstream.protocol === "https:" ? "secureConnect" : "connect", () => {
-      settle({ kind: "connected", socket });
+      settle({ kind: "connected", socket, peer });
     });
   });
   return connecting.then((connected) => {
@@ -98,11 +180,16 @@ function settled<Result>(
   });
 }
 
-function open(upstream: Upstream, address: string): Socket {
-  const { host, port, tls } = upstream;
-  const tcp = { host: address, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
-  if (upstream.protocol === "http:") return connectTcp(tcp);
-  const serverName = tls.serverName ?? host;
+function open({ protocol, tls }: Upstream, { server, address }: Peer): Socket {
+  const tcp = {
+    host: address,
+    port: server.port,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+  };
+  if (protocol === "http:") return connectTcp(tcp);
+  const serverName = tls.serverName ?? server.host;
   return connectTls({
     ...tcp,
     ...(tls.ca && { ca: Buffer.from(tls.ca) }),

@@ -5,8 +5,10 @@
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { Client } from "undici";
+import { addressText } from "../core/address-text.ts";
 import type { Upstream, UpstreamRequest } from "../core/types.ts";
 import { AnswerReader, type Asked } from "./answer-reader.ts";
+import type { Peer } from "./connect.ts";
 import { createInterimFilter } from "./interim.ts";
 import type { Interrupt } from "./interrupt.ts";
 
@@ -24,6 +26,7 @@ export interface ConnectionEvents {
 
 /** Owns its socket until `close`. */
 export class Connection {
+  readonly peer: Peer;
   readonly #socket: Socket;
   readonly #client: Client;
   readonly #upstream: Upstream;
@@ -32,13 +35,14 @@ export class Connection {
   #asked = 0;
   #heard = false;
 
-  constructor(socket: Socket, upstream: Upstream, events: ConnectionEvents) {
+  constructor(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents) {
+    this.peer = peer;
     this.#socket = socket;
     this.#upstream = upstream;
     this.#events = events;
     this.#interim = createInterimFilter(upstream.headBytes);
     this.#filterReads();
-    this.#client = clientOver(socket, upstream);
+    this.#client = clientOver(socket, peer, upstream.headBytes);
     socket.once("close", () => {
       this.close();
       events.closed(this);
@@ -63,7 +67,8 @@ export class Connection {
         sendsBody: request.body !== null,
         method: request.method,
         refusedByUs: () => dispatching && !this.#client.destroyed,
-        diedUnheard: () => this.#asked > 1 && !this.#heard,
+        // Of a list, one in its shutdown still takes connections and loses them: the others are to be asked.
+        diedUnheard: () => !this.#heard && (this.#asked > 1 || this.#upstream.servers.length > 1),
         heard: this.#events.answered,
         settle: resolve,
         end: (reusable) => {
@@ -77,7 +82,7 @@ export class Connection {
         headers: [...request.headers],
         body: request.body && Readable.from(request.body),
         // Else undici parses a name out of Host, which is a client's word, and throws where it cannot.
-        servername: this.#upstream.host,
+        servername: this.peer.server.host,
       };
       this.#client.dispatch(options, reader);
     });
@@ -109,15 +114,14 @@ export class Connection {
 }
 
 /** An undici client that uses this socket and never opens another. */
-function clientOver(socket: Socket, upstream: Upstream): Client {
+function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client {
   let taken = false;
-  const host = upstream.host.includes(":") ? `[${upstream.host}]` : upstream.host;
   // The socket is open, with TLS where the upstream has it: for undici there is nothing left but HTTP.
-  return new Client(`http://${host}:${upstream.port}`, {
+  return new Client(`http://${addressText(server)}`, {
     pipelining: 1,
     allowH2: false,
     keepAliveTimeout: IDLE_MS,
-    maxHeaderSize: upstream.headBytes,
+    maxHeaderSize: headBytes,
     // Ours are exact; undici's tick every half second.
     headersTimeout: 0,
     bodyTimeout: 0,

@@ -1,11 +1,12 @@
 /**
  * Asks an upstream once and says what came of it. Always settles, within `timeouts.total`; never rejects.
- * A request is sent a second time only when a reused connection died before the first byte of the answer,
- * as it does when an upstream restarts or closes an idle connection (RFC 9112 section 9.3.1).
+ * A request is sent a second time, and no third, only when the connection died before the first byte of the answer
+ * and was a reused one, as when an upstream closes an idle connection (RFC 9112 section 9.3.1), or led to one
+ * server of several: the second goes to another then, so that a restart of one is no fault.
  */
 import type { LookupFunction } from "node:net";
 import type { Outcome, Upstream, UpstreamRequest, Waiting } from "../core/types.ts";
-import type { Asked } from "./answer-reader.ts";
+import type { Peer } from "./connect.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
 import { Pool, type Taken } from "./pool.ts";
 import { createResolver } from "./resolver.ts";
@@ -54,28 +55,33 @@ export function createExchanger(lookup: LookupFunction = createResolver(() => pe
 }
 
 async function exchange(pool: Pool, request: UpstreamRequest, interrupt: Interrupt): Promise<Outcome> {
-  const first = await attempt(pool, request, interrupt, false);
+  const first = await attempt(pool, request, interrupt, null);
   if (first.kind !== "stale") return first;
   if (first.sent && !request.repeatable) return died(interrupt);
-  const second = await attempt(pool, request, interrupt, true);
+  const second = await attempt(pool, request, interrupt, first.peer);
   return second.kind === "stale" ? died(interrupt) : second;
 }
+
+/** `peer`: whom the connection led to. */
+type Attempted = Outcome | { readonly kind: "stale"; readonly sent: boolean; readonly peer: Peer };
 
 async function attempt(
   pool: Pool,
   request: UpstreamRequest,
   interrupt: Interrupt,
-  fresh: boolean,
-): Promise<Asked> {
-  const taken = await pool.take(fresh, interrupt.signal);
+  died: Peer | null,
+): Promise<Attempted> {
+  const taken = await pool.take(died, interrupt.signal);
   if (taken.kind !== "taken") {
     interrupt.clear();
     return withoutConnection(taken, interrupt);
   }
-  const asked = await taken.connection.ask(request, interrupt);
+  const { connection, queued } = taken;
+  const asked = await connection.ask(request, interrupt);
+  if (asked.kind === "stale") return { ...asked, peer: connection.peer };
   // The time in line was ours to answer for, not the upstream's.
   const ranOut = asked.kind === "failure" && asked.reason === "total_timeout";
-  return ranOut && taken.queued ? { kind: "overload" } : asked;
+  return ranOut && queued ? { kind: "overload" } : asked;
 }
 
 function withoutConnection(taken: Exclude<Taken, { kind: "taken" }>, interrupt: Interrupt): Outcome {

@@ -3,8 +3,9 @@
  * finds none waits in line until one is free or the exchange is interrupted.
  */
 import type { LookupFunction } from "node:net";
+import { performance } from "node:perf_hooks";
 import type { Upstream } from "../core/types.ts";
-import { type Connected, connect } from "./connect.ts";
+import { type Connected, type Connector, createConnector, type Peer } from "./connect.ts";
 import { Connection } from "./connection.ts";
 
 export type Taken =
@@ -13,7 +14,7 @@ export type Taken =
   | Exclude<Connected, { readonly kind: "connected" }>;
 
 interface Waiter {
-  readonly fresh: boolean;
+  readonly died: Peer | null;
   readonly interrupt: AbortSignal;
   /** Answers of the upstream when the wait began. */
   readonly answers: number;
@@ -23,7 +24,7 @@ interface Waiter {
 /** Owns its connections until `close`. */
 export class Pool {
   readonly #upstream: Upstream;
-  readonly #lookup: LookupFunction;
+  readonly #connect: Connector;
   readonly #idle: Connection[] = [];
   readonly #all = new Set<Connection>();
   readonly #waiters = new Set<Waiter>();
@@ -34,21 +35,22 @@ export class Pool {
 
   constructor(upstream: Upstream, lookup: LookupFunction) {
     this.#upstream = upstream;
-    this.#lookup = lookup;
+    this.#connect = createConnector(upstream, lookup, () => performance.now());
   }
 
   /**
-   * `fresh`: a connection that has carried nothing yet. Interrupted while waiting in line: `overload` where others
+   * `died`: whom the connection led to that died under this request. It needs one that has carried nothing yet, to
+   * somebody else where there is one. null: the first try, for which any will do. Interrupted while waiting in line: `overload` where others
    * were answered meanwhile, so that busy is never taken for broken; `interrupted` where none was.
    */
-  take(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
-    const connection = fresh ? undefined : this.#popIdle();
+  take(died: Peer | null, interrupt: AbortSignal): Promise<Taken> {
+    const connection = died ? undefined : this.#popIdle();
     if (connection) return Promise.resolve({ kind: "taken", connection, queued: false });
-    if (this.#hasRoom()) return this.#open(interrupt);
+    if (this.#hasRoom()) return this.#open(died, interrupt);
     const oldest = this.#idle.shift();
-    if (!oldest) return this.#wait(fresh, interrupt);
+    if (!oldest) return this.#wait(died, interrupt);
     oldest.close();
-    return this.#open(interrupt);
+    return this.#open(died, interrupt);
   }
 
   /** Idle connections end at once, the others with their answers. */
@@ -67,15 +69,15 @@ export class Pool {
     return this.#all.size + this.#opening < this.#upstream.maxConnections;
   }
 
-  async #open(interrupt: AbortSignal): Promise<Taken> {
+  async #open(died: Peer | null, interrupt: AbortSignal): Promise<Taken> {
     this.#opening += 1;
-    const connected = await connect(this.#upstream, this.#lookup, interrupt);
+    const connected = await this.#connect(died, interrupt);
     this.#opening -= 1;
     if (connected.kind !== "connected") {
       this.#passOn(connected);
       return connected;
     }
-    const connection = new Connection(connected.socket, this.#upstream, {
+    const connection = new Connection(connected.socket, connected.peer, this.#upstream, {
       free: (freed) => this.#free(freed),
       closed: (gone) => this.#forget(gone),
       answered: () => {
@@ -86,20 +88,20 @@ export class Pool {
     return { kind: "taken", connection, queued: false };
   }
 
-  async #wait(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
+  async #wait(died: Peer | null, interrupt: AbortSignal): Promise<Taken> {
     const answers = this.#answers;
-    const taken = await this.#standInLine(fresh, interrupt);
+    const taken = await this.#standInLine(died, interrupt);
     if (this.#answers === answers) return taken;
     if (taken.kind === "interrupted") return { kind: "overload" };
     return taken.kind === "taken" ? { ...taken, queued: true } : taken;
   }
 
-  #standInLine(fresh: boolean, interrupt: AbortSignal): Promise<Taken> {
+  #standInLine(died: Peer | null, interrupt: AbortSignal): Promise<Taken> {
     if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
     return new Promise((resolve) => {
       const onInterrupt = (): void => waiter.give({ kind: "interrupted" });
       const waiter: Waiter = {
-        fresh,
+        died,
         interrupt,
         answers: this.#answers,
         give: (taken) => {
@@ -129,7 +131,7 @@ export class Pool {
     const [waiter] = this.#waiters;
     if (!waiter || !this.#hasRoom()) return;
     this.#waiters.delete(waiter);
-    void this.#open(waiter.interrupt).then(waiter.give);
+    void this.#open(waiter.died, waiter.interrupt).then(waiter.give);
   }
 
   #free(connection: Connection): void {
@@ -137,7 +139,7 @@ export class Pool {
     const [waiter] = this.#waiters;
     if (!waiter) this.#idle.push(connection);
     // Its end makes room for the fresh one.
-    else if (waiter.fresh) connection.close();
+    else if (waiter.died) connection.close();
     else waiter.give({ kind: "taken", connection, queued: false });
   }
 

@@ -1,4 +1,5 @@
 /** Sends the checks we make ourselves: to the upstream, and to the login page it redirects to. */
+import { addressText } from "../core/address-text.ts";
 import { isRedirect } from "../core/classify.ts";
 import { type Finding, findingOf, type ProbeTemplate, probeRequest } from "../core/probe.ts";
 import type { Outcome, Route, Upstream, UpstreamRequest, Waiting } from "../core/types.ts";
@@ -36,7 +37,7 @@ export async function sendProbe(
 export async function askLogin({ probe }: Route, ports: ProbePorts): Promise<Finding> {
   if (probe.loginHealth === null) return LOGIN_UP;
   const { upstream, target } = probe.loginHealth;
-  const headers = ["Host", `${upstream.host}:${upstream.port}`, "User-Agent", ports.userAgent];
+  const headers = ["Host", addressText(upstream.servers[0]), "User-Agent", ports.userAgent];
   const outcome = await ask(
     upstream,
     { method: "GET", target, headers, body: null, repeatable: true },

@@ -113,7 +113,7 @@ t.test("the config it composes is good, and speaks of what was started", async (
   } of routes) {
     test.equal(host, "127.0.0.1", name);
     test.same(upstream.timeouts, { connect: 1000, read: 2000, total: 3000 }, name);
-    const answer = await fetch(`http://127.0.0.1:${upstream.port}/`, { method: "POST" });
+    const answer = await fetch(`http://127.0.0.1:${upstream.servers[0].port}/`, { method: "POST" });
     test.ok(answer.status >= 400, `${name}: its upstream listens`);
     await answer.text();
   }

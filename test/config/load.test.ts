@@ -61,8 +61,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
         path: { kind: "exact", path: "/outpost.goauthentik.io/auth/traefik" },
         upstream: {
           protocol: "http:",
-          host: "host",
-          port: 9000,
+          servers: [{ host: "host", port: 9000 }],
           tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
           timeouts: { connect: 3000, read: 5000, total: 8000 },
           maxConnections: 256,
@@ -179,8 +178,7 @@ routes:
     loginHealth: {
       upstream: {
         protocol: "https:",
-        host: "auth.example.com",
-        port: 443,
+        servers: [{ host: "auth.example.com", port: 443 }],
         tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
         timeouts: { connect: 10, read: 1000, total: 600_000 },
         maxConnections: 2,
@@ -192,8 +190,7 @@ routes:
   });
   t.same(route?.upstream, {
     protocol: "https:",
-    host: "auth.example.com",
-    port: 443,
+    servers: [{ host: "auth.example.com", port: 443 }],
     tls: { ca: null, cert: null, key: null, serverName: "other.example.com", verify: false },
     timeouts: { connect: 10, read: 1000, total: 600_000 },
     maxConnections: 2,
@@ -451,9 +448,54 @@ const upstreamRows = [
 for (const { upstream, host, port } of upstreamRows) {
   t.test(`upstream ${upstream}`, async (t) => {
     const { routes } = await snapshotOf(`routes: [{ preset: authentik, upstream: '${upstream}' }]`);
-    t.match(routes[0]?.upstream, { host, port });
+    t.same(routes[0]?.upstream.servers, [{ host, port }]);
   });
 }
+
+const serverListRows = [
+  { name: "one", upstream: "[http://a:1]", protocol: "http:", servers: ["a:1"] },
+  {
+    name: "in order",
+    upstream: '[http://b, "http://[2001:DB8::1]:81", http://a:1, http://A:2]',
+    protocol: "http:",
+    servers: ["b:80", "2001:db8::1:81", "a:1", "a:2"],
+  },
+  { name: "https", upstream: "[https://b, https://a/]", protocol: "https:", servers: ["b:443", "a:443"] },
+  {
+    name: "the most there may be",
+    upstream: `[${Array.from({ length: 16 }, (_, index) => `http://a:${index + 1}`)}]`,
+    protocol: "http:",
+    servers: Array.from({ length: 16 }, (_, index) => `a:${index + 1}`),
+  },
+];
+for (const { name, upstream, protocol, servers } of serverListRows) {
+  t.test(`a list of upstreams: ${name}`, async (t) => {
+    const { routes } = await snapshotOf(`routes: [{ preset: authentik, upstream: ${upstream} }]`);
+    t.equal(routes[0]?.upstream.protocol, protocol);
+    t.same(
+      routes[0]?.upstream.servers.map(({ host, port }) => `${host}:${port}`),
+      servers,
+    );
+  });
+}
+
+t.test("an https list takes tls", async (t) => {
+  const keys = "tls: { serverName: auth.example.com }";
+  const { routes } = await snapshotOf(
+    `routes: [{ preset: authentik, upstream: [https://a, https://b], ${keys} }]`,
+  );
+  t.equal(routes[0]?.upstream.tls.serverName, "auth.example.com");
+});
+
+t.test("an entry of a list may come from the environment", async (t) => {
+  const { routes } = await snapshotOf(`routes: [{ preset: authentik, upstream: ["\${A}", "http://b"] }]`, {
+    A: "http://a",
+  });
+  t.same(routes[0]?.upstream.servers, [
+    { host: "a", port: 80 },
+    { host: "b", port: 80 },
+  ]);
+});
 
 t.test("routes may share a listen address, and port 0 never clashes", async (t) => {
   const { routes } = await snapshotOf(`
@@ -476,7 +518,7 @@ const loginHealthRows = [
 for (const { url, host, port, target } of loginHealthRows) {
   t.test(`login health ${url}`, async (t) => {
     const { probe } = await firstRoute(`preset: authentik, probe: { loginHealth: '${url}' }`);
-    t.match(probe.loginHealth, { upstream: { host, port }, target });
+    t.match(probe.loginHealth, { upstream: { servers: [{ host, port }] }, target });
   });
 }
 
@@ -548,7 +590,7 @@ routes:
   - { preset: authentik, upstream: &outpost "http://host:9000" }
   - { name: login, path: /login, upstream: *outpost }
 `);
-  t.equal(routes[1]?.upstream.host, "host");
+  t.same(routes[1]?.upstream.servers, [{ host: "host", port: 9000 }]);
 });
 
 const brokenYaml = [

@@ -25,6 +25,11 @@ function ask(made: Exchanger, upstream: Upstream, request: Partial<UpstreamReque
   return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal, new Set());
 }
 
+function listOf(...servers: readonly { readonly port: number }[]): Upstream {
+  const [first, ...more] = servers.map(({ port }) => ({ host: "127.0.0.1", port }));
+  return upstreamAt(0, first && { servers: [first, ...more] });
+}
+
 function answerOf(outcome: Outcome): Answer {
   if (outcome.kind !== "answer") throw new Error(`no answer but ${JSON.stringify(outcome)}`);
   return outcome.answer;
@@ -260,6 +265,50 @@ t.test("a connection that dies twice is a fault after the second time", async (t
   answerOf(await ask(made, target));
   t.same(await ask(made, target), { kind: "failure", reason: "reset" });
   t.equal(upstream.heads.length, 3);
+});
+
+t.test("a fresh connection that dies before the first byte", async (t) => {
+  const dying = () => rawUpstream(t, (socket) => socket.destroy());
+  const answering = () => rawUpstream(t, (socket) => socket.write(OK));
+  const [down, alsoDown, up] = await Promise.all([dying(), dying(), answering()]);
+  const rows = [
+    { name: "is a fault where there is nobody else to ask", servers: [down], kind: "failure", heads: 1 },
+    { name: "leads to the next of a list", servers: [down, up], kind: "answer", heads: 2 },
+    { name: "is tried again once only", servers: [down, alsoDown, up], kind: "failure", heads: 2 },
+    {
+      name: "is a fault where the request must not be repeated",
+      servers: [down, up],
+      request: { repeatable: false },
+      kind: "failure",
+      heads: 1,
+    },
+  ];
+  const heads = (): number => down.heads.length + alsoDown.heads.length + up.heads.length;
+  for (const row of rows) {
+    const before = heads();
+    const outcome = await ask(exchanger(t), listOf(...row.servers), row.request);
+    t.equal(outcome.kind, row.kind, row.name);
+    if (outcome.kind === "failure") t.equal(outcome.reason, "reset", row.name);
+    t.equal(heads() - before, row.heads, row.name);
+  }
+});
+
+t.test("a reused connection of a list that dies: the next server is asked", async (t) => {
+  const first = await rawUpstream(t, (socket, _head, count) => {
+    if (count === 1) socket.write(OK);
+    else socket.destroy();
+  });
+  const second = await rawUpstream(t, (socket) => socket.write(OK));
+  const made = exchanger(t);
+  const target = listOf(first, second);
+  answerOf(await ask(made, target));
+  answerOf(await ask(made, target));
+  t.equal(first.heads.length, 2);
+  t.same(
+    second.heads.map((head) => /^host: .*$/im.exec(head)?.[0]),
+    ["host: app.example"],
+    "with the check's own Host",
+  );
 });
 
 t.test("bytes that follow an answer unasked never reach another check", async (t) => {

@@ -37,8 +37,7 @@ export function routeWith(name: string, mode: FallbackMode): Route {
     path: { kind: "exact", path: "/auth" },
     upstream: {
       protocol: "http:",
-      host: "127.0.0.1",
-      port: 1,
+      servers: [{ host: "127.0.0.1", port: 1 }],
       tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
       timeouts: { connect: 3000, read: 5000, total: 8000 },
       maxConnections: 256,

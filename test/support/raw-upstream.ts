@@ -54,8 +54,7 @@ export async function rawUpstream(
 export function upstreamAt(port: number, changes: Partial<Upstream> = {}): Upstream {
   return {
     protocol: "http:",
-    host: "127.0.0.1",
-    port,
+    servers: [{ host: "127.0.0.1", port }],
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
     timeouts: { connect: 3_000, read: 5_000, total: 8_000 },
     maxConnections: 256,
