@@ -109,7 +109,7 @@ const NOTIFY = {
 };
 
 function buildNotify({ url, headers }: Config["notify"][number]): NotifyTarget {
-  return { upstream: { ...url.origin, ...NOTIFY }, target: url.target, headers };
+  return { upstream: { ...serversAt([url.origin]), ...NOTIFY }, target: url.target, headers };
 }
 
 function without(defaults: readonly number[], named: readonly number[] = []): number[] {

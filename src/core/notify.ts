@@ -2,6 +2,7 @@
  * Telling others that a route entered or left fallback: what a message says, what the answer to it means, and
  * when it is sent again. A message holds config and our own words, never a client's.
  */
+import { addressText } from "./address-text.ts";
 import { overridden } from "./headers.ts";
 import type {
   FallbackChange,
@@ -57,9 +58,10 @@ export function originText(upstream: Upstream): string {
   return `${upstream.protocol}//${hostText(upstream)}`;
 }
 
-function hostText({ protocol, host, port }: Upstream): string {
-  const name = host.includes(":") ? `[${host}]` : host;
-  return port === (protocol === "https:" ? 443 : 80) ? name : `${name}:${port}`;
+function hostText({ protocol, servers: [server] }: Upstream): string {
+  const text = addressText(server);
+  const usual = protocol === "https:" ? 443 : 80;
+  return server.port === usual ? text.slice(0, text.lastIndexOf(":")) : text;
 }
 
 /** `refused`: sending it again would bring the same. */

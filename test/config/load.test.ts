@@ -149,12 +149,12 @@ routes:
   const ofNotify = { tls, timeouts: { connect: 5_000, read: 10_000, total: 10_000 }, ...limits };
   t.same(notify, [
     {
-      upstream: { protocol: "https:", host: "chat.example.com", port: 443, ...ofNotify },
+      upstream: { protocol: "https:", servers: [{ host: "chat.example.com", port: 443 }], ...ofNotify },
       target: "/hooks/a%20b?key={{.text}}",
       headers: ["Authorization", "Bearer x"],
     },
     {
-      upstream: { protocol: "http:", host: "2001:db8::1", port: 8080, ...ofNotify },
+      upstream: { protocol: "http:", servers: [{ host: "2001:db8::1", port: 8080 }], ...ofNotify },
       target: "/",
       headers: [],
     },
