@@ -72,7 +72,7 @@ export const SCENES: readonly Scene[] = [
   speaking({ name: "truncated", row: 2, reasons: ["reset"] }, speeches.truncate),
   speaking({ name: "garbage", row: 2, reasons: ["malformed", "reset"] }, speeches.garbage),
   speaking({ name: "oversize-head", row: 2, reasons: ["too_large", "reset"] }, speeches.oversizeHead),
-  speaking({ name: "1xx-flood", row: 2, reasons: ["malformed", "reset"] }, speeches.interimFlood),
+  speaking({ name: "1xx-flood", row: 2, reasons: ["too_large", "reset"] }, speeches.interimFlood),
   status(502, "Bad Gateway", 2),
   status(503, "Service Unavailable", 2),
   status(504, "Gateway Timeout", 2),

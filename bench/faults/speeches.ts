@@ -42,11 +42,9 @@ export const oversizeHead: Speech = (socket) => {
 /** Interim answers as fast as they are taken, and never a final one. */
 export const interimFlood: Speech = (socket) => {
   const flood = (): void => {
-    while (!socket.destroyed && socket.write(INTERIM)) {
-      // Until the socket takes no more.
-    }
+    // Turn by turn: a loop of writes would not end while the reader keeps up.
+    if (!socket.destroyed) socket.write(INTERIM, () => setImmediate(flood));
   };
-  socket.on("drain", flood);
   flood();
 };
 
