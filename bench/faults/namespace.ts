@@ -5,7 +5,8 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
@@ -34,6 +35,7 @@ export function whyNot(): string | null {
 export async function runInside(): Promise<number> {
   const name = `sparekey-faults-${process.pid}`;
   const folder = `/etc/netns/${name}`;
+  const scratch = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
   let child: ReturnType<typeof spawn> | null = null;
   // Ctrl-C reaches both processes, a signal by pid only this one.
   const pass = (signal: NodeJS.Signals): void => {
@@ -46,15 +48,16 @@ export async function runInside(): Promise<number> {
     await run("ip", ["netns", "add", name]);
     await run("ip", ["-n", name, "link", "set", "lo", "up"]);
     const command = ["netns", "exec", name, process.execPath, ...process.argv.slice(1)];
-    child = spawn("ip", command, { stdio: "inherit", env: { ...process.env, [MARK]: name } });
+    const env = { ...process.env, [MARK]: name, TMPDIR: scratch };
+    child = spawn("ip", command, { stdio: "inherit", env });
     const [code] = await once(child, "exit");
     return typeof code === "number" ? code : 1;
   } finally {
-    await clearAway(name, folder);
+    await clearAway(name, [folder, scratch]);
   }
 }
 
-async function clearAway(name: string, folder: string): Promise<void> {
+async function clearAway(name: string, folders: readonly string[]): Promise<void> {
   const { stdout } = await run("ip", ["netns", "pids", name]).catch(() => ({ stdout: "" }));
   for (const pid of stdout.split("\n").filter(Boolean)) {
     try {
@@ -64,7 +67,7 @@ async function clearAway(name: string, folder: string): Promise<void> {
     }
   }
   await run("ip", ["netns", "del", name]).catch(() => {});
-  await rm(folder, { recursive: true, force: true });
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
 }
 
 /** Only called inside. */

@@ -1,4 +1,5 @@
 /** One fault's way: well, broken until the breaker is open and a while longer, healed until it is closed; twice. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "./answers.ts";
 import { type Replied, startLoad } from "./load.ts";
@@ -42,6 +43,8 @@ export interface Walk {
   readonly seen: readonly Seen[];
   /** What went another way than the rules say, replies aside. */
   readonly problems: readonly string[];
+  /** The longest time that this process, and with it the upstream, stood still. */
+  readonly stalledMs: number;
 }
 
 /** Rejects when sparekey does not start, or when `stop` fires. */
@@ -63,6 +66,8 @@ export async function walk(scene: Scene, stage: Stage, stop: AbortSignal): Promi
 async function walkWith(scene: Scene, staged: Staged, sparekey: Sparekey, stop: AbortSignal): Promise<Walk> {
   const seen: Seen[] = [];
   const problems: string[] = [];
+  const delays = monitorEventLoopDelay({ resolution: POLL_MS });
+  delays.enable();
   const load = startLoad(sparekey.origin, (replied) => seen.push(judged(replied, scene)));
   const rounds: Round[] = [];
   try {
@@ -72,11 +77,12 @@ async function walkWith(scene: Scene, staged: Staged, sparekey: Sparekey, stop: 
     await sleep(WELL_MS, undefined, { signal: stop });
   } finally {
     await load.stop();
+    delays.disable();
   }
   problems.push(...metricProblems(await sparekey.metrics(), scene.fault, seen));
   const code = await sparekey.stop();
   if (code !== 0) problems.push(`sparekey ended with ${code}`);
-  return { scene, rounds, seen, problems };
+  return { scene, rounds, seen, problems, stalledMs: delays.max / 1e6 };
 }
 
 async function walkRound(
