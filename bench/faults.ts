@@ -1,7 +1,7 @@
 /**
  * Every fault of an upstream × every fallback mode × every state of the breaker, with real sparekey. Prints, per
  * cell, the replies by kind, their p50 and p99, the times to the first fallback and to recovery, and how many replies
- * were wrong: by the oracle in faults/oracle.ts, there must be none. A whole run takes about four minutes and writes
+ * were wrong: by the oracle in faults/oracle.ts, there must be none. A whole run takes about three minutes and writes
  * the table in docs/failure-modes.md.
  *
  *   node bench/faults.ts                 all of it; as root, in a network namespace of its own
@@ -35,7 +35,7 @@ if (wanted.length === 0) {
   console.error(`There is no fault ${JSON.stringify(values.only)}. There are: ${names}`);
   process.exit(2);
 }
-const obstacle = isInside() ? null : whyNot();
+const obstacle = isInside() ? null : await whyNot();
 process.exit(obstacle === null && !isInside() ? await runInside() : await run(obstacle));
 
 async function run(obstacle: string | null): Promise<number> {

@@ -23,12 +23,17 @@ export function isInside(): boolean {
 }
 
 /** Why there can be no namespace here; null where there can. */
-export function whyNot(): string | null {
+export async function whyNot(): Promise<string | null> {
   if (process.platform !== "linux") return "this is not Linux";
   if (process.getuid?.() !== 0) return "this is not root";
   const folders = (process.env.PATH ?? "").split(":");
   const missing = ["ip", "nft"].filter((tool) => !folders.some((folder) => existsSync(join(folder, tool))));
-  return missing.length === 0 ? null : `${missing.join(" and ")} cannot be found`;
+  if (missing.length > 0) return `${missing.join(" and ")} cannot be found`;
+  // Root of a container is not always allowed to.
+  return run("unshare", ["--net", "--mount", "true"]).then(
+    () => null,
+    () => "the system does not allow it",
+  );
 }
 
 /** This very command, inside. Resolves with its exit code; the namespace is gone then. */
