@@ -87,6 +87,8 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     this.#statusText = printable(statusText ?? "");
     this.#headers = latin1(controller.rawHeaders);
     this.#options.heard();
+    // interim.ts lets these through only past its limit; undici would read them on until the total deadline.
+    if (status >= 102 && status <= 199) return this.#fail("too_large");
     if (!isReadable(this.#headers)) this.#fail("malformed");
     const { upstream, method } = this.#options;
     // What these announce is the length of a body that does not follow (RFC 9110 section 8.6).

@@ -15,7 +15,7 @@ export interface InterimFilter {
   restart(): void;
 }
 
-/** At most `maxBytes` are held back or skipped for one answer; past that everything passes and the reader judges it. */
+/** At most `maxBytes` are held back or skipped for one answer; past that everything passes, and the reader refuses it. */
 export function createInterimFilter(maxBytes: number): InterimFilter {
   let held: Buffer = NOTHING;
   let skipped = 0;

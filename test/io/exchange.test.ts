@@ -400,6 +400,27 @@ t.test("deadlines", async (t) => {
       t.same(outcome, { kind: "failure", reason: "total_timeout" });
     },
   );
+  await t.test(
+    "regression: interim answers as fast as they are read end at the head limit, whatever their status",
+    async (t) => {
+      for (const status of [100, 102, 103]) {
+        const upstream = await rawUpstream(t, (socket) => {
+          const hints = `HTTP/1.1 ${status} x\r\nLink: </a>\r\n\r\n`.repeat(64);
+          const flood = (): void => {
+            if (!socket.destroyed) socket.write(hints, () => setImmediate(flood));
+          };
+          flood();
+        });
+        const target = upstreamAt(upstream.port, { headBytes: 16 * 1024 });
+        const outcome = await ask(exchanger(t), target);
+        t.match(
+          outcome,
+          { kind: "failure", reason: status === 100 ? "malformed" : "too_large" },
+          `${status}`,
+        );
+      }
+    },
+  );
   await t.test("an idle connection has no read deadline", async (t) => {
     const upstream = await rawUpstream(t, (socket) => socket.write(OK));
     const made = exchanger(t);

@@ -1,0 +1,149 @@
+/**
+ * Every fault of an upstream × every fallback mode × every state of the breaker, with real sparekey. Prints, per
+ * cell, the replies by kind, their p50 and p99, the times to the first fallback and to recovery, and how many replies
+ * were wrong: by the oracle in faults/oracle.ts, there must be none. A whole run takes about three minutes and writes
+ * the table in docs/failure-modes.md.
+ *
+ *   node bench/faults.ts                 all of it; as root, in a network namespace of its own
+ *   node bench/faults.ts --only hang     one fault
+ */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs, promisify } from "node:util";
+import { type DnsServer, startDnsServer } from "./faults/dns-server.ts";
+import { isInside, NAME_SERVER, runInside, whyNot } from "./faults/namespace.ts";
+import { HEADING, isGood, SETTINGS_TEXT, textOf, writeTable } from "./faults/report.ts";
+import { SCENES, type Scene, type Stage } from "./faults/scenes.ts";
+import type { KeyPair } from "./faults/stand-in.ts";
+import { type Walk, walk } from "./faults/walk.ts";
+
+const PAGE = join(import.meta.dirname, "../docs/failure-modes.md");
+/** Two at a time leave the machine time to answer promptly. */
+const AT_ONCE = 2;
+const DNS_PORT = 53;
+/** Half of the shortest timeout. */
+const STALL_MS = 150;
+const MOST_TRIES = 3;
+const INTERRUPTED = new Error("interrupted");
+
+const { values } = parseArgs({ options: { only: { type: "string" } } });
+const wanted = SCENES.filter(({ fault }) => values.only === undefined || fault.name === values.only);
+if (wanted.length === 0) {
+  const names = SCENES.map(({ fault }) => fault.name).join(", ");
+  console.error(`There is no fault ${JSON.stringify(values.only)}. There are: ${names}`);
+  process.exit(2);
+}
+const obstacle = isInside() ? null : await whyNot();
+process.exit(obstacle === null && !isInside() ? await runInside() : await run(obstacle));
+
+async function run(obstacle: string | null): Promise<number> {
+  const scenes = wanted.filter(({ needsNamespace }) => obstacle === null || !needsNamespace);
+  const left = wanted.filter((scene) => !scenes.includes(scene)).map(({ fault }) => fault.name);
+  if (left.length > 0) {
+    console.log(`No network namespace, because ${obstacle}; left out: ${left.join(", ")}.`);
+  }
+  if (scenes.length === 0) return 1;
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort(INTERRUPTED);
+  // More than once: Ctrl-C comes from the terminal and from the process outside.
+  process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
+  const dns = obstacle === null ? await startDnsServer(NAME_SERVER, DNS_PORT, "127.0.0.1") : null;
+  const folder = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
+  console.log(`With ${SETTINGS_TEXT}.\n\n${HEADING}`);
+  try {
+    const walks = await walkAll(scenes, stageWith(dns, folder), stop);
+    const isWhole = values.only === undefined && left.length === 0;
+    return await conclude(walks, isWhole);
+  } catch (error) {
+    if (stop.signal.reason !== INTERRUPTED) throw error;
+    console.log("\nStopped.");
+    return 130;
+  } finally {
+    dns?.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** In the order of `scenes`. One that fails ends the others. */
+async function walkAll(
+  scenes: readonly Scene[],
+  stage: Stage,
+  stop: AbortController,
+): Promise<readonly Walk[]> {
+  const walks = new Map<Scene, Walk>();
+  const waiting = [...scenes];
+  const walkNext = async (): Promise<void> => {
+    for (let scene = waiting.shift(); scene !== undefined; scene = waiting.shift()) {
+      walks.set(scene, await walkUndisturbed(scene, stage, stop.signal));
+    }
+  };
+  const walkers = Array.from({ length: AT_ONCE }, () =>
+    walkNext().catch((error: unknown) => {
+      stop.abort(error);
+      throw error;
+    }),
+  );
+  const settled = await Promise.allSettled(walkers);
+  const failed = settled.find((one) => one.status === "rejected");
+  if (failed) throw failed.reason;
+  return scenes.flatMap((scene) => walks.get(scene) ?? []);
+}
+
+/** What our own stalls spoiled says nothing of the rules, so it is walked again, and said. */
+async function walkUndisturbed(scene: Scene, stage: Stage, stop: AbortSignal): Promise<Walk> {
+  for (let tries = 1; ; tries += 1) {
+    const walked = await walk(scene, stage, stop);
+    console.log(textOf(walked));
+    const disturbance = disturbanceOf(walked);
+    if (isGood(walked) || disturbance === null || tries === MOST_TRIES) return walked;
+    console.log(`  Too little CPU: ${disturbance}. Once more.`);
+  }
+}
+
+/**
+ * While this process stands still its upstream is silent too, and rightly taken for broken. While sparekey does, it
+ * sheds, and a probe that it could not send confirms nothing.
+ */
+function disturbanceOf({ stalledMs, seen }: Walk): string | null {
+  if (stalledMs >= STALL_MS) return `this bench stood still for ${stalledMs.toFixed(0)} ms`;
+  const shed = seen.filter(({ kind }) => kind === "shed").length;
+  return shed === 0 ? null : `sparekey shed ${shed} checks`;
+}
+
+async function conclude(walks: readonly Walk[], isWhole: boolean): Promise<number> {
+  const bad = walks.filter((walked) => !isGood(walked));
+  const replies = walks.reduce((total, { seen }) => total + seen.length, 0);
+  if (bad.length > 0) {
+    console.log(
+      `\n${replies} replies; not as they must be: ${bad.map(({ scene }) => scene.fault.name).join(", ")}`,
+    );
+    return 1;
+  }
+  console.log(`\n${replies} replies, none wrong; what sparekey counted is what was seen.`);
+  if (isWhole) await writeTable(PAGE, walks);
+  return 0;
+}
+
+function stageWith(dns: DnsServer | null, folder: string): Stage {
+  let addresses = 0;
+  return {
+    dns,
+    goodPair: () => newPair(folder, "good"),
+    strangerPair: () => newPair(folder, "stranger"),
+    freeAddress: () => {
+      addresses += 1;
+      return `10.98.0.${addresses}`;
+    },
+  };
+}
+
+/** Self-signed, for 127.0.0.1. */
+async function newPair(folder: string, name: string): Promise<KeyPair> {
+  const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.pem`)];
+  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1"];
+  await promisify(execFile)("openssl", ["req", ...kind, ...subject, "-keyout", key, "-out", cert]);
+  return { key: await readFile(key, "utf8"), cert: await readFile(cert, "utf8") };
+}

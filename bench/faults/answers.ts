@@ -1,0 +1,85 @@
+/** What the bench's upstream says of each client while it is well, and what the clients send. */
+
+/**
+ * `visitor`: nothing; `member`: a session; `banned`: a session that may not; `admin`: the emergency password;
+ * `guesser`: a wrong one.
+ */
+export const CLIENTS = ["visitor", "member", "banned", "admin", "guesser"] as const;
+export type Client = (typeof CLIENTS)[number];
+
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** On every answer of the upstream, and on nothing else. */
+export const MARK = { name: "X-Upstream", value: "stand-in" } as const;
+
+export const ADMIN = {
+  user: "admin",
+  password: "right",
+  /** {SHA}, so that what is measured is not the hash. */
+  htpasswd: "admin:{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=\n",
+} as const;
+
+const TO_LOGIN = answer(302, "Found", "", {
+  Location: "http://login.example.com/authorize?client_id=app",
+  "Set-Cookie": "authentik_proxy_0a1b2c3d=state; Path=/; HttpOnly",
+});
+
+/** Emergency credentials never reach an upstream: to it, who sends them is a visitor. */
+export const VERDICTS: Readonly<Record<Client, UpstreamAnswer>> = {
+  visitor: TO_LOGIN,
+  member: answer(200, "OK", "", { "X-authentik-username": "mia" }),
+  banned: answer(403, "Forbidden", "not for you\n", {}),
+  admin: TO_LOGIN,
+  guesser: TO_LOGIN,
+};
+
+const SENT: Readonly<Record<Client, Readonly<Record<string, string>>>> = {
+  visitor: {},
+  member: { Cookie: "session=member" },
+  banned: { Cookie: "session=banned" },
+  admin: { Authorization: basic(ADMIN.password) },
+  guesser: { Authorization: basic("wrong") },
+};
+
+/** Headers of a check, as a gateway sends them. */
+export function headersOf(client: Client): Readonly<Record<string, string>> {
+  const gateway = {
+    "X-Forwarded-Host": "app.example.com",
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Method": "GET",
+    "X-Forwarded-Uri": "/page",
+    "X-Forwarded-For": "192.0.2.7",
+  };
+  return { ...gateway, ...SENT[client] };
+}
+
+/** Whom the upstream takes the sender of this head for. */
+export function clientOf(head: string): "visitor" | "member" | "banned" {
+  const session = /^cookie: session=(member|banned)\r$/im.exec(head)?.[1];
+  return session === "member" || session === "banned" ? session : "visitor";
+}
+
+export function answer(
+  status: number,
+  statusText: string,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): UpstreamAnswer {
+  return { status, statusText, headers: { [MARK.name]: MARK.value, ...headers }, body };
+}
+
+/** The bytes of an answer. `version` 1.0: without a length, ended by the connection's end. */
+export function bytesOf({ status, statusText, headers, body }: UpstreamAnswer, version = "1.1"): string {
+  const length = version === "1.0" ? {} : { "Content-Length": String(Buffer.byteLength(body)) };
+  const lines = Object.entries({ ...headers, ...length }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/${version} ${status} ${statusText}\r\n${lines.join("")}\r\n${body}`;
+}
+
+function basic(password: string): string {
+  return `Basic ${Buffer.from(`${ADMIN.user}:${password}`).toString("base64")}`;
+}

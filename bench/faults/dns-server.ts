@@ -1,0 +1,80 @@
+/** A name server of a few lines (RFC 1035): A records for one address, or the failure a name is set to. */
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+
+export type Behaviour = "address" | "nxdomain" | "servfail" | "silence";
+
+export interface DnsServer {
+  /** Lower case, without the root's dot. Names that were never set do not exist. */
+  set(name: string, behaviour: Behaviour): void;
+  close(): void;
+}
+
+const NO_ERROR = 0;
+const SERVFAIL = 2;
+const NXDOMAIN = 3;
+const TYPE_A = 1;
+const HEADER_BYTES = 12;
+const TTL_SECONDS = 1;
+
+/** `address`: IPv4, what every name that works resolves to. */
+export async function startDnsServer(host: string, port: number, address: string): Promise<DnsServer> {
+  const names = new Map<string, Behaviour>();
+  const socket = createSocket("udp4");
+  socket.on("message", (query, { address: from, port: back }) => {
+    const question = questionOf(query);
+    if (question === null) return;
+    const behaviour = names.get(question.name) ?? "nxdomain";
+    if (behaviour === "silence") return;
+    socket.send(answerTo(query, question, behaviour, address), back, from);
+  });
+  socket.bind(port, host);
+  await once(socket, "listening");
+  return {
+    set: (name, behaviour) => names.set(name, behaviour),
+    close: () => socket.close(),
+  };
+}
+
+interface Question {
+  readonly name: string;
+  readonly type: number;
+  /** Where it ends in the query. */
+  readonly end: number;
+}
+
+function questionOf(query: Buffer): Question | null {
+  const labels: string[] = [];
+  let at = HEADER_BYTES;
+  for (let length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
+    labels.push(query.toString("latin1", at + 1, at + 1 + length).toLowerCase());
+    at += length + 1;
+  }
+  const end = at + 5;
+  if (query.length < end) return null;
+  return { name: labels.join("."), type: query.readUInt16BE(at + 1), end };
+}
+
+function answerTo(query: Buffer, question: Question, behaviour: Behaviour, address: string): Buffer {
+  const code = { address: NO_ERROR, nxdomain: NXDOMAIN, servfail: SERVFAIL, silence: SERVFAIL }[behaviour];
+  const record = code === NO_ERROR && question.type === TYPE_A ? addressRecord(address) : Buffer.alloc(0);
+  const header = Buffer.alloc(HEADER_BYTES);
+  query.copy(header, 0, 0, 2);
+  // An answer, recursion desired and available; then the code.
+  header.writeUInt16BE(0x8180 | code, 2);
+  header.writeUInt16BE(1, 4);
+  header.writeUInt16BE(record.length === 0 ? 0 : 1, 6);
+  return Buffer.concat([header, query.subarray(HEADER_BYTES, question.end), record]);
+}
+
+function addressRecord(address: string): Buffer {
+  const record = Buffer.alloc(16);
+  // The name: a pointer to the question's.
+  record.writeUInt16BE(0xc00c, 0);
+  record.writeUInt16BE(TYPE_A, 2);
+  record.writeUInt16BE(1, 4);
+  record.writeUInt32BE(TTL_SECONDS, 6);
+  record.writeUInt16BE(4, 10);
+  for (const [index, part] of address.split(".").entries()) record[12 + index] = Number(part);
+  return record;
+}

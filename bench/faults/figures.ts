@@ -1,0 +1,142 @@
+/** What a walk comes to: a cell for each mode and state of the breaker, and the replies that were wrong. */
+import { isRight, MODES, type Mode, type Moment, opens, type ReplyKind } from "./oracle.ts";
+import { BAD_HOLDS_MS, GOOD_HOLDS_MS } from "./sparekey.ts";
+import type { Round, Seen, Walk } from "./walk.ts";
+
+export const BREAKERS = ["closed", "open", "recovering"] as const;
+export type BreakerPhase = (typeof BREAKERS)[number];
+
+export interface Cell {
+  readonly mode: Mode;
+  readonly breaker: BreakerPhase;
+  /** How many of each kind. */
+  readonly replies: ReadonlyMap<ReplyKind, number>;
+  /** Milliseconds. */
+  readonly took: readonly number[];
+  readonly wrong: readonly Seen[];
+}
+
+/** Milliseconds, one for each mode and round in which it happened. */
+export interface Times {
+  /** From the fault's begin to the first reply that is a fallback. */
+  readonly firstFallback: readonly number[];
+  readonly opened: readonly number[];
+  /** From its end to the first reply that is the upstream's, for a client the fault hits. */
+  readonly firstVerdict: readonly number[];
+  readonly closed: readonly number[];
+}
+
+/** A finding is used a moment later than it was good for. */
+const SLACK_MS = 100;
+/** A log line tells of an opening a little later than checks do. */
+const LINE_MS = 250;
+/** Where the breaker stays closed: what is late in the fault is told apart from its begin all the same. */
+const EARLY_MS = 1_000;
+const AFTER_MS = 1_000;
+const FALLBACKS: ReadonlySet<ReplyKind> = new Set([
+  "allow",
+  "login page",
+  "logged in",
+  "deny",
+  "proxy error",
+]);
+
+export function cellsOf(walk: Walk): readonly Cell[] {
+  return MODES.flatMap((mode) =>
+    BREAKERS.map((breaker) => {
+      const seen = walk.seen.filter((reply) => reply.mode === mode && phaseOf(reply, walk) === breaker);
+      const counts = Map.groupBy(seen, ({ kind }) => kind);
+      return {
+        mode,
+        breaker,
+        replies: new Map([...counts].map(([kind, replies]) => [kind, replies.length])),
+        took: seen.map(({ sent, done }) => done - sent),
+        wrong: seen.filter((reply) => isWrong(reply, walk)),
+      };
+    }),
+  );
+}
+
+/** Those of the time before and after the fault included. */
+export function wrongOf(walk: Walk): readonly Seen[] {
+  return walk.seen.filter((reply) => isWrong(reply, walk));
+}
+
+export function timesOf({ rounds, seen, scene }: Walk, modes: readonly Mode[] = MODES): Times {
+  const each = rounds.flatMap((round) => modes.map((mode) => ({ round, mode })));
+  const first = (mode: Mode, from: number, to: number, fits: (reply: Seen) => boolean): number[] => {
+    const replies = seen.filter((reply) => reply.mode === mode && reply.sent >= from && reply.sent < to);
+    const done = replies.filter(fits).map((reply) => reply.done);
+    return done.length === 0 ? [] : [Math.min(...done) - from];
+  };
+  const isHit = ({ client }: Seen): boolean =>
+    scene.fault.hits === "all" || (client !== "member" && client !== "banned");
+  return {
+    firstFallback: each.flatMap(({ round, mode }) =>
+      first(mode, round.begun, round.heal, ({ kind }) => FALLBACKS.has(kind)),
+    ),
+    opened: each.flatMap(({ round, mode }) => sinceOf(round.opened.get(mode), round.begun)),
+    firstVerdict: each.flatMap(({ round, mode }) =>
+      first(mode, round.healed, endOf(round, mode), (reply) => reply.kind === "verdict" && isHit(reply)),
+    ),
+    closed: each.flatMap(({ round, mode }) => sinceOf(round.closed.get(mode), round.healed)),
+  };
+}
+
+/** NaN where there is none. */
+export function percentile(values: readonly number[], share: number): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
+}
+
+export function isWrong(reply: Seen, { rounds, scene }: Pick<Walk, "rounds" | "scene">): boolean {
+  const moments = momentsOf(reply, rounds, scene.fault.row === "login");
+  return !isRight(reply.kind, scene.fault, reply.mode, reply.client, moments);
+}
+
+interface Span {
+  readonly moment: Moment;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** All that a check has lived through, from its sending to its reply. `lags`: findings about a login hold. */
+function momentsOf({ mode, sent, done }: Seen, rounds: readonly Round[], lags: boolean): readonly Moment[] {
+  const spans = rounds.flatMap((round, index): readonly Span[] => {
+    const { begin, begun, heal, healed, opened } = round;
+    const before = rounds[index - 1];
+    const wellFrom = before ? recovered(before, mode, lags) : Number.NEGATIVE_INFINITY;
+    const open = opened.get(mode);
+    return [
+      { moment: "healthy", from: wellFrom, to: begun + (lags ? GOOD_HOLDS_MS + SLACK_MS : 0) },
+      { moment: "closed", from: begin, to: healed },
+      ...(open === undefined ? [] : [{ moment: "open" as const, from: open - LINE_MS, to: healed }]),
+      { moment: "recovering", from: heal, to: recovered(round, mode, lags) },
+    ];
+  });
+  const last = rounds.at(-1);
+  const end = last ? recovered(last, mode, lags) : Number.NEGATIVE_INFINITY;
+  const after: Span = { moment: "healthy", from: end, to: Number.POSITIVE_INFINITY };
+  return [...spans, after].filter(({ from, to }) => sent <= to && done >= from).map(({ moment }) => moment);
+}
+
+/** When nothing but verdicts is right again. */
+function recovered({ healed, closed }: Round, mode: Mode, lags: boolean): number {
+  return Math.max(closed.get(mode) ?? healed, healed + (lags ? BAD_HOLDS_MS + SLACK_MS : 0));
+}
+
+function phaseOf({ mode, sent }: Seen, { rounds, scene }: Walk): BreakerPhase | null {
+  const round = rounds.findLast(({ begun }) => sent >= begun);
+  if (round === undefined) return null;
+  const opened = opens(scene.fault) ? round.opened.get(mode) : round.begun + EARLY_MS;
+  if (sent < (opened ?? round.heal)) return "closed";
+  if (sent < round.heal) return "open";
+  return sent < endOf(round, mode) ? "recovering" : null;
+}
+
+function endOf(round: Round, mode: Mode): number {
+  return Math.max(round.closed.get(mode) ?? 0, round.healed + AFTER_MS);
+}
+
+function sinceOf(time: number | undefined, begin: number): number[] {
+  return time === undefined ? [] : [time - begin];
+}

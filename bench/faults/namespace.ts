@@ -1,0 +1,111 @@
+/**
+ * A network namespace of the bench's own, where dropping packets and answering for names harms nobody. The bench
+ * runs itself again inside; this process stays outside and clears away, whatever becomes of the one inside.
+ */
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** Set for the process inside. */
+const MARK = "SPAREKEY_BENCH_NAMESPACE";
+export const NAME_SERVER = "127.0.0.1";
+/** Attempts end soon, and no name is tried with another one's end. */
+const RESOLV_CONF = `nameserver ${NAME_SERVER}\nsearch .\noptions timeout:1 attempts:1\n`;
+
+export function isInside(): boolean {
+  return process.env[MARK] !== undefined;
+}
+
+/** Why there can be no namespace here; null where there can. */
+export async function whyNot(): Promise<string | null> {
+  if (process.platform !== "linux") return "this is not Linux";
+  if (process.getuid?.() !== 0) return "this is not root";
+  const folders = (process.env.PATH ?? "").split(":");
+  const missing = ["ip", "nft"].filter((tool) => !folders.some((folder) => existsSync(join(folder, tool))));
+  if (missing.length > 0) return `${missing.join(" and ")} cannot be found`;
+  // Root of a container is not always allowed to.
+  return run("unshare", ["--net", "--mount", "true"]).then(
+    () => null,
+    () => "the system does not allow it",
+  );
+}
+
+/** This very command, inside. Resolves with its exit code; the namespace is gone then. */
+export async function runInside(): Promise<number> {
+  const name = `sparekey-faults-${process.pid}`;
+  const folder = `/etc/netns/${name}`;
+  const scratch = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
+  let child: ReturnType<typeof spawn> | null = null;
+  // Ctrl-C reaches both processes, a signal by pid only this one.
+  const pass = (signal: NodeJS.Signals): void => {
+    child?.kill(signal);
+  };
+  process.on("SIGINT", pass).on("SIGTERM", pass);
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFile(`${folder}/resolv.conf`, RESOLV_CONF);
+    await run("ip", ["netns", "add", name]);
+    await run("ip", ["-n", name, "link", "set", "lo", "up"]);
+    const command = ["netns", "exec", name, process.execPath, ...process.argv.slice(1)];
+    const env = { ...process.env, [MARK]: name, TMPDIR: scratch };
+    child = spawn("ip", command, { stdio: "inherit", env });
+    const [code] = await once(child, "exit");
+    return typeof code === "number" ? code : 1;
+  } finally {
+    await clearAway(name, [folder, scratch]);
+  }
+}
+
+async function clearAway(name: string, folders: readonly string[]): Promise<void> {
+  const { stdout } = await run("ip", ["netns", "pids", name]).catch(() => ({ stdout: "" }));
+  for (const pid of stdout.split("\n").filter(Boolean)) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // Gone by itself.
+    }
+  }
+  await run("ip", ["netns", "del", name]).catch(() => {});
+  for (const folder of folders) await rm(folder, { recursive: true, force: true });
+}
+
+/** Only called inside. */
+export async function addAddress(address: string): Promise<void> {
+  await run("ip", ["addr", "add", `${address}/32`, "dev", "lo"]);
+}
+
+/** The kernel says "no route to host" for it. */
+export async function makeUnreachable(address: string): Promise<void> {
+  await run("ip", ["addr", "del", `${address}/32`, "dev", "lo"]);
+  await run("ip", ["route", "add", "unreachable", `${address}/32`]);
+}
+
+export async function makeReachable(address: string): Promise<void> {
+  await run("ip", ["route", "del", "unreachable", `${address}/32`]);
+  await addAddress(address);
+}
+
+/** `new connections`: those that exist go on. Packets vanish without a word until `letThrough`. */
+export async function drop(port: number, what: "all packets" | "new connections"): Promise<void> {
+  const table = tableOf(port);
+  const rules = {
+    "all packets": `tcp dport ${port} drop; tcp sport ${port} drop`,
+    "new connections": `tcp dport ${port} tcp flags & (syn | ack) == syn drop`,
+  };
+  const chain = `chain lost { type filter hook input priority 0; ${rules[what]}; };`;
+  await run("nft", [`table inet ${table} { ${chain} }`]);
+}
+
+export async function letThrough(port: number): Promise<void> {
+  await run("nft", ["delete", "table", "inet", tableOf(port)]);
+}
+
+function tableOf(port: number): string {
+  return `faults_${port}`;
+}

@@ -1,0 +1,207 @@
+/** The rows of the matrix: what each fault is to the oracle, and how it is brought about and healed. */
+import { answer } from "./answers.ts";
+import type { Behaviour, DnsServer } from "./dns-server.ts";
+import { addAddress, drop, letThrough, makeReachable, makeUnreachable } from "./namespace.ts";
+import type { Fault } from "./oracle.ts";
+import * as speeches from "./speeches.ts";
+import { type KeyPair, type Speech, type StandIn, startStandIn } from "./stand-in.ts";
+
+/** What only this run has. */
+export interface Stage {
+  /** null without a namespace. */
+  readonly dns: DnsServer | null;
+  readonly goodPair: () => Promise<KeyPair>;
+  readonly strangerPair: () => Promise<KeyPair>;
+  /** For upstreams with addresses of their own; each one once. */
+  readonly freeAddress: () => string;
+}
+
+export interface Staged {
+  readonly upstream: string;
+  /** PEM text of the authority the route trusts. */
+  readonly ca: string | null;
+  readonly loginHealth: string | null;
+  begin(): Promise<void>;
+  heal(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Scene {
+  readonly fault: Fault;
+  readonly needsNamespace: boolean;
+  /** It is there before sparekey is, and healed once: what was learned since outlives it. */
+  readonly fromTheStart: boolean;
+  /** How long it lasts at least, where it opens no breaker. */
+  readonly lastsMs: number;
+  stage(stage: Stage): Promise<Staged>;
+}
+
+const LASTS_MS = 3_000;
+/** Longer than addresses are taken for fresh (5 s), so that lookups are tried and fail. */
+const DNS_LASTS_MS = 7_000;
+
+const JSON_400 = answer(400, "Bad Request", '{"Message":"no app for hostname"}', {
+  "Content-Type": "application/json",
+});
+const BARE_400 = answer(400, "Bad Request", "", {});
+
+export const SCENES: readonly Scene[] = [
+  scene({ name: "refused", row: 1, reasons: ["refused", "reset"] }, refused),
+  inNamespace({ name: "unreachable", row: 1, reasons: ["unreachable", "read_timeout"] }, unreachable),
+  inNamespace({ name: "black-hole", row: 1, reasons: ["connect_timeout", "read_timeout"] }, (stage) =>
+    dropping(stage, "all packets"),
+  ),
+  inNamespace({ name: "connect-timeout", row: 1, reasons: ["connect_timeout", "reset"] }, (stage) =>
+    dropping(stage, "new connections"),
+  ),
+  byName("dns-nxdomain", "nxdomain"),
+  byName("dns-servfail", "servfail"),
+  byName("dns-silence", "silence"),
+  {
+    ...inNamespace({ name: "dns-dead-later", row: "fine", reasons: [] }, (stage) =>
+      named(stage, "later.test", "silence"),
+    ),
+    lastsMs: DNS_LASTS_MS,
+  },
+  scene({ name: "tls", row: 1, reasons: ["tls", "reset"] }, strangeCertificate),
+  speaking({ name: "hang", row: 2, reasons: ["read_timeout", "reset"] }, speeches.hang),
+  speaking({ name: "drip", row: 2, reasons: ["total_timeout", "reset"] }, speeches.drip),
+  speaking({ name: "reset-before-head", row: 2, reasons: ["reset"] }, speeches.resetBeforeHead),
+  speaking({ name: "reset-in-head", row: 2, reasons: ["reset"] }, speeches.resetInHead),
+  speaking({ name: "reset-in-body", row: 2, reasons: ["reset"] }, speeches.resetInBody),
+  speaking({ name: "truncated", row: 2, reasons: ["reset"] }, speeches.truncate),
+  speaking({ name: "garbage", row: 2, reasons: ["malformed", "reset"] }, speeches.garbage),
+  speaking({ name: "oversize-head", row: 2, reasons: ["too_large", "reset"] }, speeches.oversizeHead),
+  speaking({ name: "1xx-flood", row: 2, reasons: ["too_large", "reset"] }, speeches.interimFlood),
+  status(502, "Bad Gateway", 2),
+  status(503, "Service Unavailable", 2),
+  status(504, "Gateway Timeout", 2),
+  status(500, "Internal Server Error", 3),
+  speaking(
+    { name: "bare-400", row: 3, answer: BARE_400, hits: "cookie-less", reasons: ["bare_400", "reset"] },
+    speeches.toVisitors(BARE_400),
+  ),
+  speaking({ name: "json-400", row: "fine", answer: JSON_400, reasons: [] }, speeches.always(JSON_400)),
+  scene({ name: "login-dead", row: "login", hits: "cookie-less", reasons: ["login_down"] }, deadLogin),
+  speaking({ name: "http-1.0-close", row: "fine", reasons: [] }, speeches.closeDelimited),
+];
+
+type FaultData = Pick<Fault, "name" | "row" | "reasons"> & Partial<Fault>;
+
+function scene(fault: FaultData, stage: Scene["stage"]): Scene {
+  return {
+    fault: { answer: null, hits: "all", ...fault },
+    needsNamespace: false,
+    fromTheStart: false,
+    lastsMs: LASTS_MS,
+    stage,
+  };
+}
+
+function inNamespace(fault: FaultData, stage: Scene["stage"]): Scene {
+  return { ...scene(fault, stage), needsNamespace: true };
+}
+
+/** Of a name that has never resolved: one that has keeps its addresses. */
+function byName(name: string, behaviour: Behaviour): Scene {
+  const host = `${name}.test`;
+  const made = inNamespace({ name, row: 1, reasons: ["dns"] }, (stage) => named(stage, host, behaviour));
+  return { ...made, fromTheStart: true };
+}
+
+function speaking(fault: FaultData, speech: Speech): Scene {
+  return scene(fault, async () => {
+    const standIn = await startStandIn();
+    return staged(standIn, {
+      begin: async () => standIn.speak(speech),
+      heal: async () => standIn.speak(null),
+    });
+  });
+}
+
+function status(code: number, text: string, row: 2 | 3): Scene {
+  const said = answer(code, text, `${text}\n`, {});
+  return speaking(
+    { name: `status-${code}`, row, answer: said, reasons: [`status_${code}`, "reset"] },
+    speeches.always(said),
+  );
+}
+
+function staged(standIn: StandIn, parts: Pick<Staged, "begin" | "heal"> & Partial<Staged>): Staged {
+  return {
+    upstream: `http://127.0.0.1:${standIn.port}`,
+    ca: null,
+    loginHealth: null,
+    close: standIn.close,
+    ...parts,
+  };
+}
+
+async function refused(): Promise<Staged> {
+  const standIn = await startStandIn();
+  return staged(standIn, { begin: standIn.refuse, heal: standIn.listen });
+}
+
+async function unreachable({ freeAddress }: Stage): Promise<Staged> {
+  const address = freeAddress();
+  await addAddress(address);
+  const standIn = await startStandIn(address);
+  return staged(standIn, {
+    upstream: `http://${address}:${standIn.port}`,
+    begin: () => makeUnreachable(address),
+    heal: () => makeReachable(address),
+  });
+}
+
+async function dropping(_stage: Stage, what: "all packets" | "new connections"): Promise<Staged> {
+  const standIn = await startStandIn();
+  return staged(standIn, {
+    begin: async () => {
+      await drop(standIn.port, what);
+      if (what === "new connections") standIn.speak(null);
+    },
+    heal: () => letThrough(standIn.port),
+  });
+}
+
+async function named({ dns }: Stage, host: string, behaviour: Behaviour): Promise<Staged> {
+  const standIn = await startStandIn();
+  dns?.set(host, "address");
+  return staged(standIn, {
+    upstream: `http://${host}:${standIn.port}`,
+    begin: async () => {
+      dns?.set(host, behaviour);
+      // Connections that exist need no name.
+      standIn.speak(null);
+    },
+    heal: async () => dns?.set(host, "address"),
+  });
+}
+
+/** It has become somebody else's server, or its certificate has run out. */
+async function strangeCertificate({ goodPair, strangerPair }: Stage): Promise<Staged> {
+  const [good, stranger] = await Promise.all([goodPair(), strangerPair()]);
+  const standIn = await startStandIn("127.0.0.1", good);
+  return staged(standIn, {
+    upstream: `https://127.0.0.1:${standIn.port}`,
+    ca: good.cert,
+    begin: async () => standIn.present(stranger),
+    heal: async () => standIn.present(good),
+  });
+}
+
+async function deadLogin(): Promise<Staged> {
+  const standIn = await startStandIn();
+  const login = await startStandIn();
+  const alive = speeches.always(answer(204, "No Content", "", {}));
+  const dead = speeches.always(answer(503, "Service Unavailable", "", {}));
+  login.speak(alive);
+  return staged(standIn, {
+    loginHealth: `http://127.0.0.1:${login.port}/health`,
+    begin: async () => login.speak(dead),
+    heal: async () => login.speak(alive),
+    close: async () => {
+      await Promise.all([standIn.close(), login.close()]);
+    },
+  });
+}
