@@ -30,6 +30,7 @@ import type {
   FaultReason,
   ForbiddenReason,
   GraceRules,
+  Judgement,
   LoginResult,
   Outcome,
   OverrideMode,
@@ -65,7 +66,7 @@ export interface Ports {
     check(route: Route, check: Check, decision: Decision, milliseconds: number): void;
     answer(route: Route, status: number, milliseconds: number): void;
     fault(route: Route, reason: FaultReason): void;
-    suspect(route: Route, reason: FaultReason, finding: "confirmed" | "cleared"): void;
+    suspect(route: Route, reason: FaultReason, judgement: Judgement): void;
   };
   /** Milliseconds, monotonic. */
   now(): number;
@@ -78,8 +79,8 @@ export interface RouteState {
     admit(check: Check): Admission;
     /** What an admitted check brought. null: nothing that says anything of the upstream. */
     observe(asking: Asking, check: Check, verdict: Verdict | null): void;
-    /** Whether a probe finds the upstream at fault too. */
-    confirms(check: Check): Promise<boolean>;
+    /** Whether the upstream is broken or the client caused it, by a probe; null: our own limits kept it from asking. */
+    judge(check: Check): Promise<Judgement | null>;
     /** Whether a redirect to the login leads anywhere. */
     isLoginUp(): Promise<boolean>;
   };
@@ -173,9 +174,10 @@ async function decide(
   }
   const treatment = treatmentOf(verdict, fallback.mode, route.fault.confirm);
   if (treatment === "confirm") {
-    const isConfirmed = await state.health.confirms(check);
-    ports.record.suspect(route, verdict.reason, isConfirmed ? "confirmed" : "cleared");
-    if (!isConfirmed) return ownDoing(verdict, "upstream");
+    const judgement = await state.health.judge(check);
+    if (judgement !== null) ports.record.suspect(route, verdict.reason, judgement);
+    if (judgement === "cleared") return ownDoing(verdict, "upstream");
+    if (judgement === null) return shed(verdict.answer);
   }
   if (verdict.kind === "fault" || treatment === "confirm") ports.record.fault(route, verdict.reason);
   if (treatment === "relay") return ownDoing(verdict, "upstream");
@@ -280,6 +282,12 @@ function isEmergencyLogin(authorization: string, ports: Ports): boolean {
 /** An answer that nobody will read. */
 function discard({ body }: Answer): void {
   if (body.kind === "stream") body.cancel();
+}
+
+/** What our own limits kept us from finding out is no fallback. */
+function shed(answer: Answer | null): Decision {
+  if (answer) discard(answer);
+  return SHED;
 }
 
 /** A stream that breaks off on its way is too late for a fallback, but counts. */

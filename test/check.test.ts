@@ -193,6 +193,24 @@ t.test(
   },
 );
 
+t.test(
+  "regression: what our own limits kept a probe from asking clears nobody, and nobody falls back",
+  async (t) => {
+    for (const mode of ["allow", "basic-auth", "deny"] as const) {
+      for (const outcome of [failing("reset"), answering(answer(500))]) {
+        const fault = { ...FAULT_RULES, confirm: "always" } as const;
+        const made = world(outcome, { route: { fallback: FALLBACKS[mode], fault }, confirms: null });
+        const { source, reply } = await decisionOf(made);
+        t.equal(`${source} ${reply.status}`, "shed 503", mode);
+        t.notOk(
+          made.recorded.some((line) => line.startsWith("suspect") || line.startsWith("fault")),
+          mode,
+        );
+      }
+    }
+  },
+);
+
 t.test("confirm", async (t) => {
   const rows = [
     { confirm: "always", mode: "basic-auth", outcome: failing("reset"), probed: true },

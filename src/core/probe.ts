@@ -9,6 +9,7 @@ import type {
   Check,
   FaultReason,
   FaultRules,
+  Judgement,
   Outcome,
   ProbeRules,
   RawHeaders,
@@ -50,6 +51,12 @@ export function bestOf(findings: readonly Finding[]): Finding {
 /** Whether a probe's finding says that the upstream is broken, and not the client. Unknown is no reason to let anybody in. */
 export function confirms(finding: Finding): boolean {
   return finding.kind === "suspect" || finding.kind === "fault";
+}
+
+/** null: nothing was found out. */
+export function judgementOf(finding: Finding): Judgement | null {
+  if (finding.kind === "unknown") return null;
+  return confirms(finding) ? "confirmed" : "cleared";
 }
 
 /** Milliseconds. */

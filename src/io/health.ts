@@ -12,13 +12,22 @@ import {
   startTrial,
   withoutResult,
 } from "../core/breaker.ts";
-import { bestOf, confirms, type Finding, guessed, learned, type ProbeTemplate } from "../core/probe.ts";
+import {
+  bestOf,
+  confirms,
+  type Finding,
+  guessed,
+  judgementOf,
+  learned,
+  type ProbeTemplate,
+} from "../core/probe.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type {
   Admission,
   Asking,
   Check,
   FallbackReason,
+  Judgement,
   Outcome,
   Route,
   Upstream,
@@ -103,7 +112,7 @@ export class RouteHealth {
     // So that no client holds the breaker open by taking the trial and hanging up.
     this.#beside = this.#examine(check);
     void this.#beside.then((finding) => {
-      if (evidenceOf(finding, true) === "good") this.#judge(trial, "good", null);
+      if (evidenceOf(finding, true) === "good") this.#weigh(trial, "good", null);
     });
     return trial;
   }
@@ -111,22 +120,22 @@ export class RouteHealth {
   /** What an admitted check brought. null: nothing that says anything of the upstream. */
   observe(asking: Asking, check: Check, verdict: Verdict | null): void {
     if (verdict === null) return this.#observeNothing(asking);
-    if (verdict.kind === "suspect") return this.#judge(asking, asking.isTrial ? "good" : null, null);
+    if (verdict.kind === "suspect") return this.#weigh(asking, asking.isTrial ? "good" : null, null);
     if (verdict.kind !== "fault") {
       if (verdict.kind !== "deny") this.#learn(check);
-      return this.#judge(asking, "good", null);
+      return this.#weigh(asking, "good", null);
     }
     const { reason } = verdict;
-    if (reason === "login_down") return this.#judge(asking, "good", null);
+    if (reason === "login_down") return this.#weigh(asking, "good", null);
     if (isUnreachable(reason) || this.#route.fault.confirm === "never")
-      return this.#judge(asking, "fault", reason);
+      return this.#weigh(asking, "fault", reason);
     const finding = asking.isTrial ? this.#beside : this.#find(check);
-    void finding.then((found) => this.#judge(asking, evidenceOf(found, asking.isTrial), reason));
+    void finding.then((found) => this.#weigh(asking, evidenceOf(found, asking.isTrial), reason));
   }
 
-  /** Whether a probe finds the upstream at fault too. Waits for one, unless a finding still holds. */
-  async confirms(check: Check): Promise<boolean> {
-    return confirms(await this.#find(check));
+  /** By a probe: waits for one, unless a finding still holds. null: our own limits kept it from asking. */
+  async judge(check: Check): Promise<Judgement | null> {
+    return judgementOf(await this.#find(check));
   }
 
   /**
@@ -200,10 +209,10 @@ export class RouteHealth {
   /** A trial that its client left is the probe's to decide. */
   #observeNothing(asking: Asking): void {
     if (!asking.isTrial) return;
-    void this.#beside.then((finding) => this.#judge(asking, evidenceOf(finding, true), null));
+    void this.#beside.then((finding) => this.#weigh(asking, evidenceOf(finding, true), null));
   }
 
-  #judge(asking: Asking, evidence: Evidence | null, reason: FallbackReason | null): void {
+  #weigh(asking: Asking, evidence: Evidence | null, reason: FallbackReason | null): void {
     const { generation, isTrial } = asking;
     const [rules, now, random] = [this.#route.breaker, this.#ports.now(), this.#ports.random()];
     if (evidence !== null) {
@@ -236,7 +245,7 @@ export class RouteHealth {
       waiting: this.#waiting,
     } as const;
     const finding = await this.#examine(null);
-    this.#judge(trial, evidenceOf(finding, true), null);
+    this.#weigh(trial, evidenceOf(finding, true), null);
   }
 
   #become(next: Breaker, reason: FallbackReason | null): void {

@@ -6,6 +6,7 @@ import type {
   FallbackReason,
   FallenBack,
   FaultReason,
+  Judgement,
   LogOptions,
   Route,
 } from "../core/types.ts";
@@ -19,7 +20,6 @@ import {
   countCheck,
   countFault,
   countSuspect,
-  type Finding,
   type ProbeResult,
   type RouteRecord,
 } from "./route-record.ts";
@@ -31,7 +31,7 @@ export interface Recorder {
   answer(route: Route, status: number, milliseconds: number): void;
   fault(route: Route, reason: FaultReason): void;
   /** A probe judged what a check had seen. A confirmed one is a fault as well: that is reported by itself. */
-  suspect(route: Route, reason: FaultReason, finding: Finding): void;
+  suspect(route: Route, reason: FaultReason, judgement: Judgement): void;
   /** One probe came to its end. `ok`: the upstream gave a verdict. */
   probe(route: Route, result: ProbeResult): void;
   /** The breaker changed its state. `reason`: what made it; null when nothing was wrong. */
@@ -84,9 +84,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const record = metrics.recordOf(route.name);
       if (record !== undefined) countFault(record, reason);
     },
-    suspect(route, reason, finding) {
+    suspect(route, reason, judgement) {
       const record = metrics.recordOf(route.name);
-      if (record !== undefined) countSuspect(record, reason, finding);
+      if (record !== undefined) countSuspect(record, reason, judgement);
     },
     probe(route, result) {
       const record = metrics.recordOf(route.name);

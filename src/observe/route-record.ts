@@ -8,6 +8,7 @@ import type {
   FallbackReason,
   FallbackResult,
   FaultReason,
+  Judgement,
   LoginResult,
   Route,
   Source,
@@ -21,7 +22,7 @@ export interface RouteRecord {
   readonly checks: Readonly<Record<Source, Record<VerdictLabel, number>>>;
   readonly fallbacks: Readonly<Record<FallbackMode, Map<FallbackReason, Record<FallbackResult, number>>>>;
   readonly faults: Map<FaultReason, number>;
-  readonly suspects: Map<FaultReason, Record<Finding, number>>;
+  readonly suspects: Map<FaultReason, Record<Judgement, number>>;
   readonly probes: Record<ProbeResult, number>;
   /** By status; those that no HTTP answer can have are under `OTHER_STATUS`. */
   readonly answers: Map<number, number>;
@@ -33,8 +34,6 @@ export interface RouteRecord {
   readonly lines: LineSampling;
 }
 
-/** What a probe made of a suspicion: `cleared`, the client caused it. */
-export type Finding = "confirmed" | "cleared";
 export type ProbeResult = "ok" | "fault";
 
 /** `since`: when it left `closed`; monotonic milliseconds. */
@@ -111,14 +110,14 @@ export function countFault(record: RouteRecord, reason: FaultReason): void {
   addOne(record.faults, boundedReason(reason));
 }
 
-export function countSuspect(record: RouteRecord, reason: FaultReason, finding: Finding): void {
+export function countSuspect(record: RouteRecord, reason: FaultReason, judgement: Judgement): void {
   const bounded = boundedReason(reason);
   const findings = record.suspects.get(bounded) ?? noFindings();
-  findings[finding] += 1;
+  findings[judgement] += 1;
   record.suspects.set(bounded, findings);
 }
 
-export function noFindings(): Record<Finding, number> {
+export function noFindings(): Record<Judgement, number> {
   return { confirmed: 0, cleared: 0 };
 }
 

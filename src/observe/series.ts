@@ -11,6 +11,7 @@ import type {
   FallbackReason,
   FallbackResult,
   FaultReason,
+  Judgement,
   LoginResult,
   Route,
   Source,
@@ -18,14 +19,7 @@ import type {
   VerdictLabel,
 } from "../core/types.ts";
 import type { BreakerState } from "./fallback-activity.ts";
-import {
-  type Finding,
-  noFindings,
-  noResults,
-  OTHER_STATUS,
-  type ProbeResult,
-  type RouteRecord,
-} from "./route-record.ts";
+import { noFindings, noResults, OTHER_STATUS, type ProbeResult, type RouteRecord } from "./route-record.ts";
 
 export interface Series<Label extends string> {
   readonly labels: Readonly<Record<Label, string>>;
@@ -199,7 +193,7 @@ const LOGIN_RESULTS = keysOf<LoginResult["kind"]>({
   limited: true,
   forbidden: true,
 });
-const FINDINGS = keysOf<Finding>({ confirmed: true, cleared: true });
+const FINDINGS = keysOf<Judgement>({ confirmed: true, cleared: true });
 const PROBE_RESULTS = keysOf<ProbeResult>({ ok: true, fault: true });
 const BREAKER_STATES = keysOf<BreakerState>({ closed: true, open: true, "half-open": true });
 const FAILURES = keysOf<FailureReason>({

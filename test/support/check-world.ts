@@ -48,8 +48,8 @@ interface Scene {
   readonly emergencyUsers?: readonly string[];
   /** The breaker admits nobody. */
   readonly isOpen?: boolean;
-  /** What a probe says of a fault or a suspect; default: that the client caused it. */
-  readonly confirms?: boolean;
+  /** What a probe says of a fault or a suspect; default: that the client caused it. null: it could not be asked. */
+  readonly confirms?: boolean | null;
   readonly isLoginUp?: boolean;
   readonly override?: OverrideMode;
   /** What was kept of an allow that the client got. */
@@ -126,9 +126,10 @@ function handMadeHealth({ isOpen = false, confirms = false, isLoginUp = true }: 
       if (of !== asking) throw new Error("observed for an admission that is not the check's own");
       observed.push(wordsFor(verdict));
     },
-    confirms: async (asked) => {
+    judge: async (asked) => {
       confirmations.push(asked);
-      return confirms;
+      if (confirms === null) return null;
+      return confirms ? "confirmed" : "cleared";
     },
     isLoginUp: async () => isLoginUp,
   };
