@@ -37,12 +37,13 @@ const wrk = spawn(
   { stdio: ["ignore", "pipe", "inherit"] },
 );
 const report = text(wrk.stdout);
+const ended = once(wrk, "exit");
 const [samples] = await Promise.all([
   sampleMemory(sparekey),
   askBeside(sparekey),
   reloadNowAndThen(sparekey),
 ]);
-await once(wrk, "exit");
+await ended;
 const output = await report;
 const reloads = sparekey.log().split('"config reloaded"').length - 1;
 await sparekey.stop();

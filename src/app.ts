@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
-import { createAdminActions } from "./admin-actions.ts";
+import { inTime } from "./config/read-file.ts";
 import { addressText } from "./core/address-text.ts";
 import { clientAddress } from "./core/client-address.ts";
 import type { Address, HtpasswdEvent, ReloadResult, Snapshot } from "./core/types.ts";
@@ -25,6 +25,7 @@ import {
 import { createLogger } from "./observe/logs.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createRecorder } from "./observe/recorder.ts";
+import { createOperator } from "./operator.ts";
 import { createOverrides } from "./overrides.ts";
 import { type AdminServer, createAdminServer, type Readiness } from "./servers/admin.ts";
 import { createServing, type Generation } from "./serving.ts";
@@ -74,12 +75,11 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
   let snapshot = first;
   let readiness: Readiness = "starting";
   let admin: Admin | null = null;
+  const leftAdmins = new Set<AdminServer>();
 
   const pool = createPasswordPool({ size: defaultPoolSize() });
-  const adminPool = createPasswordPool({ size: 1 });
   const onFile = (event: HtpasswdEvent): void => logHtpasswd(logger, event);
-  const logins = createLogins({ now, randomBytes, pool, onFile });
-  const adminLogins = createLogins({ now, randomBytes, pool: adminPool, onFile });
+  const logins = createLogins({ now, randomBytes, pool, onFile, inTime });
   const exchanger = createExchanger();
   const metrics = createMetrics({
     version: version(),
@@ -120,13 +120,14 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     userAgent,
   });
   const listeners = createListeners({ exchange: exchanger.exchange, logins, record, now }, logger);
-  const actions = createAdminActions({
-    logins: adminLogins,
+  const operator = createOperator({
     overrides,
     logger,
-    admin: () => snapshot.admin,
+    onFile,
+    inTime,
     routes: () => snapshot.routes.map(({ name }) => name),
     reload: () => world.reload(),
+    now,
   });
   const tick = setInterval(() => {
     record.tick();
@@ -138,7 +139,12 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     const wanted = addressText(listen);
     if (admin?.wanted === wanted) return admin;
     const ours = [...listeners.addresses(), ...(admin ? [admin.address] : [])];
-    const server = createAdminServer({ listen, metrics, readiness: () => readiness, actions });
+    const server = createAdminServer({
+      listen,
+      metrics,
+      readiness: () => readiness,
+      actions: operator.actions,
+    });
     try {
       return { wanted, server, address: await naming(listen, server.listen(), ours) };
     } catch (error) {
@@ -147,12 +153,20 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     }
   };
 
+  /** Its last request may be the one that asked for this. */
+  const leaveAdmin = async (server: AdminServer): Promise<void> => {
+    leftAdmins.add(server);
+    await server.leave();
+    leftAdmins.delete(server);
+  };
+
   /** All that can fail comes first and can be undone. What follows is done at once: no check sees half of it. */
   const apply = async (next: Snapshot): Promise<ListenerChanges> => {
     const generation = await serving.prepare(next);
-    await adminLogins.use(next.admin.htpasswd === null ? [] : [next.admin.htpasswd]);
+    await operator.prepare(next.admin);
     const opened = await openAll(generation).catch((error: unknown) => {
       serving.release(generation);
+      operator.use(snapshot.admin);
       throw error;
     });
     snapshot = next;
@@ -163,7 +177,8 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     const changes = listeners.use(generation, opened.checks);
     serving.use(generation);
     overrides.keep(generation.states.keys());
-    if (admin !== null && admin !== opened.admin) void admin.server.close();
+    operator.use(next.admin);
+    if (admin !== null && admin !== opened.admin) void leaveAdmin(admin.server);
     admin = opened.admin;
     return changes;
   };
@@ -182,8 +197,13 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     notifier.close();
     serving.close();
     logins.close();
-    adminLogins.close();
-    await Promise.all([admin?.server.close(), pool.close(), adminPool.close(), listeners.close()]);
+    const admins = [...leftAdmins, ...(admin ? [admin.server] : [])];
+    await Promise.all([
+      ...admins.map((server) => server.close()),
+      operator.close(),
+      pool.close(),
+      listeners.close(),
+    ]);
   };
 
   await apply(first).catch(async (error: unknown) => {

@@ -24,6 +24,7 @@ import type {
   BasicAuthFallback,
   Check,
   Credentials,
+  Decided,
   Decision,
   Fallback,
   FallbackReason,
@@ -72,7 +73,7 @@ export interface Ports {
   now(): number;
 }
 
-/** What a route knows of its upstream, reloads included. */
+/** What goes with a route from one check to the next: how its upstream is, and what a person chose. */
 export interface RouteState {
   inFlight: number;
   readonly health: {
@@ -85,8 +86,8 @@ export interface RouteState {
     isLoginUp(): Promise<boolean>;
   };
   readonly grace: {
-    /** Keeps the identity of an allow; forgets it after a challenge or a refusal. */
-    observe(check: Check, verdict: Verdict, rules: GraceRules): void;
+    /** Keeps the identity of an allow; forgets it after a challenge or a refusal. `begin`: when the check came in. */
+    observe(check: Check, verdict: Decided, rules: GraceRules, begin: number): void;
     /** The identity headers of an allow that this very client got, while it holds; else null. */
     recall(check: Check, rules: GraceRules): RawHeaders | null;
   };
@@ -101,6 +102,12 @@ export interface CheckContext {
   readonly gone: AbortSignal;
 }
 
+interface Asked extends CheckContext {
+  readonly check: Check;
+  /** When it came in. */
+  readonly begin: number;
+}
+
 /** null: the gateway went away, so there is nobody to reply to and nothing to count. */
 export async function answerCheck(
   check: Check,
@@ -111,6 +118,7 @@ export async function answerCheck(
   const { health } = state;
   const { exchange, record, now } = ports;
   const begin = now();
+  const asked: Asked = { ...context, check, begin };
   const finish = (decision: Decision): Decision => {
     record.check(route, check, decision, now() - begin);
     return decision;
@@ -120,11 +128,11 @@ export async function answerCheck(
   if (state.inFlight >= route.maxInFlight) return finish(SHED);
 
   const override = state.override();
-  if (override === "fallback") return finish(await fallBack(check, context, "override", ports));
+  if (override === "fallback") return finish(await fallBack(asked, "override", ports));
 
   // While the breaker is open nobody waits for an upstream that is known to be broken.
   const admission = override === "upstream" ? UNJUDGED : health.admit(check);
-  if (admission.kind === "refused") return finish(await fallBack(check, context, "breaker_open", ports));
+  if (admission.kind === "refused") return finish(await fallBack(asked, "breaker_open", ports));
 
   const request = requestFor(check, route, ports);
   state.inFlight += 1;
@@ -137,17 +145,24 @@ export async function answerCheck(
   if (outcome.kind === "abandoned") return null;
   if (outcome.kind === "overload") return finish(SHED);
   if (outcome.kind === "unsendable") return finish(REFUSED);
-  if (outcome.kind === "released") return finish(await fallBack(check, context, "breaker_open", ports));
+  if (outcome.kind === "released") return finish(await fallBack(asked, "breaker_open", ports));
   if (outcome.kind === "answer") {
     record.answer(route, outcome.answer.status, now() - begin);
     watchStream(outcome.answer, route, ports);
   }
 
-  const classified = classify(outcome, route.fault);
-  if (override === "upstream") return finish(decideAsUpstream(check, route, classified, ports));
+  const classified = withIdentity(classify(outcome, route.fault), route);
+  if (override === "upstream") return finish(decideAsUpstream(asked, classified, ports));
   const verdict = await withLoginUp(classified, state);
   health.observe(admission, check, verdict);
-  return finish(await decide(check, context, verdict, ports));
+  return finish(await decide(asked, verdict, ports));
+}
+
+/** A yes that does not say to whom is a no. */
+function withIdentity(verdict: Verdict, { requireHeaders }: Route): Verdict {
+  if (verdict.kind !== "allow" || !lacksHeader(verdict.answer, requireHeaders)) return verdict;
+  discard(verdict.answer);
+  return { kind: "deny", answer: forbidden() };
 }
 
 /** A redirect is a verdict only where the login page it leads to is alive. */
@@ -159,20 +174,11 @@ async function withLoginUp(verdict: Verdict, { health }: RouteState): Promise<Ve
 }
 
 /** The evidence table: relay what came, or fall back, or ask a probe which of the two it is. */
-async function decide(
-  check: Check,
-  context: CheckContext,
-  verdict: Verdict,
-  ports: Ports,
-): Promise<Decision> {
-  const { route, state } = context;
-  const fallback = fallbackFor(route, check);
-  if (verdict.kind !== "fault" && verdict.kind !== "suspect") {
-    const grace = graceRules(fallback);
-    if (grace) state.grace.observe(check, verdict, grace);
-    return decideByVerdict(check, route, verdict, ports);
-  }
-  const treatment = treatmentOf(verdict, fallback.mode, route.fault.confirm);
+async function decide(asked: Asked, verdict: Verdict, ports: Ports): Promise<Decision> {
+  const { check, route, state } = asked;
+  if (verdict.kind !== "fault" && verdict.kind !== "suspect") return decideByVerdict(asked, verdict, ports);
+  const { mode } = fallbackFor(route, check);
+  const treatment = treatmentOf(verdict, mode, route.fault.confirm);
   if (treatment === "confirm") {
     const judgement = await state.health.judge(check);
     if (judgement !== null) ports.record.suspect(route, verdict.reason, judgement);
@@ -182,24 +188,23 @@ async function decide(
   if (verdict.kind === "fault" || treatment === "confirm") ports.record.fault(route, verdict.reason);
   if (treatment === "relay") return ownDoing(verdict, "upstream");
   if (verdict.answer) discard(verdict.answer);
-  return fallBack(check, context, verdict.reason, ports);
+  return fallBack(asked, verdict.reason, ports);
 }
 
 /** A person chose that nothing falls back: what came goes back, or a proxy error where nothing did. */
-function decideAsUpstream(check: Check, route: Route, verdict: Verdict, ports: Ports): Decision {
-  if (verdict.kind === "fault") ports.record.fault(route, verdict.reason);
+function decideAsUpstream(asked: Asked, verdict: Verdict, ports: Ports): Decision {
+  if (verdict.kind === "fault") ports.record.fault(asked.route, verdict.reason);
   if (verdict.kind === "fault" || verdict.kind === "suspect") return ownDoing(verdict, "override");
-  return decideByVerdict(check, route, verdict, ports);
+  return decideByVerdict(asked, verdict, ports);
 }
 
-type Decided = Exclude<Verdict, { kind: "fault" | "suspect" }>;
-
 /** The upstream's word, as it came. */
-function decideByVerdict(check: Check, route: Route, { kind, answer }: Decided, ports: Ports): Decision {
-  if (kind !== "allow") return fromUpstream(answer, kind);
-  if (!lacksHeader(answer, route.requireHeaders)) return allow(check, route, answer, ports);
-  discard(answer);
-  return { source: "upstream", verdict: "deny", reply: forbidden(), fallback: null };
+function decideByVerdict(asked: Asked, verdict: Decided, ports: Ports): Decision {
+  const { check, route, state, begin } = asked;
+  const grace = graceRules(fallbackFor(route, check));
+  if (grace) state.grace.observe(check, verdict, grace, begin);
+  if (verdict.kind === "allow") return allow(check, route, verdict.answer, ports);
+  return fromUpstream(verdict.answer, verdict.kind);
 }
 
 /**
@@ -224,12 +229,8 @@ function ownDoing(
   return { source, verdict: "error", reply, fallback: null };
 }
 
-async function fallBack(
-  check: Check,
-  { route, state, trustedProxies }: CheckContext,
-  reason: FallbackReason,
-  ports: Ports,
-): Promise<Decision> {
+async function fallBack(asked: Asked, reason: FallbackReason, ports: Ports): Promise<Decision> {
+  const { check, route, state, trustedProxies } = asked;
   const fallback = fallbackFor(route, check);
   // A person who chose the fallback did not choose what was before it.
   const grace = reason === "override" ? null : graceRules(fallback);

@@ -9,7 +9,7 @@ import { addressText } from "./core/address-text.ts";
 import { buildRouteTable } from "./core/route-table.ts";
 import type { Address, Route, Snapshot } from "./core/types.ts";
 import type { Exchanger } from "./io/exchange.ts";
-import type { GraceStore } from "./io/grace.ts";
+import type { Grace, GraceStore } from "./io/grace.ts";
 import { type HealthPorts, RouteHealth } from "./io/health.ts";
 import type { Logins } from "./io/logins.ts";
 import type { Overrides } from "./overrides.ts";
@@ -61,7 +61,8 @@ export function createServing(ports: ServingPorts): Serving {
     void logins.use(htpasswdFiles(live));
   };
 
-  const newState = (route: Route): State => {
+  /** `kept`: what clients were allowed by the same upstream. */
+  const newState = (route: Route, kept: Grace | null): State => {
     const ofState = {
       ...record,
       // What becomes of the checks of an old generation says nothing of the state in use.
@@ -71,7 +72,7 @@ export function createServing(ports: ServingPorts): Serving {
     };
     const health = new RouteHealth(route, { ...ports, exchange: exchanger.exchange, record: ofState });
     const override = () => overrides.of(route.name);
-    const state: State = { inFlight: 0, health, grace: grace.create(), override };
+    const state: State = { inFlight: 0, health, grace: kept ?? grace.create(), override };
     return state;
   };
 
@@ -81,8 +82,11 @@ export function createServing(ports: ServingPorts): Serving {
     const states = new Map(
       routes.map((route) => {
         const state = used?.states.get(route.name);
-        const isKept = state !== undefined && isSameHealth(route, known.get(route.name));
-        return [route.name, isKept ? state : newState(route)];
+        const before = known.get(route.name);
+        if (state === undefined || before === undefined) return [route.name, newState(route, null)];
+        if (isDeepStrictEqual(healthRules(route), healthRules(before))) return [route.name, state];
+        const isSameAllow = isDeepStrictEqual(allowRules(route), allowRules(before));
+        return [route.name, newState(route, isSameAllow ? state.grace : null)];
       }),
     );
     const holders = { count: 1 };
@@ -153,14 +157,14 @@ function withKept(route: Route, known: Route | undefined): Route {
   };
 }
 
-/** Whether what is known of the upstream still holds: same upstream, same probe, same rules. */
-function isSameHealth(route: Route, known: Route | undefined): boolean {
-  return known !== undefined && isDeepStrictEqual(healthRules(route), healthRules(known));
+/** All that io/health.ts reads of its route, besides the name, and what its verdicts hang on. */
+function healthRules({ upstream, probe, path, fault, breaker, requireHeaders }: Route) {
+  return { upstream, probe, path, fault, breaker, requireHeaders };
 }
 
-/** All that io/health.ts reads of its route, besides the name. */
-function healthRules({ upstream, probe, path, fault, breaker }: Route) {
-  return { upstream, probe, path, fault, breaker };
+/** What an allow of the upstream means: who gave it, to what question, and what it had to bring. */
+function allowRules({ upstream, path, requireHeaders }: Route) {
+  return { upstream, path, requireHeaders };
 }
 
 function byListener(routes: readonly Route[]): ReadonlyMap<string, readonly [Route, ...Route[]]> {

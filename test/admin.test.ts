@@ -3,9 +3,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { ask, basic, sample } from "./support/app.ts";
-import { eventually } from "./support/processes.ts";
 import { rawUpstream } from "./support/raw-upstream.ts";
-import { startSparekey } from "./support/sparekey.ts";
+import { htpasswdOf, startSparekey } from "./support/sparekey.ts";
 
 const PASSWORD = basic("root", "open sesame");
 
@@ -46,18 +45,25 @@ t.test("a route is put into its fallback and back by hand, and it is said who di
   t.match(ended, { route: "sso", mode: "fallback", by: "person", user: "root" });
 });
 
-t.test("it ends by itself, and outlives a reload before that", async (t) => {
+t.test("an override outlives a reload, and not its route", async (t) => {
   const { sparekey, post, override, check } = await scene(t);
-  await override({ mode: "fallback", ttl: "3s" });
+  await override({ mode: "fallback", ttl: "1h" });
   const file = join(sparekey.folder, "sparekey.yaml");
-  await writeFile(file, `${await readFile(file, "utf8")}log: { level: debug }\n`);
+  const yaml = await readFile(file, "utf8");
+  await writeFile(file, `${yaml}log: { level: debug }\n`);
   t.same(JSON.parse((await post("/-/reload", null)).text), { ok: true });
   t.equal(await check(), 401);
-  await eventually(
-    () => "the override does not end",
-    async () => ((await check()) === 204 ? true : null),
-  );
+  await writeFile(file, yaml.replace("name: sso", "name: other"));
+  t.same(JSON.parse((await post("/-/reload", null)).text), { ok: true });
+  t.equal(await check(), 204);
+  t.match(await sparekey.log(({ msg }) => msg === "override ended"), { by: "reload", user: null });
+});
+
+t.test("it ends by itself", async (t) => {
+  const { sparekey, override, check } = await scene(t);
+  await override({ mode: "fallback", ttl: "1s" });
   t.match(await sparekey.log(({ msg }) => msg === "override ended"), { by: "expiry", user: null });
+  t.equal(await check(), 204);
 });
 
 t.test("a reload by hand tells at once what became of it", async (t) => {
@@ -85,4 +91,33 @@ t.test("the admin's file may be another one, and its names stay out of the check
   await writeFile(file, closed);
   t.equal((await post("/-/reload", null)).status, 200);
   t.equal((await post("/-/reload", null)).status, 403, "without a file nobody may");
+});
+
+t.test("regression: a reload that is refused locks nobody out", async (t) => {
+  const { sparekey, post } = await scene(t);
+  await writeFile(join(sparekey.folder, "others"), htpasswdOf({ kim: "other" }));
+  const file = join(sparekey.folder, "sparekey.yaml");
+  const yaml = await readFile(file, "utf8");
+  const taken = `listen: "${sparekey.admin.host}:${sparekey.admin.port}"`;
+  const changed = yaml.replace("htpasswd: htpasswd }\n", "htpasswd: others }\n");
+  await writeFile(file, changed.replace('listen: "127.0.0.1:0"\nroutes', `${taken}\nroutes`));
+  t.equal((await post("/-/reload", null)).status, 422, "its port is taken");
+  await writeFile(file, changed);
+  t.equal((await post("/-/reload", null)).status, 200);
+  t.equal((await post("/-/reload", null)).status, 401, "then the other file counts");
+  t.equal((await post("/-/reload", null, basic("kim", "other"))).status, 200);
+});
+
+t.test("regression: a reload that moves the admin listener is answered on the old one", async (t) => {
+  const { sparekey, post } = await scene(t);
+  const file = join(sparekey.folder, "sparekey.yaml");
+  const yaml = await readFile(file, "utf8");
+  await writeFile(
+    file,
+    yaml.replace('{ listen: "127.0.0.1:0", htpasswd', '{ listen: "127.0.0.3:0", htpasswd'),
+  );
+  const reply = await post("/-/reload", null);
+  t.equal(reply.status, 200);
+  t.same(JSON.parse(reply.text), { ok: true });
+  await t.rejects(post("/-/reload", null), "which is gone then");
 });

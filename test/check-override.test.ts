@@ -1,8 +1,14 @@
 /** The data path while a person has chosen for a route. */
 import t from "tap";
-import type { Outcome } from "../src/core/types.ts";
+import type { GraceRules, Outcome } from "../src/core/types.ts";
 import { answering, decisionOf, FALLBACKS, failing, MODES, world } from "./support/check-world.ts";
 import { answer, check } from "./support/fixtures.ts";
+
+const GRACE: GraceRules = {
+  milliseconds: 60_000,
+  usernameHeader: "x-user",
+  identityHeaders: new Set(["x-user"]),
+};
 
 t.test("override fallback: the upstream is not asked, whatever it and the breaker do", async (t) => {
   const statuses = { allow: 200, "basic-auth": 401, deny: 503, none: 502 };
@@ -27,13 +33,8 @@ t.test("override fallback: our own limit still comes first", async (t) => {
 });
 
 t.test("override fallback: no grace, which the person did not choose", async (t) => {
-  const rules = {
-    milliseconds: 60_000,
-    usernameHeader: "x-user",
-    identityHeaders: new Set(["x-user"]),
-  };
   const made = world(answering(answer(200)), {
-    route: { fallback: { mode: "deny", grace: rules } },
+    route: { fallback: { mode: "deny", grace: GRACE } },
     kept: ["X-User", "eve"],
     override: "fallback",
   });
@@ -80,6 +81,15 @@ t.test("override upstream: a 2xx still needs its required headers", async (t) =>
     override: "upstream",
   });
   t.equal((await decisionOf(made)).reply.status, 403);
+});
+
+t.test("regression: override upstream: what the upstream says counts for grace", async (t) => {
+  const made = world(answering(answer(302)), {
+    route: { fallback: { mode: "deny", grace: GRACE } },
+    override: "upstream",
+  });
+  await decisionOf(made);
+  t.same(made.graceObserved, ["challenge"]);
 });
 
 t.test("override upstream: an exchange that is not judged learns of no opening", async (t) => {

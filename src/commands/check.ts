@@ -1,5 +1,6 @@
 import { loadConfig, type NamedHtpasswd } from "../config/load.ts";
 import { byPosition, formatProblem, type Problem, quote } from "../config/problem.ts";
+import { inTime } from "../config/read-file.ts";
 import { parseHtpasswd } from "../io/htpasswd.ts";
 import { readHtpasswdText } from "../io/htpasswd-files.ts";
 import type { CommandIo } from "./command-io.ts";
@@ -40,8 +41,10 @@ async function htpasswdProblems(htpasswds: readonly NamedHtpasswd[]) {
   return { inConfig, inFiles };
 }
 
+const NO_ANSWER = { kind: "unreadable", problem: "its file system does not answer" } as const;
+
 async function readHtpasswdFile(file: string): Promise<HtpasswdFindings> {
-  const read = await readHtpasswdText(file);
+  const read = await inTime(() => readHtpasswdText(file)).catch(() => NO_ANSWER);
   if (read.kind === "changing") return { whole: "is being written to; check again", lines: [] };
   if (read.kind === "unreadable") return { whole: `cannot be used: ${read.problem}`, lines: [] };
   const { users, problems } = parseHtpasswd(read.text);

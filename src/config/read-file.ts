@@ -35,20 +35,28 @@ export async function stampOf(file: string): Promise<FileStamp> {
   }
 }
 
-let hanging = 0;
+let last: Promise<unknown> = Promise.resolve();
+let isHanging = false;
 
 /**
  * A network file system may hang for ever. What does holds one of libuv's four threads, which look up names as
- * well: so nothing else is begun until it has come back. Rejects with a `code`.
+ * well: so work on files is done one at a time, and none is begun until what hangs has come back. Rejects with a
+ * `code`. What `work` waits for must not be in here itself.
  */
-export async function inTime<T>(work: () => Promise<T>, milliseconds = PATIENCE_MS): Promise<T> {
-  if (hanging > 0) throw refusal(NO_ANSWER);
+export function inTime<T>(work: () => Promise<T>, milliseconds = PATIENCE_MS): Promise<T> {
+  const turn = last.then(() => attempt(work, milliseconds));
+  last = turn.catch(() => {});
+  return turn;
+}
+
+async function attempt<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
+  if (isHanging) throw refusal(NO_ANSWER);
   const working = work();
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    hanging += 1;
+    isHanging = true;
     const back = (): void => {
-      hanging -= 1;
+      isHanging = false;
     };
     working.then(back, back);
     late.reject(refusal(NO_ANSWER));

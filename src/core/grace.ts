@@ -4,7 +4,8 @@
  *
  *  kept       of a 200 that names a user: its identity headers, and nothing else.
  *  kept for   the very same host, Cookie and Authorization. A client that sends neither has nothing of its own.
- *  forgotten  once the upstream challenges or refuses the same client.
+ *  forgotten  once the upstream challenges or refuses the same client. A check that was asked before that and
+ *             answered after it brings nothing back.
  *
  * A 200 without a user is what an outpost gives everybody on an open path: kept, it would open all other paths.
  */
@@ -20,7 +21,11 @@ const HOST_NAMES = ["x-forwarded-host", "x-original-host", "host"] as const;
 /** The identity headers to keep of an answer, in its order; null: it is no such allow. */
 export function identityOf(answer: Answer, rules: GraceRules): RawHeaders | null {
   if (!PASSES.has(answer.status)) return null;
-  const headers = headersForGateway(answer.headers, answer.status);
+  return identityAmong(headersForGateway(answer.headers, answer.status), rules);
+}
+
+/** The identity headers among these, in their order; null: they name no user. */
+export function identityAmong(headers: RawHeaders, rules: GraceRules): RawHeaders | null {
   if (headerValues(headers, rules.usernameHeader).every((value) => value === "")) return null;
   return filterHeaders(headers, (name) => rules.identityHeaders.has(name));
 }

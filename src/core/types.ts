@@ -104,6 +104,9 @@ export type Verdict =
     };
 export type SuspectReason = `status_${number}` | "bare_400";
 
+/** A verdict that the upstream gave. */
+export type Decided = Exclude<Verdict, { kind: "fault" | "suspect" }>;
+
 /** What a probe made of a suspicion: the upstream is broken, or the client caused it. */
 export type Judgement = "confirmed" | "cleared";
 

@@ -3,25 +3,28 @@
  * Neither cookie nor credential is kept. Bounded: the allow that was given longest ago makes room.
  */
 import { createHmac } from "node:crypto";
-import { clientOf, identityOf } from "../core/grace.ts";
-import type { Check, GraceRules, RawHeaders, Verdict } from "../core/types.ts";
+import { clientOf, identityAmong, identityOf } from "../core/grace.ts";
+import type { Check, Decided, GraceRules, RawHeaders } from "../core/types.ts";
 
 const MAX_ENTRIES = 10_000;
 /** Of identity headers: signed tokens are among them, of 1 to 2 KiB each. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_ENTRY_BYTES = 16 * 1024;
+/** The last refusals, for as long as checks that were asked before them may be on their way. */
+const MAX_REFUSALS = 10_000;
 const KEY_BYTES = 32;
 
 interface Kept {
   readonly identity: RawHeaders;
   readonly bytes: number;
+  /** When the check came in that it was given to. */
   readonly at: number;
 }
 
 /** What one route knows; the room is shared by all. */
 export interface Grace {
-  /** Keeps the identity of an allow; forgets it after a challenge or a refusal. */
-  observe(check: Check, verdict: Verdict, rules: GraceRules): void;
+  /** Keeps the identity of an allow; forgets it after a challenge or a refusal. `begin`: when the check came in. */
+  observe(check: Check, verdict: Decided, rules: GraceRules, begin: number): void;
   /** The identity headers of an allow that this very client got, while it holds; else null. */
   recall(check: Check, rules: GraceRules): RawHeaders | null;
 }
@@ -39,6 +42,8 @@ export interface GraceOptions {
 
 export function createGraceStore({ now, randomBytes }: GraceOptions): GraceStore {
   const kept = new Map<string, Kept>();
+  /** When the last one of each came, the newest at the end. */
+  const refusals = new Map<string, number>();
   let bytes = 0;
 
   const forget = (digest: string): void => {
@@ -46,11 +51,21 @@ export function createGraceStore({ now, randomBytes }: GraceOptions): GraceStore
     kept.delete(digest);
   };
 
-  const keep = (digest: string, identity: RawHeaders): void => {
+  const refuse = (digest: string): void => {
+    forget(digest);
+    refusals.delete(digest);
+    refusals.set(digest, now());
+    const [oldest] = refusals.keys();
+    if (refusals.size > MAX_REFUSALS && oldest !== undefined) refusals.delete(oldest);
+  };
+
+  const keep = (digest: string, identity: RawHeaders, at: number): void => {
+    if (at <= (refusals.get(digest) ?? Number.NEGATIVE_INFINITY)) return;
+    if (at < (kept.get(digest)?.at ?? at)) return;
     forget(digest);
     const size = sizeOf(identity);
     if (size > MAX_ENTRY_BYTES) return;
-    kept.set(digest, { identity, bytes: size, at: now() });
+    kept.set(digest, { identity, bytes: size, at });
     bytes += size;
     for (const oldest of kept.keys()) {
       if (kept.size <= MAX_ENTRIES && bytes <= MAX_BYTES) return;
@@ -62,19 +77,19 @@ export function createGraceStore({ now, randomBytes }: GraceOptions): GraceStore
     // A key of its own is all that parts one route from another, and an upstream from the one before it.
     const key = randomBytes(KEY_BYTES);
     return {
-      observe: (check, verdict, rules) => {
-        if (verdict.kind === "fault" || verdict.kind === "suspect") return;
+      observe: (check, verdict, rules, begin) => {
         const digest = digestOf(check, key);
         if (digest === null) return;
-        if (verdict.kind !== "allow") return forget(digest);
+        if (verdict.kind !== "allow") return refuse(digest);
         const identity = identityOf(verdict.answer, rules);
-        if (identity !== null) keep(digest, identity);
+        if (identity !== null) keep(digest, identity, begin);
       },
       recall: (check, rules) => {
         const digest = digestOf(check, key);
         const found = digest === null ? undefined : kept.get(digest);
         if (found === undefined || now() - found.at > rules.milliseconds) return null;
-        return found.identity;
+        // The config may name other headers by now.
+        return identityAmong(found.identity, rules);
       },
     };
   };

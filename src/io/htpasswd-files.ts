@@ -5,14 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, stat } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileStamp } from "../core/file-stamp.ts";
 import type { HtpasswdEvent } from "../core/types.ts";
 import { parseHtpasswd } from "./htpasswd.ts";
 
 const MAX_BYTES = 1024 * 1024;
-/** Far above what any file takes, unless its file system hangs. */
-const PATIENCE_MS = 5_000;
 
 export interface LoadedFile {
   /** Hashes by name. */
@@ -29,8 +26,8 @@ export interface HtpasswdFiles {
   /** Whether any file in use has this user. */
   knows(user: string): boolean;
   /**
-   * Takes these paths into use and drops all others; resolves when every one has been read once, or is known to
-   * hang: that one has no users until its file system answers.
+   * Takes these paths into use and drops all others; resolves when every one has been read once, or its file system
+   * is known to hang: then it has no users until that answers.
    */
   use(files: readonly string[]): Promise<void>;
   close(): void;
@@ -40,7 +37,11 @@ export interface HtpasswdFilesOptions {
   /** Milliseconds between two looks at the files. */
   readonly interval: number;
   readonly onFile: (event: HtpasswdEvent) => void;
+  readonly inTime: InTime;
 }
+
+/** Does work on files that does not reject itself. Rejects when it takes too long, or another does. */
+export type InTime = <T>(work: () => Promise<T>) => Promise<T>;
 
 export type HtpasswdText =
   | { readonly kind: "text"; readonly text: string; readonly stamp: string }
@@ -58,7 +59,7 @@ interface Watched {
 }
 
 export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFiles {
-  const { interval, onFile } = options;
+  const { interval, onFile, inTime } = options;
   const inUse = new Map<string, Watched>();
   let generations = 0;
 
@@ -76,11 +77,12 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
   }
 
   async function look(watched: Watched): Promise<void> {
-    if (watched.stamp !== null && watched.stamp === (await stampOf(watched.file))) return;
-    const read = await readHtpasswdText(watched.file);
-    if (inUse.get(watched.file) !== watched || read.kind === "changing") return;
+    const read = await inTime(() => readIfChanged(watched)).catch(() => SILENT);
+    if (inUse.get(watched.file) !== watched || read === null || read.kind === "changing") return;
     if (read.kind === "unreadable") fail(watched, read.problem);
-    else load(watched, read.text, read.stamp);
+    else if (read.kind === "text") load(watched, read.text, read.stamp);
+    // One that was read keeps its users: who hangs has said nothing of them.
+    else if (watched.content === null) fail(watched, "its file system does not answer");
   }
 
   function load(watched: Watched, text: string, stamp: string): void {
@@ -103,11 +105,6 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
     onFile({ kind: "unreadable", file: watched.file, problem });
   }
 
-  /** A file system that hangs must hold up neither a start nor a reload. Its reading goes on. */
-  function failHung(watched: Watched): void {
-    if (watched.content === null) fail(watched, "its file system does not answer");
-  }
-
   return {
     get: (file) => inUse.get(file)?.loaded ?? null,
     knows: (user) => [...inUse.values()].some(({ loaded }) => loaded?.users.has(user)),
@@ -116,14 +113,21 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
       for (const file of inUse.keys()) if (!wanted.has(file)) inUse.delete(file);
       for (const file of wanted) if (!inUse.has(file)) inUse.set(file, unread(file));
       const fresh = [...inUse.values()].filter((watched) => watched.content === null);
-      await Promise.race([Promise.all(fresh.map(refresh)), sleep(PATIENCE_MS, null, { ref: false })]);
-      for (const watched of fresh) if (watched.reading !== null) failHung(watched);
+      await Promise.all(fresh.map(refresh));
     },
     close: () => {
       clearInterval(timer);
       inUse.clear();
     },
   };
+}
+
+const SILENT = { kind: "silent" } as const;
+
+/** null: it is as it was. */
+async function readIfChanged({ file, stamp }: Watched): Promise<HtpasswdText | null> {
+  if (stamp !== null && stamp === (await stampOf(file))) return null;
+  return readHtpasswdText(file);
 }
 
 function unread(file: string): Watched {

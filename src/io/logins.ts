@@ -13,7 +13,7 @@
 import { createHmac } from "node:crypto";
 import { createFailureLimit, type FailureLimit } from "../core/failure-limit.ts";
 import type { BasicAuthFallback, Credentials, HtpasswdEvent, LoginResult, RateLimit } from "../core/types.ts";
-import { createHtpasswdFiles, type LoadedFile } from "./htpasswd-files.ts";
+import { createHtpasswdFiles, type InTime, type LoadedFile } from "./htpasswd-files.ts";
 import type { PasswordPool, Verification } from "./password-pool.ts";
 
 const REMEMBERED_FOR = 5 * 60_000;
@@ -54,6 +54,7 @@ export interface LoginsOptions {
   /** Stays the caller's to close. */
   readonly pool: PasswordPool;
   readonly onFile: (event: HtpasswdEvent) => void;
+  readonly inTime: InTime;
   /** Milliseconds between two looks at the files. */
   readonly fileInterval?: number;
 }
@@ -80,8 +81,8 @@ const FORBIDDEN: LoginResult = { kind: "forbidden", why: "no_users" };
 const BUSY: LoginResult = { kind: "limited", retryAfterSeconds: 1 };
 
 export function createLogins(options: LoginsOptions): Logins {
-  const { now, randomBytes, pool, onFile, fileInterval = FILE_INTERVAL } = options;
-  const files = createHtpasswdFiles({ interval: fileInterval, onFile });
+  const { now, randomBytes, pool, onFile, inTime, fileInterval = FILE_INTERVAL } = options;
+  const files = createHtpasswdFiles({ interval: fileInterval, onFile, inTime });
   const key = randomBytes(KEY_BYTES);
   const remembered = createMemory();
   const running = new Map<string, Promise<LoginResult>>();

@@ -105,15 +105,17 @@ export function* loginSeries(record: RouteRecord): Iterable<Series<"route" | "re
 }
 
 function canHappen(route: Route, source: Source, verdict: VerdictLabel): boolean {
+  const fallbacks = possibleFallbacks(route);
+  const canFallBackTo = fallbacks.some(({ mode }) => VERDICTS_OF_MODE[mode].has(verdict));
   switch (source) {
     case "upstream":
       return true;
     case "fallback":
-      return VERDICTS_OF_MODE[route.fallback.mode].has(verdict);
+      return canFallBackTo;
     case "override":
-      return verdict === "error" || VERDICTS_OF_MODE[route.fallback.mode].has(verdict);
+      return verdict === "error" || canFallBackTo;
     case "grace":
-      return verdict === "allow" && possibleFallbacks(route).some(hasGrace);
+      return verdict === "allow" && fallbacks.some(hasGrace);
     case "shed":
       return verdict === "deny";
   }

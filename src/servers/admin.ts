@@ -23,6 +23,9 @@ export interface AdminOptions {
 export interface AdminServer {
   /** The address bound, which tells the port where 0 was asked for. Rejects when it cannot be bound. */
   listen(): Promise<Address>;
+  /** Takes no new request; resolves when those on their way are answered. */
+  leave(): Promise<void>;
+  /** Cuts everything. */
   close(): Promise<void>;
 }
 
@@ -84,6 +87,9 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
       const bound = server.address();
       // Only a socket file has no port, and none is ever asked for.
       return bound === null || typeof bound === "string" ? listen : { host: bound.address, port: bound.port };
+    },
+    async leave() {
+      await app.close();
     },
     async close() {
       const closed = app.close();

@@ -24,6 +24,7 @@ t.test("a file system that hangs is given up, and holds one thread only", async 
   t.teardown(() => mock.timers.reset());
   const answer = hangFiles(t, dir);
   const reading = readBounded(file);
+  await setImmediate();
   mock.timers.tick(4_999);
   const state = await Promise.race([reading, setImmediate("waits")]);
   t.equal(state, "waits");
@@ -43,4 +44,25 @@ t.test("a file system that hangs is given up, and holds one thread only", async 
     await inTime(counted).catch(() => {});
   }
   t.equal(Buffer.from(await readBounded(file)).toString(), "text", "it is read once it is back");
+});
+
+t.test("regression: one at a time, so that what hangs holds one thread and no more", async (t) => {
+  const running: string[] = [];
+  const ends = new Map<string, () => void>();
+  const work = (name: string) => () => {
+    running.push(name);
+    return new Promise<string>((resolve) => ends.set(name, () => resolve(name)));
+  };
+  const both = [inTime(work("a")), inTime(work("b"))];
+  await setImmediate();
+  t.same(running, ["a"]);
+  ends.get("a")?.();
+  t.equal(await both[0], "a");
+  await setImmediate();
+  t.same(running, ["a", "b"]);
+  ends.get("b")?.();
+  t.equal(await both[1], "b");
+  const failed = inTime(() => Promise.reject(new Error("no such file")));
+  await t.rejects(failed, { message: "no such file" });
+  t.equal(await inTime(async () => "next"), "next", "a failure holds up nobody");
 });

@@ -2,8 +2,9 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { mock } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
+import { inTime } from "../../src/config/read-file.ts";
 import type { HtpasswdEvent } from "../../src/core/types.ts";
 import { createHtpasswdFiles } from "../../src/io/htpasswd-files.ts";
 import { hangFiles } from "../support/hung-files.ts";
@@ -21,7 +22,7 @@ async function until(condition: () => boolean): Promise<void> {
 
 function watching(t: Test) {
   const events: HtpasswdEvent[] = [];
-  const files = createHtpasswdFiles({ interval: 5, onFile: (event) => events.push(event) });
+  const files = createHtpasswdFiles({ interval: 5, onFile: (event) => events.push(event), inTime });
   t.teardown(files.close);
   const names = (file: string) => [...(files.get(file)?.users.keys() ?? [])].join();
   return { files, events, names };
@@ -126,6 +127,7 @@ t.test("a file system that hangs holds up no start: no users until it answers", 
   t.teardown(() => mock.timers.reset());
   const answer = hangFiles(t, dir);
   const used = files.use([file]);
+  await setImmediate();
   mock.timers.tick(5_000);
   await used;
   t.same(events, [{ kind: "unreadable", file, problem: "its file system does not answer" }]);

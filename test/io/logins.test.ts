@@ -58,6 +58,7 @@ async function scene(t: Test, text: string, rateLimit: Partial<RateLimit> = {}) 
     randomBytes,
     pool: standIn.pool,
     onFile: () => {},
+    inTime: (work) => work(),
     fileInterval: 5,
   });
   t.teardown(logins.close);
@@ -295,7 +296,13 @@ t.test("with the htpasswd program and real workers", async (t) => {
   const { file, policy } = await scene(t, execFileSync("htpasswd", args, { encoding: "utf8" }));
   const pool = createPasswordPool({ size: 1 });
   const alive = setInterval(() => {}, 1000);
-  const logins = createLogins({ now: () => performance.now(), randomBytes, pool, onFile: () => {} });
+  const logins = createLogins({
+    now: () => performance.now(),
+    randomBytes,
+    pool,
+    onFile: () => {},
+    inTime: (work) => work(),
+  });
   t.teardown(async () => {
     clearInterval(alive);
     logins.close();

@@ -26,6 +26,10 @@ routes:
     upstream: http://127.0.0.1:${port}
     fallback: { mode: deny, grace: 1h }
     hosts: [{ match: closed.example, fallback: { mode: deny } }]
+  - name: other
+    path: /other
+    upstream: http://127.0.0.1:${port}
+    fallback: { mode: deny, grace: 1h }
 `,
   );
   const check = (cookie: string, host = "app.example") =>
@@ -55,8 +59,38 @@ routes:
     t.equal(headers["x-other"] ?? headers["set-cookie"], undefined, `${name}: nothing else of the 200`);
     t.equal(headers["cache-control"], "no-store", name);
   }
+  const headers = { "X-Forwarded-Host": "app.example", Cookie: "session=eve" };
+  const other = await ask(`${served.urls[0]}/other`, { headers });
+  t.equal(other.status, 503, "a route that has let nobody in");
   const metrics = await served.metrics();
   t.equal(sample(metrics, 'sparekey_checks_total{route="sso",source="grace",verdict="allow"}'), 1);
   const labels = 'route="sso",mode="deny",reason="refused",result="allowed"';
   t.equal(sample(metrics, `sparekey_fallback_total{${labels}}`), 1);
+});
+
+t.test("regression: a 200 that lacks what it must have is none to go on by", async (t) => {
+  const upstream = createServer((_request, response) => {
+    response.writeHead(200, { "X-authentik-username": "eve" }).end();
+  });
+  upstream.listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  const { port } = upstream.address() as AddressInfo;
+  const { urls } = await serve(
+    t,
+    `
+listen: 127.0.0.1:0
+admin: { listen: 127.0.0.1:0 }
+routes:
+  - preset: authentik
+    path: /auth
+    upstream: http://127.0.0.1:${port}
+    requireHeaders: [X-authentik-email]
+    fallback: { mode: deny, grace: 1h }
+`,
+  );
+  const headers = { "X-Forwarded-Host": "app.example", Cookie: "session=eve" };
+  t.equal((await ask(`${urls[0]}/auth`, { headers })).status, 403);
+  upstream.closeAllConnections();
+  await new Promise((resolve) => upstream.close(resolve));
+  t.equal((await ask(`${urls[0]}/auth`, { headers })).status, 503);
 });

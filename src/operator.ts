@@ -1,0 +1,75 @@
+/** The person at the admin listener: who may act there, by a password of its own, and what becomes of it. */
+import { randomBytes } from "node:crypto";
+import type { Admin, HtpasswdEvent, RateLimit, ReloadResult } from "./core/types.ts";
+import type { InTime } from "./io/htpasswd-files.ts";
+import { createLogins } from "./io/logins.ts";
+import { createPasswordPool } from "./io/password-pool.ts";
+import type { Logger } from "./observe/logs.ts";
+import type { Overrides } from "./overrides.ts";
+import type { AdminActions } from "./servers/admin-actions.ts";
+
+/** What failed logins are counted under: there is one admin listener. */
+const PLACE = "admin";
+const RATE_LIMIT: RateLimit = { failures: 10, per: 60_000, global: 300 };
+
+export interface Operator {
+  readonly actions: AdminActions;
+  /** Reads the file of `next`, beside the one in use: a reload may still fail. */
+  prepare(next: Admin): Promise<void>;
+  /** From now on by this config alone. */
+  use(admin: Admin): void;
+  close(): Promise<void>;
+}
+
+export interface OperatorOptions {
+  readonly overrides: Overrides;
+  readonly logger: Logger;
+  readonly onFile: (event: HtpasswdEvent) => void;
+  readonly inTime: InTime;
+  /** Names, as the config in use has them. */
+  routes(): readonly string[];
+  reload(): Promise<ReloadResult>;
+  /** Milliseconds, monotonic. */
+  readonly now: () => number;
+}
+
+export function createOperator(options: OperatorOptions): Operator {
+  const { overrides, logger, onFile, inTime, routes, reload, now } = options;
+  // Apart from the emergency login: a flood there must not keep the operator out, nor do the names mix.
+  const pool = createPasswordPool({ size: 1 });
+  const logins = createLogins({ now, randomBytes, pool, onFile, inTime });
+  let htpasswd: string | null = null;
+
+  const useFiles = (files: readonly (string | null)[]): Promise<void> =>
+    logins.use(files.filter((file) => file !== null));
+
+  const actions: AdminActions = {
+    isOpen: () => htpasswd !== null,
+    login: async (credentials, address) => {
+      if (htpasswd === null) return { kind: "forbidden", why: "no_users" };
+      return logins.attempt(PLACE, { htpasswd, rateLimit: RATE_LIMIT }, credentials, address);
+    },
+    reload: (user) => {
+      logger.info("reload asked for", { user });
+      return reload();
+    },
+    routes,
+    override: (route, mode, milliseconds, user) => {
+      if (mode === null) overrides.clear(route, user);
+      else overrides.set(route, mode, milliseconds, user);
+    },
+    now: Date.now,
+  };
+  return {
+    actions,
+    prepare: (next) => useFiles([htpasswd, next.htpasswd]),
+    use: (admin) => {
+      htpasswd = admin.htpasswd;
+      void useFiles([htpasswd]);
+    },
+    close: () => {
+      logins.close();
+      return pool.close();
+    },
+  };
+}
