@@ -108,7 +108,12 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     now,
     onActivity: notifier.notify,
   });
-  const overrides = createOverrides(now, (event) => logOverride(logger, event));
+  const overrides = createOverrides(now, (event) => {
+    logOverride(logger, event);
+    record.override(event.route, event.kind === "begins" ? event.mode : null);
+    // Who was let in may be why it was chosen.
+    if (event.kind === "begins" && event.mode === "fallback") serving.forgetAllows(event.route);
+  });
   const serving = createServing({
     exchanger,
     logins,

@@ -153,7 +153,7 @@ export async function answerCheck(
 
   const classified = withIdentity(classify(outcome, route.fault), route);
   if (override === "upstream") return finish(decideAsUpstream(asked, classified, ports));
-  const verdict = await withLoginUp(classified, state);
+  const verdict = await withLoginUp(asked, classified);
   health.observe(admission, check, verdict);
   return finish(await decide(asked, verdict, ports));
 }
@@ -165,10 +165,11 @@ function withIdentity(verdict: Verdict, { requireHeaders }: Route): Verdict {
   return { kind: "deny", answer: forbidden() };
 }
 
-/** A redirect is a verdict only where the login page it leads to is alive. */
-async function withLoginUp(verdict: Verdict, { health }: RouteState): Promise<Verdict> {
+/** A redirect is a verdict only where the login page it leads to is alive. Its client has no session all the same. */
+async function withLoginUp(asked: Asked, verdict: Verdict): Promise<Verdict> {
   if (verdict.kind !== "challenge" || !isRedirect(verdict.answer.status)) return verdict;
-  return (await health.isLoginUp())
+  noteForGrace(asked, verdict);
+  return (await asked.state.health.isLoginUp())
     ? verdict
     : { kind: "fault", reason: "login_down", answer: verdict.answer };
 }
@@ -200,11 +201,15 @@ function decideAsUpstream(asked: Asked, verdict: Verdict, ports: Ports): Decisio
 
 /** The upstream's word, as it came. */
 function decideByVerdict(asked: Asked, verdict: Decided, ports: Ports): Decision {
-  const { check, route, state, begin } = asked;
-  const grace = graceRules(fallbackFor(route, check));
-  if (grace) state.grace.observe(check, verdict, grace, begin);
+  const { check, route } = asked;
+  noteForGrace(asked, verdict);
   if (verdict.kind === "allow") return allow(check, route, verdict.answer, ports);
   return fromUpstream(verdict.answer, verdict.kind);
+}
+
+function noteForGrace({ check, route, state, begin }: Asked, verdict: Decided): void {
+  const grace = graceRules(fallbackFor(route, check));
+  if (grace) state.grace.observe(check, verdict, grace, begin);
 }
 
 /**
@@ -232,8 +237,7 @@ function ownDoing(
 async function fallBack(asked: Asked, reason: FallbackReason, ports: Ports): Promise<Decision> {
   const { check, route, state, trustedProxies } = asked;
   const fallback = fallbackFor(route, check);
-  // A person who chose the fallback did not choose what was before it.
-  const grace = reason === "override" ? null : graceRules(fallback);
+  const grace = ENDS_GRACE.has(reason) ? null : graceRules(fallback);
   const identity = grace && state.grace.recall(check, grace);
   if (identity) return graceFallback(fallback.mode, reason, identity);
   if (fallback.mode !== "basic-auth") return plainFallback(fallback.mode, reason);
@@ -306,6 +310,8 @@ function fromUpstream(answer: Answer, label: VerdictLabel): Decision {
 /** Of a check that is asked past the breaker: no generation has this number, so what comes of it moves nothing. */
 const UNJUDGED: Asking = { kind: "ask", generation: -1, isTrial: false, waiting: new Set() };
 
+/** A person who chose the fallback did not choose what was before it; who is sent to the login has no session. */
+const ENDS_GRACE: ReadonlySet<FallbackReason> = new Set(["override", "login_down"]);
 /** RFC 9110 section 9.2.1. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 const SHED: Decision = { source: "shed", verdict: "deny", reply: shedReply(), fallback: null };

@@ -54,11 +54,14 @@ export function createOperator(options: OperatorOptions): Operator {
       return reload();
     },
     routes,
+    overrideOf: (route) => {
+      const mode = overrides.of(route);
+      return mode && { mode, until: Date.now() + overrides.left(route) };
+    },
     override: (route, mode, milliseconds, user) => {
       if (mode === null) overrides.clear(route, user);
       else overrides.set(route, mode, milliseconds, user);
     },
-    now: Date.now,
   };
   return {
     actions,

@@ -10,6 +10,8 @@ interface Override {
 
 export interface Overrides {
   of(route: string): OverrideMode | null;
+  /** Milliseconds until the one of `route` ends; 0: there is none. */
+  left(route: string): number;
   /** `user`: who chose it. */
   set(route: string, mode: OverrideMode, milliseconds: number, user: string): void;
   clear(route: string, user: string): void;
@@ -41,6 +43,7 @@ export function createOverrides(now: () => number, onEvent: (event: OverrideEven
       const override = overrides.get(route);
       return override && now() < override.until ? override.mode : null;
     },
+    left: (route) => Math.max(0, (overrides.get(route)?.until ?? 0) - now()),
     set: (route, mode, milliseconds, user) => {
       endIfOver(route);
       end(route, "person", user);

@@ -15,7 +15,7 @@ import type { Logins } from "./io/logins.ts";
 import type { Overrides } from "./overrides.ts";
 import type { Current } from "./servers/checks.ts";
 
-type State = RouteState & { readonly health: RouteHealth };
+type State = RouteState & { readonly health: RouteHealth; readonly grace: Grace };
 
 export interface Generation {
   readonly snapshot: Snapshot;
@@ -33,6 +33,8 @@ export interface Serving {
   use(generation: Generation): void;
   release(generation: Generation): void;
   inFlight(): number;
+  /** Grace of `route` begins anew. */
+  forgetAllows(route: string): void;
   close(): void;
 }
 
@@ -133,6 +135,7 @@ export function createServing(ports: ServingPorts): Serving {
     },
     release,
     inFlight: () => [...states()].reduce((total, state) => total + state.inFlight, 0),
+    forgetAllows: (route) => used?.states.get(route)?.grace.clear(),
     close: () => {
       for (const { health } of states()) health.close();
       live.clear();

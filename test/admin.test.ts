@@ -66,6 +66,33 @@ t.test("it ends by itself", async (t) => {
   t.equal(await check(), 204);
 });
 
+t.test("regression: who was let in before an override is not let in by grace after it", async (t) => {
+  const pass = "HTTP/1.1 200 OK\r\nX-authentik-username: eve\r\nContent-Length: 0\r\n\r\n";
+  const upstream = await rawUpstream(t, (socket, _head, count) =>
+    socket.write(count === 1 ? pass : "HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n"),
+  );
+  const yaml = `
+listen: "127.0.0.1:0"
+routes:
+  - { name: sso, path: /auth, upstream: "http://127.0.0.1:${upstream.port}", fallback: { mode: deny, grace: 1h } }
+`;
+  const users = { root: "open sesame" };
+  const sparekey = await startSparekey(t, yaml, { users, adminHtpasswd: "htpasswd" });
+  const [{ url }] = sparekey.listen;
+  const headers = { "X-Forwarded-Host": "app.example", Cookie: "session=eve" };
+  const check = () => ask(`${url}/auth`, { headers });
+  const override = (body: unknown) =>
+    ask(`${sparekey.admin.url}/-/routes/sso/override`, {
+      method: "POST",
+      headers: { Authorization: PASSWORD },
+      body: JSON.stringify(body),
+    });
+  t.equal((await check()).status, 200);
+  await override({ mode: "fallback", ttl: "1h" });
+  await override({ mode: "auto" });
+  t.equal((await check()).headers["x-auth-fallback"], "deny");
+});
+
 t.test("a reload by hand tells at once what became of it", async (t) => {
   const { sparekey, post, check } = await scene(t);
   const file = join(sparekey.folder, "sparekey.yaml");

@@ -315,6 +315,17 @@ t.test("a redirect to a login that is down", async (t) => {
   }
 });
 
+t.test("a client that is sent to a login that is down has no session, so no grace either", async (t) => {
+  const grace = { milliseconds: 60_000, usernameHeader: "x-user", identityHeaders: new Set(["x-user"]) };
+  const made = world(answering(answer(302)), {
+    route: { fallback: { mode: "deny", grace } },
+    isLoginUp: false,
+    kept: ["X-User", "eve"],
+  });
+  t.equal((await decisionOf(made)).reply.status, 503);
+  t.ok(made.graceObserved.includes("challenge"), "and its grace is gone");
+});
+
 t.test("a gateway that went away gets nothing, and nothing is counted", async (t) => {
   for (const mode of MODES) {
     const made = world({ kind: "abandoned" }, { route: { fallback: FALLBACKS[mode] } });

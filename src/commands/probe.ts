@@ -2,7 +2,7 @@ import { performance } from "node:perf_hooks";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { classify, lacksHeader } from "../core/classify.ts";
-import { confirms, type Finding } from "../core/probe.ts";
+import { BARE, confirms, type Finding } from "../core/probe.ts";
 import type { Outcome, Route } from "../core/types.ts";
 import { createExchanger, type Exchanger } from "../io/exchange.ts";
 import { askLogin, sendProbe } from "../io/probe.ts";
@@ -45,10 +45,9 @@ async function probe(route: Route, exchanger: Exchanger): Promise<Probed> {
     userAgent: `sparekey/${version()}`,
     stop: new AbortController().signal,
   };
-  const template = { method: "GET", headers: [] };
   const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, ports));
   const begin = performance.now();
-  const { outcome, finding } = await sendProbe(route, route.upstream, template, isLoginUp, ports);
+  const { outcome, finding } = await sendProbe(route, route.upstream, BARE, isLoginUp, ports);
   const milliseconds = Math.round(performance.now() - begin);
   return { route, finding, text: `${describe(outcome, finding, route)}  ${milliseconds} ms` };
 }

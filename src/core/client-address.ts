@@ -34,9 +34,10 @@ export function isListed(address: string, list: AddressList | null): boolean {
  * so those count as one; all unreadable addresses count as one too.
  */
 export function limitKey(address: string | null): string {
-  if (address === null) return "unknown";
-  if (isIPv4(address)) return address;
-  return `${ipv6Groups(address).slice(0, 4).join(":")}::/64`;
+  const normal = address === null ? null : normalAddress(address);
+  if (normal === null) return "unknown";
+  if (isIPv4(normal)) return normal;
+  return `${ipv6Groups(normal).slice(0, 4).join(":")}::/64`;
 }
 
 /** Strips a port, brackets, a zone and the IPv4-mapped prefix; null when no address is left. */

@@ -82,6 +82,9 @@ const PLAIN: Readonly<Record<(typeof LEARNED)[number], RegExp>> = {
   "X-Forwarded-Method": /^GET$/,
 };
 
+/** Where no check can be learned or guessed from. */
+export const BARE: ProbeTemplate = { method: "GET", headers: [] };
+
 /** Of a check that got a verdict: whatever it holds, the upstream can answer it. */
 export function learned(check: Check): ProbeTemplate {
   return { method: check.method, headers: taken(check, () => true) };

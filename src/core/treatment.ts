@@ -10,7 +10,14 @@
  * To confirm is to send a probe that holds no word of the client's: if that gets a verdict, the client caused
  * what was seen, and no fallback happens. So no client gets an `allow` out of a healthy upstream.
  */
-import type { FallbackMode, FaultReason, FaultRules, Verdict } from "./types.ts";
+import type {
+  AnswerFailure,
+  FallbackMode,
+  FallbackReason,
+  FaultReason,
+  FaultRules,
+  Verdict,
+} from "./types.ts";
 
 export type Treatment = "relay" | "fall-back" | "confirm";
 
@@ -36,4 +43,25 @@ export function treatmentOf(verdict: Verdict, mode: FallbackMode, confirm: Fault
   // Found by asking the login page, which no client has a part in.
   if (verdict.reason === "login_down") return "fall-back";
   return mode === "allow" || confirm === "always" || verdict.unasked ? "confirm" : "fall-back";
+}
+
+const BROKEN_ANSWERS: ReadonlySet<FallbackReason> = new Set<AnswerFailure>([
+  "read_timeout",
+  "total_timeout",
+  "reset",
+  "malformed",
+  "too_large",
+]);
+
+/**
+ * Whether a check that fell back for this reason shows that the upstream is broken, or may have brought it about
+ * itself: row 2 where no probe stood before the fallback.
+ */
+export function isClientProof(reason: FallbackReason, mode: FallbackMode, rules: FaultRules): boolean {
+  const isRow2 = BROKEN_ANSWERS.has(reason) || isFaultStatus(reason, rules);
+  return !isRow2 || mode === "allow" || rules.confirm !== "auto";
+}
+
+function isFaultStatus(reason: FallbackReason, { statuses }: FaultRules): boolean {
+  return reason.startsWith("status_") && statuses.has(Number(reason.slice("status_".length)));
 }

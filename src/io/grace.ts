@@ -27,6 +27,8 @@ export interface Grace {
   observe(check: Check, verdict: Decided, rules: GraceRules, begin: number): void;
   /** The identity headers of an allow that this very client got, while it holds; else null. */
   recall(check: Check, rules: GraceRules): RawHeaders | null;
+  /** Forgets all. */
+  clear(): void;
 }
 
 export interface GraceStore {
@@ -75,8 +77,11 @@ export function createGraceStore({ now, randomBytes }: GraceOptions): GraceStore
 
   const create = (): Grace => {
     // A key of its own is all that parts one route from another, and an upstream from the one before it.
-    const key = randomBytes(KEY_BYTES);
+    let key = randomBytes(KEY_BYTES);
     return {
+      clear: () => {
+        key = randomBytes(KEY_BYTES);
+      },
       observe: (check, verdict, rules, begin) => {
         const digest = digestOf(check, key);
         if (digest === null) return;
@@ -97,7 +102,7 @@ export function createGraceStore({ now, randomBytes }: GraceOptions): GraceStore
 }
 
 function digestOf(check: Check, key: Uint8Array): string | null {
-  const parts = clientOf(check.headers);
+  const parts = clientOf(check);
   return parts && createHmac("sha256", key).update(JSON.stringify(parts), "latin1").digest("base64");
 }
 

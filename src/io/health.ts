@@ -13,6 +13,7 @@ import {
   withoutResult,
 } from "../core/breaker.ts";
 import {
+  BARE,
   bestOf,
   confirms,
   type Finding,
@@ -161,11 +162,12 @@ export class RouteHealth {
 
   /**
    * Probes with what is known to work and with what passed last, at once: a client can teach something that only
-   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`.
+   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`;
+   * where none came, with nothing but the route's own words.
    */
   async #examine(check: Check | null): Promise<Finding> {
     const known = this.#templates();
-    const templates = known.length === 0 && check !== null ? [guessed(check)] : known;
+    const templates = known.length > 0 ? known : [check === null ? BARE : guessed(check)];
     const findings = await Promise.all(templates.map((template) => this.#probe(template)));
     const passed = findings.findIndex((finding) => finding.kind === "fine" && finding.passed);
     const template = templates[passed];
@@ -236,7 +238,7 @@ export class RouteHealth {
   }
 
   async #tryByProbe(): Promise<void> {
-    if (this.#proven === null || this.#breaker.kind === "closed") return;
+    if (this.#breaker.kind === "closed") return;
     if (!isTrialDue(this.#breaker, this.#ports.now())) return this.#scheduleTrial();
     const trial = {
       kind: "ask",

@@ -23,7 +23,7 @@ export interface LoadedFile {
 export interface HtpasswdFiles {
   /** null: not in use, or no usable file. */
   get(file: string): LoadedFile | null;
-  /** Whether any file in use has this user. */
+  /** Whether any file in use has this user, or had it when it could last be read: browsers send the password on. */
   knows(user: string): boolean;
   /**
    * Takes these paths into use and drops all others; resolves when every one has been read once, or its file system
@@ -55,6 +55,8 @@ interface Watched {
   /** Digest of the text, or the problem in its place: an event is due when it changes. */
   content: string | null;
   loaded: LoadedFile | null;
+  /** As it was last read. */
+  names: Pick<ReadonlySet<string>, "has">;
   reading: Promise<void> | null;
 }
 
@@ -94,6 +96,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
     generations += 1;
     watched.content = content;
     watched.loaded = { users, hashes: [...users.values()], generation: generations };
+    watched.names = users;
     onFile({ kind: "loaded", file: watched.file, users: users.size, problems });
   }
 
@@ -107,7 +110,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
 
   return {
     get: (file) => inUse.get(file)?.loaded ?? null,
-    knows: (user) => [...inUse.values()].some(({ loaded }) => loaded?.users.has(user)),
+    knows: (user) => [...inUse.values()].some(({ names }) => names.has(user)),
     use: async (files) => {
       const wanted = new Set(files);
       for (const file of inUse.keys()) if (!wanted.has(file)) inUse.delete(file);
@@ -131,7 +134,7 @@ async function readIfChanged({ file, stamp }: Watched): Promise<HtpasswdText | n
 }
 
 function unread(file: string): Watched {
-  return { file, stamp: null, content: null, loaded: null, reading: null };
+  return { file, stamp: null, content: null, loaded: null, names: new Set(), reading: null };
 }
 
 /**

@@ -89,14 +89,15 @@ export function createLogins(options: LoginsOptions): Logins {
   /** Of the next try to settle, on any route. */
   let settled = Promise.withResolvers<void>();
   let waiting = 0;
-  /** By route name, so that a reload forgives nobody. */
+  /** By route name and rule, so that a reload forgives nobody, nor does a host of a route with a shorter `per`. */
   const limits = new Map<string, RouteLimits>();
 
-  function limitsOf(route: string): RouteLimits {
-    const known = limits.get(route);
+  function limitsOf(route: string, { failures, per, global }: RateLimit): RouteLimits {
+    const key = JSON.stringify([route, failures, per, global]);
+    const known = limits.get(key);
     if (known) return known;
     const fresh = { tries: createFailureLimit(), refusals: createFailureLimit() };
-    limits.set(route, fresh);
+    limits.set(key, fresh);
     return fresh;
   }
 
@@ -114,7 +115,7 @@ export function createLogins(options: LoginsOptions): Logins {
     const pair = keyedDigest(key, ["pair", String(loaded.generation), user, password]).toString("base64");
     const place = keyedDigest(key, ["place", pair, address]).toString("base64");
     const tried: Attempt = { file, loaded, credentials, address, pair, place };
-    const limit = limitsOf(route);
+    const limit = limitsOf(route, policy.rateLimit);
     if (isRemembered(tried, limit, policy.rateLimit)) return remember(tried);
     // A page asks thirty times at once: that is one try, from one address.
     const same = running.get(place);

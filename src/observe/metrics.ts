@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge, type PrometheusContentType, Registry } from "@prometheus-io/client";
 import type { Route } from "../core/types.ts";
 import { DurationFamily } from "./duration-family.ts";
-import { isActive } from "./fallback-activity.ts";
+import { isActive } from "./fallback-periods.ts";
 import { newRouteRecord, type RouteRecord } from "./route-record.ts";
 import {
   answerSeries,
@@ -157,8 +157,8 @@ function addRouteFamilies(
     "1: a fallback was served in the last 60 s, or the breaker is not closed.",
     ["route"],
     () =>
-      each(records, ({ route, activity, breaker }) => [
-        { labels: { route: route.name }, value: isActive(activity, breaker.state, sources.now()) ? 1 : 0 },
+      each(records, (record) => [
+        { labels: { route: record.route.name }, value: isActive(record, sources.now()) ? 1 : 0 },
       ]),
   );
   gauge(registry, "sparekey_htpasswd_users", "Users who can log in with a password.", ["route"], () =>

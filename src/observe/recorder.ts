@@ -1,18 +1,18 @@
 /** What the data path reports: counted, and logged when a person should know. */
+import { isClientProof } from "../core/treatment.ts";
 import type {
   Check,
   Decision,
   FallbackChange,
   FallbackReason,
-  FallenBack,
   FaultReason,
   Judgement,
   LogOptions,
+  OverrideMode,
   Route,
 } from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
-import { afterFallback, type BreakerState, isActive } from "./fallback-activity.ts";
-import { createFallbackChanges } from "./fallback-changes.ts";
+import { type BreakerState, createFallbackPeriods, type FallbackPeriod } from "./fallback-periods.ts";
 import { clientText, type Logger } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
 import {
@@ -36,6 +36,8 @@ export interface Recorder {
   probe(route: Route, result: ProbeResult): void;
   /** The breaker changed its state. `reason`: what made it; null when nothing was wrong. */
   breaker(route: Route, state: BreakerState, reason: FallbackReason | null): void;
+  /** A person chose for a route; null: not any more. */
+  override(route: string, mode: OverrideMode | null): void;
   /** Call it about once a second: it sees the end of fallback periods. */
   tick(): void;
 }
@@ -49,7 +51,7 @@ export interface RecorderOptions {
   clientOf(check: Check): string | null;
   /** Milliseconds, monotonic; the same clock as the metrics'. */
   now(): number;
-  /** A route entered or left fallback. Must neither wait nor throw. */
+  /** A route entered or left fallback, and no client brought it about. Must neither wait nor throw. */
   onActivity(change: FallbackChange): void;
 }
 
@@ -58,7 +60,7 @@ const BETWEEN_LOGIN_LINES = 60_000;
 /** Checks of routes that a reload has removed are not counted: their series are gone. */
 export function createRecorder(options: RecorderOptions): Recorder {
   const { metrics, logger, access, clientOf, now, onActivity } = options;
-  const changes = createFallbackChanges(onActivity);
+  const periods = createFallbackPeriods({ logger, onChange: onActivity, now });
   const writeCheckLine = createCheckLines({ logger, access, clientOf, now });
 
   return {
@@ -68,11 +70,11 @@ export function createRecorder(options: RecorderOptions): Recorder {
       countCheck(record, decision, milliseconds);
       const { fallback } = decision;
       if (fallback !== null) {
-        changes.beforeChange(record, now());
-        noteFallback(record, fallback, now(), logger);
-        changes.afterChange(record, fallback.mode, fallback.reason, now());
-        if (fallback.login?.kind === "ok")
-          noteLogin(record, fallback.login.user, clientOf(check), now(), logger);
+        const { mode, reason, login } = fallback;
+        periods.update(record);
+        periods.enter(record, mode, reason, isClientProof(reason, mode, route.fault));
+        if (record.period) countServed(record.period, now());
+        if (login?.kind === "ok") noteLogin(record, login.user, clientOf(check), now(), logger);
       }
       writeCheckLine(record, check, decision, milliseconds);
     },
@@ -90,23 +92,35 @@ export function createRecorder(options: RecorderOptions): Recorder {
     },
     probe(route, result) {
       const record = metrics.recordOf(route.name);
-      if (record !== undefined) record.probes[result] += 1;
+      if (record === undefined) return;
+      record.probes[result] += 1;
+      if (result === "fault") periods.prove(record);
     },
     breaker(route, state, reason) {
       const record = metrics.recordOf(route.name);
       if (record === undefined) return;
-      changes.beforeChange(record, now());
+      periods.update(record);
       noteBreaker(record, state, reason, now(), logger);
-      changes.afterChange(record, route.fallback.mode, reason ?? "breaker_open", now());
+      if (state !== "closed") periods.enter(record, route.fallback.mode, reason ?? "breaker_open", true);
+    },
+    override(name, mode) {
+      const record = metrics.recordOf(name);
+      if (record === undefined) return;
+      periods.update(record);
+      // What begins after a person's choice, and for another reason, is news of its own.
+      if (record.isOverridden) periods.end(record);
+      record.isOverridden = mode === "fallback";
+      const { route, breaker } = record;
+      if (record.isOverridden) periods.enter(record, route.fallback.mode, "override", true);
+      else if (breaker.state !== "closed") periods.enter(record, route.fallback.mode, "breaker_open", true);
     },
     tick() {
       const time = now();
       for (const record of metrics.records()) {
-        endFallback(record, time, logger);
-        changes.beforeChange(record, time);
+        periods.update(record);
         forgetLogins(record, time);
       }
-      changes.forgetOthers((route) => metrics.recordOf(route) !== undefined);
+      periods.forgetOthers(metrics.recordOf);
     },
   };
 }
@@ -130,7 +144,6 @@ function noteBreaker(
     return;
   }
   if (before.state === "closed") {
-    endFallback(record, now, logger);
     record.breaker = { state, since: now };
     logger.warn("breaker opened", { route, reason });
     return;
@@ -139,23 +152,9 @@ function noteBreaker(
   logger.debug(state === "open" ? "breaker open again" : "breaker half-open", { route, reason });
 }
 
-function noteFallback(record: RouteRecord, fallback: FallenBack, now: number, logger: Logger): void {
-  endFallback(record, now, logger);
-  if (record.activity === null) {
-    const { mode, reason } = fallback;
-    logger.warn("fallback begins", { route: record.route.name, mode, reason });
-  }
-  record.activity = afterFallback(record.activity, record.breaker.state, now);
-}
-
-function endFallback(record: RouteRecord, now: number, logger: Logger): void {
-  const { activity, breaker } = record;
-  if (activity === null || isActive(activity, breaker.state, now)) return;
-  record.activity = null;
-  const seconds = secondsBetween(activity.since, activity.last);
-  const { omitted } = record.lines;
-  record.lines.omitted = 0;
-  logger.info("fallback ended", { route: record.route.name, seconds, checks: activity.checks, omitted });
+function countServed(period: FallbackPeriod, now: number): void {
+  period.served = now;
+  period.checks += 1;
 }
 
 /** A browser sends its password with each of a page's hundred requests: one line a minute says it. */

@@ -14,7 +14,7 @@ import type {
   Source,
   VerdictLabel,
 } from "../core/types.ts";
-import type { BreakerState, FallbackActivity } from "./fallback-activity.ts";
+import type { BreakerState, FallbackPeriod } from "./fallback-periods.ts";
 
 export interface RouteRecord {
   /** As the newest config has it. */
@@ -30,7 +30,10 @@ export interface RouteRecord {
   readonly checkDurations: Durations;
   readonly answerDurations: Durations;
   breaker: BreakerRecord;
-  activity: FallbackActivity;
+  /** A person has put the route into its fallback. */
+  isOverridden: boolean;
+  /** null: it is not in fallback. */
+  period: FallbackPeriod | null;
   readonly lines: LineSampling;
 }
 
@@ -83,7 +86,8 @@ export function newRouteRecord(route: Route): RouteRecord {
     checkDurations: newDurations(),
     answerDurations: newDurations(),
     breaker: { state: "closed" },
-    activity: null,
+    isOverridden: false,
+    period: null,
     lines: { lastLine: Number.NEGATIVE_INFINITY, omitted: 0, logins: new Map() },
   };
 }

@@ -18,7 +18,7 @@ import type {
   SuspectReason,
   VerdictLabel,
 } from "../core/types.ts";
-import type { BreakerState } from "./fallback-activity.ts";
+import type { BreakerState } from "./fallback-periods.ts";
 import { noFindings, noResults, OTHER_STATUS, type ProbeResult, type RouteRecord } from "./route-record.ts";
 
 export interface Series<Label extends string> {

@@ -18,16 +18,17 @@ export interface AdminActions {
   reload(user: string): Promise<ReloadResult>;
   /** Names of the routes in use. */
   routes(): readonly string[];
+  /** The one that holds, until so many milliseconds since the epoch; null: there is none. */
+  overrideOf(route: string): { readonly mode: OverrideMode; readonly until: number } | null;
   /** `mode` null: as the config says again. */
   override(route: string, mode: OverrideMode | null, milliseconds: number, user: string): void;
-  /** Milliseconds since the epoch. */
-  now(): number;
 }
 
 const MAX_BODY_BYTES = 4 * 1024;
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 24 * 3_600_000;
 const CLOSED = "no admin password is set; name a file of users in admin.htpasswd to change things here";
+const WRONG = "name or password is wrong";
 const CROSS_SITE = "refused: the request comes from another site";
 const WRITE = 'write {"mode": "fallback", "ttl": "10m"}';
 
@@ -41,6 +42,22 @@ class Refusal extends Error {
     this.statusCode = statusCode;
     this.retryAfterSeconds = retryAfterSeconds;
   }
+}
+
+interface OverrideRoute {
+  readonly Params: { readonly route: string };
+}
+
+/** What can be read of it needs no password, as nothing on this listener does. */
+export function showAdminActions(app: FastifyInstance, actions: AdminActions): void {
+  app.get("/-/reload", (_request, reply) =>
+    refuse(reply.header("Allow", "POST"), new Refusal(405, "use POST")),
+  );
+  app.get<OverrideRoute>("/-/routes/:route/override", ({ params }, reply) => {
+    const { route } = params;
+    if (!actions.routes().includes(route)) return refuse(reply, noSuchRoute(actions));
+    return reply.send(shownOverride(route, actions));
+  });
 }
 
 /** A plugin of its own: its hooks and parsers are for these paths only. */
@@ -63,17 +80,23 @@ export async function addAdminActions(app: FastifyInstance, actions: AdminAction
     const result = await actions.reload(userOf(request));
     return reply.code(result.ok ? 200 : 422).send(result);
   });
-  app.post<{ Params: { route: string } }>("/-/routes/:route/override", (request, reply) => {
+  app.post<OverrideRoute>("/-/routes/:route/override", (request, reply) => {
     const { route } = request.params;
-    const known = actions.routes();
-    if (!known.includes(route))
-      throw new Refusal(404, `there is no such route; there are ${known.join(", ")}`);
-    const wanted = readOverride(request.body);
-    actions.override(route, wanted.mode, wanted.milliseconds, userOf(request));
-    if (wanted.mode === null) return reply.send({ route, mode: "auto" });
-    const until = new Date(actions.now() + wanted.milliseconds).toISOString();
-    return reply.send({ route, mode: wanted.mode, until });
+    if (!actions.routes().includes(route)) throw noSuchRoute(actions);
+    const { mode, milliseconds } = readOverride(request.body);
+    actions.override(route, mode, milliseconds, userOf(request));
+    return reply.send(shownOverride(route, actions));
   });
+}
+
+function shownOverride(route: string, actions: AdminActions) {
+  const override = actions.overrideOf(route);
+  if (override === null) return { route, mode: "auto" };
+  return { route, mode: override.mode, until: new Date(override.until).toISOString() };
+}
+
+function noSuchRoute(actions: AdminActions): Refusal {
+  return new Refusal(404, `there is no such route; there are ${actions.routes().join(", ")}`);
 }
 
 async function takeText(_request: FastifyRequest, body: string): Promise<string> {
@@ -85,13 +108,15 @@ async function login(
   credentials: Credentials,
   request: FastifyRequest,
 ): Promise<void> {
+  // Read in two ways, it would be logged under another name than it is verified by.
+  if (userOf(request) !== credentials.user) throw new Refusal(401, WRONG);
   const result = await actions.login(credentials, limitKey(request.ip));
   switch (result.kind) {
     case "ok":
       return;
     case "missing":
     case "bad":
-      throw new Refusal(401, "name or password is wrong");
+      throw new Refusal(401, WRONG);
     case "limited":
       throw new Refusal(429, "too many wrong passwords; wait", result.retryAfterSeconds);
     case "forbidden":
@@ -107,7 +132,7 @@ function isCrossSite({ headers }: FastifyRequest): boolean {
   return origin !== undefined && origin.replace(/^https?:\/\//, "") !== host;
 }
 
-/** The name that has just logged in. */
+/** Of who logs in; empty: of nobody. */
 function userOf({ headers }: FastifyRequest): string {
   return basicUserOf(headers.authorization ?? "") ?? "";
 }
@@ -118,14 +143,22 @@ interface WantedOverride {
 }
 
 function readOverride(body: unknown): WantedOverride {
-  const { mode, ttl } = readObject(body);
+  const { mode, ttl, ...others } = readObject(body);
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) throw new Refusal(400, `${shown(unknown)} is not known here; ${WRITE}`);
   if (mode === "auto") return { mode: null, milliseconds: 0 };
   if (mode !== "fallback" && mode !== "upstream") {
-    throw new Refusal(400, `mode must be one of fallback, upstream, auto; ${WRITE}`);
+    throw new Refusal(400, `mode ${shown(mode)} is not one of fallback, upstream, auto; ${WRITE}`);
   }
   const milliseconds = typeof ttl === "string" ? readDuration(ttl) : Number.NaN;
   if (milliseconds >= SHORTEST_MS && milliseconds <= LONGEST_MS) return { mode, milliseconds };
-  throw new Refusal(400, `ttl must be a duration from 1s to 24h, as an override has to end; ${WRITE}`);
+  const message = `ttl ${shown(ttl)} is not a duration from 1s to 24h, and an override has to end`;
+  throw new Refusal(400, `${message}; ${WRITE}`);
+}
+
+/** As it came, so that a person sees the mistake; cut, since it may be anything. */
+function shown(value: unknown): string {
+  return JSON.stringify(value)?.slice(0, 40) ?? "(missing)";
 }
 
 function readObject(body: unknown): Readonly<Record<string, unknown>> {
@@ -138,12 +171,18 @@ function readObject(body: unknown): Readonly<Record<string, unknown>> {
   throw new Refusal(400, `the body is not a JSON object; ${WRITE}`);
 }
 
-function refuse(reply: FastifyReply, error: FastifyError): FastifyReply {
+function refuse(reply: FastifyReply, error: Refusal | FastifyError): FastifyReply {
   const { statusCode = 500 } = error;
   if (error instanceof Refusal && error.retryAfterSeconds !== null) {
     reply.header("Retry-After", error.retryAfterSeconds);
   }
   // A body that was not read must not be sent on and on.
   reply.code(statusCode).header("Connection", "close");
-  return reply.send({ error: statusCode < 500 ? error.message : "internal error" });
+  return reply.send({ error: messageOf(error, statusCode) });
+}
+
+function messageOf(error: Error, status: number): string {
+  if (status >= 500) return "internal error";
+  // The package's own words are about a header.
+  return status === 401 ? WRONG : error.message;
 }

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import type { Address } from "../core/types.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import { type AdminActions, addAdminActions } from "./admin-actions.ts";
+import { type AdminActions, addAdminActions, showAdminActions } from "./admin-actions.ts";
 import { refuseGarbled } from "./garbled.ts";
 
 /** Starting and draining processes get no new traffic. */
@@ -42,6 +42,8 @@ const INDEX = `sparekey
 /readyz   200 when it wants traffic, else 503
 /metrics  Prometheus metrics
 
+/-/routes/NAME/override  what a person chose for a route
+
 With the admin password:
 POST /-/reload                read the config again
 POST /-/routes/NAME/override  {"mode": "fallback" or "upstream", "ttl": "10m"}, or {"mode": "auto"}
@@ -64,6 +66,8 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
   });
   const { server } = app;
   server.maxConnections = MAX_CONNECTIONS;
+  // Else whoever keeps that many open keeps out the kubelet and the operator.
+  server.on("drop", () => server.closeIdleConnections());
   refuseTheRest(app);
 
   app.get("/", (_request, reply) => text(reply, 200, INDEX));
@@ -76,6 +80,7 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
     const body = await metrics.text();
     return reply.type(metrics.contentType).send(body);
   });
+  showAdminActions(app, actions);
   app.register((scope) => addAdminActions(scope, actions));
 
   return {

@@ -150,6 +150,8 @@ t.test("failed logins are counted by", async (t) => {
     { name: "the same /64", address: "2001:db8:1:2:ffff:0:0:1", key: "2001:db8:1:2::/64" },
     { name: "another /64", address: "2001:db8:1:3:0:0:0:1", key: "2001:db8:1:3::/64" },
     { name: "one key for all that cannot be read", address: null, key: "unknown" },
+    { name: "of a socket on ::, an IPv4 client", address: "::ffff:192.0.2.7", key: "192.0.2.7" },
+    { name: "of a socket, with its zone", address: "fe80::1:2%eth0", key: "fe80:0:0:0::/64" },
   ];
   for (const row of rows) {
     t.equal(limitKey(row.address), row.key, row.name);

@@ -1,7 +1,7 @@
 import t from "tap";
 import { clientOf, identityOf } from "../../src/core/grace.ts";
 import type { RawHeaders } from "../../src/core/types.ts";
-import { answer } from "../support/fixtures.ts";
+import { answer, check } from "../support/fixtures.ts";
 
 const RULES = {
   milliseconds: 60_000,
@@ -38,7 +38,7 @@ t.test("nobody's own", async (t) => {
     { name: "neither cookie nor credential", headers: HOST },
     { name: "no host of the gateway's", headers: ["Host", "sparekey", ...COOKIE] },
   ];
-  for (const { name, headers } of rows) t.equal(clientOf(headers), null, name);
+  for (const { name, headers } of rows) t.equal(clientOf(check({ headers })), null, name);
 });
 
 t.test("no two of these are one client of one host", async (t) => {
@@ -61,9 +61,11 @@ t.test("no two of these are one client of one host", async (t) => {
     ["X-Original-URL", "https://b.example/x", ...COOKIE],
     ["X-Original-URL", "/x", ...COOKIE],
   ];
-  const keys = rows.map((headers) => JSON.stringify(clientOf(headers)));
+  const checks = rows.map((headers) => check({ headers }));
+  const asked = check({ target: "/auth?allowed_groups=admins", headers: [...HOST, ...COOKIE] });
+  const keys = [...checks, asked].map((each) => JSON.stringify(clientOf(each)));
   t.notOk(keys.includes("null"));
-  t.equal(new Set(keys).size, rows.length);
+  t.equal(new Set(keys).size, rows.length + 1);
 });
 
 t.test("these are", async (t) => {
@@ -80,5 +82,6 @@ t.test("these are", async (t) => {
       b: [...HOST, ...COOKIE],
     },
   ];
-  for (const { name, a, b } of rows) t.same(clientOf(a), clientOf(b), name);
+  for (const { name, a, b } of rows)
+    t.same(clientOf(check({ headers: a })), clientOf(check({ headers: b })), name);
 });

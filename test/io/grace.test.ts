@@ -133,3 +133,12 @@ t.test("regression: what a reload no longer names is not given back", async (t) 
   const renamed = { ...RULES, usernameHeader: "x-name", identityHeaders: new Set(["x-name"]) };
   t.equal(grace.recall(client("eve"), renamed), null, "nor anything, where no user is named any more");
 });
+
+t.test("cleared, it has let nobody in", async (t) => {
+  const { grace, observe } = scene();
+  observe(client("eve"), allow("eve"));
+  grace.clear();
+  t.equal(grace.recall(client("eve"), RULES), null);
+  observe(client("eve"), allow("eve"));
+  t.ok(grace.recall(client("eve"), RULES));
+});

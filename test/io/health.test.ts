@@ -421,6 +421,18 @@ t.test("a wrong probe holds no route open", async (t) => {
   }
 });
 
+t.test("regression: a breaker closes though no check comes and no probe has ever passed", async (t) => {
+  const made = await openWithoutProbe(t);
+  const before = made.probes.length;
+  made.upstream = () => FINE;
+  await made.advance(16_999);
+  t.equal(made.probes.length, before, "a check is given its time to come");
+  await made.advance(30_000);
+  t.equal(made.states.at(-1), "closed");
+  const [probe] = made.probes.slice(before);
+  t.same(probe?.headers, ["X-Forwarded-Uri", "/", "User-Agent", "sparekey/1"], "no word of any client");
+});
+
 t.test(
   "a client whose check hangs as the live trial holds no route open where the probe is fine",
   async (t) => {

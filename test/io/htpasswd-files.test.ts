@@ -163,3 +163,19 @@ t.test("a closed one forgets everybody", async (t) => {
   files.close();
   t.equal(files.get(file), null);
 });
+
+t.test(
+  "regression: the names of a file that is gone are known on: browsers still send its passwords",
+  async (t) => {
+    const { files, events, names } = watching(t);
+    const file = join(t.testdir({ htpasswd: line("bob") }), "htpasswd");
+    await files.use([file]);
+    rmSync(file);
+    await until(() => events.at(-1)?.kind === "unreadable");
+    t.equal(names(file), "", "nobody can log in by it");
+    t.ok(files.knows("bob"));
+    writeFileSync(file, line("eve"));
+    await until(() => names(file) === "eve");
+    t.notOk(files.knows("bob"), "until it says otherwise");
+  },
+);

@@ -192,6 +192,15 @@ t.test("too many failures from an address are limited, a success is not counted"
   t.same(await login(right), OK);
 });
 
+t.test("regression: a host of the route with a shorter time forgives nobody at the others", async (t) => {
+  const { logins, login, policy, clock } = await scene(t, line("bob"), { per: 60 * MINUTE });
+  for (let number = 0; number < 3; number++) t.same(await login(wrong(number)), BAD);
+  clock.now += 2_000;
+  const brief = { ...policy, rateLimit: { ...policy.rateLimit, per: 1_000 } };
+  t.same(await logins.attempt("route", brief, wrong(4), "a"), BAD);
+  t.match(await login(wrong(5)), { kind: "limited" });
+});
+
 t.test(
   "twenty people behind one address log in at once: nobody is limited for what did not fail",
   async (t) => {

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import t from "tap";
 import type { Fallback, FallbackMode, Route } from "../../src/core/types.ts";
+import type { FallbackPeriod } from "../../src/observe/fallback-periods.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import {
   countAnswer,
@@ -359,10 +360,20 @@ t.test("a reload keeps the numbers of routes that stay", async (t) => {
   t.equal(metrics.recordOf("goes"), undefined);
 });
 
+const PERIOD: FallbackPeriod = {
+  mode: "deny",
+  reason: "refused",
+  since: 0,
+  served: 1000,
+  held: 0,
+  checks: 2,
+  isTold: false,
+};
+
 t.test("fallback_active falls back to 0 by itself", async (t) => {
   const clock = { now: 0 };
   const metrics = metricsOf([routeWith("sso", "deny")], clock);
-  recordOf(metrics, "sso").activity = { since: 0, last: 1000, checks: 2 };
+  recordOf(metrics, "sso").period = PERIOD;
   clock.now = 60_999;
   t.same(await linesOf(metrics, "sparekey_fallback_active"), ['sparekey_fallback_active{route="sso"} 1']);
   clock.now = 61_000;

@@ -207,10 +207,12 @@ t.test("a breaker is one line when it leaves closed and one when it is back", as
   }
   t.same(lines, [
     { level: "warn", msg: "breaker opened", route: "bots", reason: "refused" },
+    { level: "warn", msg: "fallback begins", route: "bots", mode: "allow", reason: "refused" },
     { level: "debug", msg: "breaker half-open", route: "bots", reason: null },
     { level: "debug", msg: "breaker open again", route: "bots", reason: "status_503" },
     { level: "debug", msg: "breaker half-open", route: "bots", reason: null },
     { level: "info", msg: "breaker closed", route: "bots", seconds: 8.25 },
+    { level: "info", msg: "fallback ended", route: "bots", seconds: 8.25, checks: 0, omitted: 0 },
   ]);
 });
 
@@ -236,7 +238,7 @@ t.test("a fallback period outlasts an open breaker, and only the breaker of its 
     level: "info",
     msg: "fallback ended",
     route: "bots",
-    seconds: 200,
+    seconds: 300,
     checks: 2,
     omitted: 0,
   });

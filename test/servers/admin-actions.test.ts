@@ -1,5 +1,5 @@
 import t, { type Test } from "tap";
-import type { LoginResult } from "../../src/core/types.ts";
+import type { LoginResult, OverrideMode } from "../../src/core/types.ts";
 import { createAdminServer } from "../../src/servers/admin.ts";
 import type { AdminActions } from "../../src/servers/admin-actions.ts";
 import { ask, basic } from "../support/app.ts";
@@ -11,6 +11,7 @@ const GOOD = basic("eve", "s\u00e9same");
 async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
   const asked: string[] = [];
   const addresses: string[] = [];
+  const overrides = new Map<string, { mode: OverrideMode; until: number }>();
   const actions: AdminActions = {
     isOpen: () => true,
     login: async ({ user, password }, address) => {
@@ -22,8 +23,12 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
       return { ok: true };
     },
     routes: () => ["sso", "bots"],
-    override: (route, mode, milliseconds, user) => asked.push(`${mode} ${route} ${milliseconds} ${user}`),
-    now: () => Date.UTC(2026, 3, 18, 1, 2, 3),
+    overrideOf: (route) => overrides.get(route) ?? null,
+    override: (route, mode, milliseconds, user) => {
+      asked.push(`${mode} ${route} ${milliseconds} ${user}`);
+      overrides.delete(route);
+      if (mode !== null) overrides.set(route, { mode, until: Date.UTC(2026, 3, 18, 1, 2, 3) + milliseconds });
+    },
     ...changes,
   };
   const server = createAdminServer({
@@ -59,6 +64,7 @@ t.test("who may: each of these on both paths", async (t) => {
     { name: "the password", status: 200 },
     { name: "no password", headers: { Authorization: "" }, status: 401 },
     { name: "a wrong one", headers: { Authorization: basic("eve", "guess") }, status: 401 },
+    { name: "base64 that is none", headers: { Authorization: `Basic ~${GOOD.slice(6)}` }, status: 401 },
     { name: "a token", headers: { Authorization: "Bearer x" }, status: 401 },
     { name: "none is set", changes: { isOpen: () => false }, status: 403, says: /admin\.htpasswd/ },
     {
@@ -142,19 +148,45 @@ t.test("an override", async (t) => {
       name: "an unknown mode",
       body: '{"mode":"deny","ttl":"1m"}',
       status: 400,
-      reply: /mode must be one of fallback, upstream, auto/,
+      reply: /^mode "deny" is not one of fallback, upstream, auto; write/,
     },
-    { name: "no mode", body: "{}", status: 400, reply: /mode must be one of/ },
+    { name: "no mode", body: "{}", status: 400, reply: /mode \(missing\) is not one of/ },
     {
       name: "no end",
       body: '{"mode":"fallback"}',
       status: 400,
-      reply: /ttl must be a duration from 1s to 24h/,
+      reply: /ttl \(missing\) is not a duration from 1s to 24h/,
     },
-    { name: "a number", body: '{"mode":"fallback","ttl":60}', status: 400, reply: /ttl must be/ },
-    { name: "too short", body: '{"mode":"fallback","ttl":"999ms"}', status: 400, reply: /ttl must be/ },
-    { name: "too long", body: '{"mode":"fallback","ttl":"24.1h"}', status: 400, reply: /ttl must be/ },
-    { name: "no duration", body: '{"mode":"fallback","ttl":"soon"}', status: 400, reply: /ttl must be/ },
+    {
+      name: "a number",
+      body: '{"mode":"fallback","ttl":60}',
+      status: 400,
+      reply: /^ttl .* is not a duration/,
+    },
+    {
+      name: "too short",
+      body: '{"mode":"fallback","ttl":"999ms"}',
+      status: 400,
+      reply: /^ttl .* is not a duration/,
+    },
+    {
+      name: "too long",
+      body: '{"mode":"fallback","ttl":"24.1h"}',
+      status: 400,
+      reply: /^ttl .* is not a duration/,
+    },
+    {
+      name: "no duration",
+      body: '{"mode":"fallback","ttl":"soon"}',
+      status: 400,
+      reply: /^ttl .* is not a duration/,
+    },
+    {
+      name: "a key in another case",
+      body: '{"mode":"fallback","TTL":"1m"}',
+      status: 400,
+      reply: /^"TTL" is not known here/,
+    },
     { name: "no JSON", body: "mode=fallback", status: 400, reply: /not a JSON object/ },
     { name: "no object", body: "null", status: 400, reply: /not a JSON object/ },
     { name: "nothing", body: "", status: 400, reply: /not a JSON object/ },
@@ -200,4 +232,17 @@ t.test("a failure inside says nothing of itself", async (t) => {
   const reply = await post(RELOAD, "");
   t.equal(reply.status, 500);
   t.same(JSON.parse(reply.text), { error: "internal error" });
+});
+
+t.test("what holds can be read without a password", async (t) => {
+  const { post, port } = await startAdmin(t);
+  const get = (path: string) => ask(`http://127.0.0.1:${port}${path}`);
+  t.same(JSON.parse((await get(OVERRIDE)).text), { route: "sso", mode: "auto" });
+  await post(OVERRIDE, FALLBACK);
+  const until = "2026-04-18T01:03:03.000Z";
+  t.same(JSON.parse((await get(OVERRIDE)).text), { route: "sso", mode: "fallback", until });
+  t.equal((await get("/-/routes/other/override")).status, 404);
+  const reload = await get(RELOAD);
+  t.equal(`${reload.status} ${reload.headers.allow}`, "405 POST");
+  t.match(JSON.parse(reload.text).error, /use POST/);
 });

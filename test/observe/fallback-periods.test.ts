@@ -1,7 +1,7 @@
 /** Through the recorder, as checks and breakers report. */
 import t from "tap";
-import type { FallbackChange, FallbackReason, Route } from "../../src/core/types.ts";
-import type { BreakerState } from "../../src/observe/fallback-activity.ts";
+import type { FallbackChange, FallbackReason, OverrideMode, Route } from "../../src/core/types.ts";
+import type { BreakerState } from "../../src/observe/fallback-periods.ts";
 import { createLogger } from "../../src/observe/logs.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";
@@ -46,6 +46,19 @@ const overridden: Step = ({ recorder }) =>
   recorder.check(BOTS, checkWith(), { ...allowedBy("allow", "override"), source: "override" }, 1);
 const passed: Step = ({ recorder }) => recorder.check(BOTS, checkWith(), fromUpstream(200, "allow"), 1);
 const shed: Step = ({ recorder }) => recorder.check(BOTS, checkWith(), SHED, 1);
+const override =
+  (mode: OverrideMode | null): Step =>
+  ({ recorder }) =>
+    recorder.override("bots", mode);
+const login =
+  (reason: FallbackReason): Step =>
+  ({ recorder }) =>
+    recorder.check(SSO, checkWith(), loginDecision({ kind: "missing" }, reason), 1);
+const probe =
+  (result: "ok" | "fault"): Step =>
+  ({ recorder }) =>
+    recorder.probe(SSO, result);
+const loginBreaker: Step = ({ recorder }) => recorder.breaker(SSO, "open", "reset");
 const tick: Step = ({ recorder }) => recorder.tick();
 const breaker =
   (state: BreakerState, reason: FallbackReason | null = null): Step =>
@@ -90,6 +103,88 @@ const rows: readonly {
       [65, tick],
     ],
     words: ["began allow override", "ended allow override after 5"],
+  },
+  {
+    name: "regression: an override holds the route in fallback, checks or none",
+    steps: [
+      [0, override("fallback")],
+      [5, overridden],
+      [300, tick],
+      [301, override(null)],
+      [302, tick],
+    ],
+    words: ["began allow override", "ended allow override after 301"],
+  },
+  {
+    name: "regression: an outage that goes on after an override is news",
+    steps: [
+      [0, override("fallback")],
+      [10, override(null)],
+      [11, fallback],
+    ],
+    words: ["began allow override", "ended allow override after 10", "began allow reset"],
+  },
+  {
+    name: "so is a breaker that is open behind it",
+    steps: [
+      [0, override("fallback")],
+      [5, breaker("open", "dns")],
+      [10, override(null)],
+    ],
+    words: ["began allow override", "ended allow override after 10", "began allow breaker_open"],
+  },
+  {
+    name: "an override to the upstream is none",
+    steps: [
+      [0, override("upstream")],
+      [100, tick],
+      [200, override(null)],
+    ],
+    words: [],
+  },
+  {
+    name: "regression: one check of a client's own that breaks off tells nobody",
+    steps: [
+      [0, login("reset")],
+      [1, login("status_503")],
+      [2, probe("ok")],
+      [100, tick],
+    ],
+    words: [],
+  },
+  {
+    name: "until a probe meets it too",
+    steps: [
+      [0, login("read_timeout")],
+      [5, probe("fault")],
+      [6, probe("fault")],
+      [60, tick],
+    ],
+    words: ["began basic-auth read_timeout", "ended basic-auth read_timeout after 0"],
+  },
+  {
+    name: "or the breaker opens",
+    steps: [
+      [0, login("reset")],
+      [5, loginBreaker],
+    ],
+    words: ["began basic-auth reset"],
+  },
+  {
+    name: "what no client can cause is told at once",
+    steps: [
+      [0, login("reset")],
+      [1, login("refused")],
+    ],
+    words: ["began basic-auth reset"],
+  },
+  {
+    name: "a probe that fails outside a period is none",
+    steps: [
+      [0, probe("fault")],
+      [1, tick],
+    ],
+    words: [],
   },
   {
     name: "each fallback prolongs it",

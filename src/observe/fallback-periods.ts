@@ -1,0 +1,119 @@
+/**
+ * When a route is in fallback: from the first one served, or the breaker's opening, or a person's override, until
+ * none of these holds it and no fallback was served for a minute. So an upstream that flaps is one period and not a
+ * hundred. A period is a log line at its begin and one at its end, and sparekey_fallback_active in between.
+ *
+ * Others are told (`notify`) once it is proven that no client can have brought it about: one check of somebody's
+ * own that hangs or breaks off must not page the operator. Times are monotonic milliseconds.
+ */
+import type { Breaker } from "../core/breaker.ts";
+import type { FallbackChange, FallbackMode, FallbackReason } from "../core/types.ts";
+import type { Logger } from "./logs.ts";
+import type { RouteRecord } from "./route-record.ts";
+
+const QUIET_AFTER = 60_000;
+
+export type BreakerState = Breaker["kind"];
+
+export interface FallbackPeriod {
+  readonly mode: FallbackMode;
+  readonly reason: FallbackReason;
+  readonly since: number;
+  /** When the last fallback was served. */
+  served: number;
+  /** When the breaker or an override was last seen to hold the route in it. */
+  held: number;
+  /** Fallbacks served. */
+  checks: number;
+  isTold: boolean;
+}
+
+type State = Pick<RouteRecord, "route" | "breaker" | "isOverridden" | "period" | "lines">;
+
+export interface FallbackPeriods {
+  /** Before anything about a route changes, and about once a second: ends a period that is over. */
+  update(record: State): void;
+  /** The route is in fallback from now on, if it was not. `isProven`: no client can have brought it about. */
+  enter(record: State, mode: FallbackMode, reason: FallbackReason, isProven: boolean): void;
+  /** What held it shows now that no client brought it about. */
+  prove(record: State): void;
+  /** At once, whatever holds the route in it. */
+  end(record: State): void;
+  /** About once a second: the periods of routes that are gone have ended. */
+  forgetOthers(recordOf: (route: string) => State | undefined): void;
+}
+
+export interface FallbackPeriodsOptions {
+  readonly logger: Logger;
+  /** Must neither wait nor throw. */
+  onChange(change: FallbackChange): void;
+  now(): number;
+}
+
+/** Whether the route is in fallback. */
+export function isActive({ period, ...record }: State, now: number): boolean {
+  return isHeld(record) || (period !== null && now - period.served < QUIET_AFTER);
+}
+
+/** An open breaker and an override are a fallback for whoever comes next, even while nobody comes. */
+function isHeld({ breaker, isOverridden }: Pick<State, "breaker" | "isOverridden">): boolean {
+  return breaker.state !== "closed" || isOverridden;
+}
+
+export function createFallbackPeriods({ logger, onChange, now }: FallbackPeriodsOptions): FallbackPeriods {
+  /** Of those that others were told of, by route. */
+  const told = new Map<string, FallbackPeriod>();
+
+  const tell = (route: string, period: FallbackPeriod): void => {
+    if (period.isTold) return;
+    period.isTold = true;
+    told.set(route, period);
+    onChange({ event: "fallback_began", route, mode: period.mode, reason: period.reason });
+  };
+  const tellEnd = (route: string, period: FallbackPeriod): void => {
+    told.delete(route);
+    const { mode, reason } = period;
+    onChange({ event: "fallback_ended", route, mode, reason, seconds: Math.round(secondsOf(period)) });
+  };
+  const end = (record: State): void => {
+    const { period, lines } = record;
+    if (period === null) return;
+    const route = record.route.name;
+    record.period = null;
+    const { omitted } = lines;
+    lines.omitted = 0;
+    logger.info("fallback ended", { route, seconds: secondsOf(period), checks: period.checks, omitted });
+    if (period.isTold) tellEnd(route, period);
+  };
+
+  return {
+    update: (record) => {
+      if (record.period === null) return;
+      if (isHeld(record)) record.period.held = now();
+      if (!isActive(record, now())) end(record);
+    },
+    enter: (record, mode, reason, isProven) => {
+      const route = record.route.name;
+      if (record.period === null) {
+        const time = now();
+        // A minute after no fallback at all is no time of quiet.
+        const served = Number.NEGATIVE_INFINITY;
+        record.period = { mode, reason, since: time, served, held: time, checks: 0, isTold: false };
+        logger.warn("fallback begins", { route, mode, reason });
+      }
+      if (isProven) tell(route, record.period);
+    },
+    prove: ({ route, period }) => {
+      if (period !== null) tell(route.name, period);
+    },
+    end,
+    forgetOthers: (recordOf) => {
+      for (const [route, period] of told) if (recordOf(route)?.period !== period) tellEnd(route, period);
+    },
+  };
+}
+
+/** To the millisecond. */
+function secondsOf({ since, served, held }: FallbackPeriod): number {
+  return Math.round(Math.max(served, held) - since) / 1000;
+}
