@@ -150,6 +150,23 @@ routes:
   t.notMatch(sparekey.process.stdout() + sparekey.process.stderr(), /secret/);
 });
 
+t.test("at the end what waits is tried once more, before its time", async (t) => {
+  const outpost = await outpostFor(t);
+  const receiver = await startReceiver(t, (response, _request, count) => {
+    response.writeHead(count < 3 ? 503 : 204).end();
+  });
+  const served = await serve(
+    t,
+    config([receiver.url], route("sso", outpost.url, "fallback: { mode: deny }")),
+  );
+  await outpost.setFault("refuse");
+  t.equal((await check(served)).status, 503);
+  // The next try but one is 5 s away.
+  await receiver.first(2);
+  await served.app.drain();
+  t.equal(receiver.received.length, 3);
+});
+
 t.test("a reload changes who is told", async (t) => {
   const outpost = await outpostFor(t);
   const [before, after] = [await startReceiver(t), await startReceiver(t)];

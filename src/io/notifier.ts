@@ -1,6 +1,7 @@
 /**
  * Tells the config's `notify` targets that a route entered or left fallback. Connections, lookups and queues are
- * apart from those of checks, and each target's from the others': who is slow to listen holds up nobody.
+ * apart from those of checks, so nothing here holds one up. Connections and queues are each target's own as well;
+ * names are looked up one after another, because each lookup holds a thread that checks need too.
  */
 import { messageOf, originText } from "../core/notify.ts";
 import type { FallbackChange, NotifyTarget } from "../core/types.ts";
