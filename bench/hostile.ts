@@ -29,7 +29,7 @@ routes:
     timeouts: { connect: 2s, read: 1s, total: 4s }
     fallback: { mode: allow }
 `);
-const url = `http://${sparekey.listen[0]}/auth`;
+const url = `${sparekey.origins[0]}/auth`;
 const draw = random(SEED);
 const checks = Array.from({ length: 20_000 }, () => generate(draw));
 const honest = checks.filter(({ expected }) => expected !== null);

@@ -3,13 +3,10 @@
  * comes back. Prints when the breaker opened, what waited, how fast replies were from then on, when the first
  * verdict came back, and how many lines were logged. Takes about 70 s; each mode has a route of its own.
  */
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { Agent, createServer, request, type ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startServing } from "./serving.ts";
 
 const PER_SECOND = 200;
 const MODES = ["allow", "basic-auth", "deny"] as const;
@@ -36,34 +33,21 @@ const upstream = createServer((_request, response) => {
 }).listen(0, "127.0.0.1");
 await once(upstream, "listening");
 
-const folder = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
 const port = portOf(upstream.address());
 const routes = MODES.map((mode, index) => {
   const file = mode === "basic-auth" ? ", htpasswd: htpasswd" : "";
   return `
   - { name: ${mode}, path: /auth, listen: "127.0.0.${index + 1}:0", upstream: "http://127.0.0.1:${port}", maxInFlight: 4096, fallback: { mode: ${mode}${file} } }`;
 });
-await writeFile(join(folder, "htpasswd"), "admin:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n");
-await writeFile(
-  join(folder, "sparekey.yaml"),
-  `admin: { listen: "127.0.0.9:0" }\nroutes:${routes.join("")}\n`,
-);
-const main = join(import.meta.dirname, "../src/main.ts");
-const sparekey = spawn(process.execPath, [main, "run", "--config", join(folder, "sparekey.yaml")], {
-  stdio: ["ignore", "pipe", "inherit"],
+const sparekey = await startServing(`admin: { listen: "127.0.0.9:0" }\nroutes:${routes.join("")}\n`, {
+  htpasswd: "admin:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n",
 });
-let log = "";
-sparekey.stdout.on("data", (chunk) => {
-  log += chunk;
-});
-while (!log.includes('"serving"')) await sleep(20);
-const serving = JSON.parse(log.split("\n").find((line) => line.includes('"serving"')) ?? "{}");
 
 const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
 const replies = new Map<Mode, Reply[]>(MODES.map((mode) => [mode, []]));
 const start = performance.now();
 const load = setInterval(() => {
-  for (const [index, mode] of MODES.entries()) send(mode, serving.listen[index]);
+  for (const [index, mode] of MODES.entries()) send(mode, sparekey.origins[index] ?? "");
 }, 1_000 / PER_SECOND);
 
 await sleep(HEALTHY_MS);
@@ -71,7 +55,7 @@ hanging = true;
 const outage = performance.now();
 const opened = new Map<Mode, number>();
 while (performance.now() - outage < OUTAGE_MS) {
-  const metrics = await text(`http://${serving.admin}/metrics`);
+  const metrics = await sparekey.metrics();
   for (const mode of MODES) {
     const isClosed = metrics.includes(`sparekey_breaker_state{route="${mode}",state="closed"} 1`);
     if (!isClosed && !opened.has(mode)) opened.set(mode, performance.now());
@@ -84,17 +68,15 @@ const back = performance.now();
 await sleep(RECOVERY_MS);
 clearInterval(load);
 await sleep(500);
-sparekey.kill("SIGTERM");
-await once(sparekey, "exit");
+const lines = sparekey.lines();
+await sparekey.stop();
 
 let failed = false;
 for (const mode of MODES) report(mode);
 const minutes = (performance.now() - start) / 60_000;
-const lines = log.split("\n").length - 1;
 console.log(
   `\nlog: ${lines} lines in ${minutes.toFixed(1)} min at ${PER_SECOND * MODES.length} checks/s over ${MODES.length} routes`,
 );
-await rm(folder, { recursive: true });
 process.exit(failed ? 1 : 0);
 
 function report(mode: Mode): void {
@@ -124,28 +106,20 @@ function percentile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 }
 
-function send(mode: Mode, address: string): void {
+function send(mode: Mode, origin: string): void {
   const sent = performance.now();
-  request(
-    `http://${address}/auth`,
-    { agent, headers: { "X-Forwarded-Host": "app.example.com" } },
-    (response) => {
-      response.resume().on("end", () => {
-        const fallback = response.headers["x-auth-fallback"];
-        const kind =
-          fallback === undefined ? String(response.statusCode) : `${response.statusCode} ${fallback}`;
-        replies.get(mode)?.push({ sent, took: performance.now() - sent, kind });
-      });
-    },
-  )
+  request(`${origin}/auth`, { agent, headers: { "X-Forwarded-Host": "app.example.com" } }, (response) => {
+    response.resume().on("end", () => {
+      const fallback = response.headers["x-auth-fallback"];
+      const kind =
+        fallback === undefined ? String(response.statusCode) : `${response.statusCode} ${fallback}`;
+      replies.get(mode)?.push({ sent, took: performance.now() - sent, kind });
+    });
+  })
     .on("error", (error) => {
       replies.get(mode)?.push({ sent, took: performance.now() - sent, kind: error.message });
     })
     .end();
-}
-
-async function text(url: string): Promise<string> {
-  return (await fetch(url)).text();
 }
 
 function portOf(address: ReturnType<typeof upstream.address>): number {

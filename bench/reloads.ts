@@ -29,7 +29,7 @@ await Promise.all([reload(), restart()]);
 clearInterval(load);
 await sleep(1_000);
 const metrics = await sparekey.metrics();
-const reloads = sparekey.log().split('"config reloaded"').length - 1;
+const reloads = sparekey.count("config reloaded");
 await sparekey.stop();
 for (const upstream of upstreams) await upstream.stop();
 kept.destroy();
@@ -67,8 +67,8 @@ async function reload(): Promise<void> {
   }
 }
 
-async function reloaded({ log }: Serving, turn: number): Promise<void> {
-  while (log().split('"config reloaded"').length - 1 < turn) await sleep(10);
+async function reloaded({ count }: Serving, turn: number): Promise<void> {
+  while (count("config reloaded") < turn) await sleep(10);
 }
 
 async function restart(): Promise<void> {
@@ -86,7 +86,7 @@ function send(agent: Agent): void {
   const done = (kind: string): void => {
     replies.set(kind, (replies.get(kind) ?? 0) + 1);
   };
-  request(`http://${sparekey.listen[0]}/auth`, { agent }, (response) => {
+  request(`${sparekey.origins[0]}/auth`, { agent }, (response) => {
     const fallback = response.headers["x-auth-fallback"];
     const kind = fallback === undefined ? String(response.statusCode) : `${response.statusCode} ${fallback}`;
     response.resume().on("end", () => done(kind));

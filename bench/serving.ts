@@ -1,29 +1,39 @@
-/** sparekey as operators run it, in a process of its own, for the time of a bench. */
+/** sparekey as operators run it: a process of its own, for the time of a bench. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 const CONFIG = "sparekey.yaml";
+const START_MS = 20_000;
+const STOP_MS = 10_000;
+
+export interface LogLine {
+  readonly msg: string;
+  readonly route?: string;
+}
 
 export interface Serving {
   readonly pid: number;
   /** Where the config and its files are. */
   readonly folder: string;
   readonly config: string;
-  /** `host:port` of each distinct `listen`, in the config's order. */
-  readonly listen: readonly string[];
-  /** All lines so far. */
-  log(): string;
+  /** `http://host:port` of each distinct `listen`, in the config's order. */
+  readonly origins: readonly string[];
+  /** Of all log lines so far, those with this `msg`. */
+  count(msg: string): number;
+  /** All log lines so far. */
+  lines(): number;
+  /** From now on, for each line as it comes. */
+  onLine(listener: (line: LogLine) => void): void;
   metrics(): Promise<string>;
-  /** Drains. Resolves with the exit code. */
+  /** Drains. Resolves with the exit code; null: it had to be killed. */
   stop(): Promise<number | null>;
 }
 
-/** `files`: by name, beside the config. It ends with this process at the latest. */
+/** `files`: texts by name, beside the config. Rejects when it does not serve. It ends with this process at the latest. */
 export async function startServing(
   yaml: string,
   files: Readonly<Record<string, string>> = {},
@@ -36,42 +46,80 @@ export async function startServing(
   const child = spawn(process.execPath, [MAIN, "run", "--config", config], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const kill = (): void => void child.kill("SIGKILL");
+  const kill = (): void => {
+    child.kill("SIGKILL");
+  };
   process.once("exit", kill);
   child.once("exit", () => process.removeListener("exit", kill));
-  let log = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    log += text;
+  const counts = new Map<string, number>();
+  const listeners = readLines(child);
+  listeners.add(({ msg }) => counts.set(msg, (counts.get(msg) ?? 0) + 1));
+  const { admin, listen } = await firstServing(child, listeners).catch(async (error: unknown) => {
+    kill();
+    await rm(folder, { recursive: true });
+    throw error;
   });
-  const { admin, listen } = await serving(child, () => log);
   return {
     pid: child.pid ?? 0,
     folder,
     config,
-    listen,
-    log: () => log,
+    origins: listen.map((address) => `http://${address}`),
+    count: (msg) => counts.get(msg) ?? 0,
+    lines: () => counts.values().reduce((total, count) => total + count, 0),
+    onLine: (listener) => listeners.add(listener),
     metrics: async () => (await fetch(`http://${admin}/metrics`)).text(),
     stop: async () => {
-      child.kill("SIGTERM");
-      if (child.exitCode === null) await once(child, "exit");
-      await rm(folder, { recursive: true });
-      return child.exitCode;
+      const code = await stop(child);
+      await rm(folder, { recursive: true, force: true });
+      return code;
     },
   };
 }
 
-interface Line {
-  readonly admin: string;
-  readonly listen: readonly string[];
+type Listeners = Set<(line: LogLine) => void>;
+
+function readLines(child: ChildProcess): Listeners {
+  const listeners: Listeners = new Set();
+  let rest = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const parsed: LogLine = JSON.parse(line);
+      for (const listener of listeners) listener(parsed);
+    }
+  });
+  return listeners;
 }
 
-async function serving(child: ChildProcess, log: () => string): Promise<Line> {
-  for (;;) {
-    const line = log()
-      .split("\n")
-      .find((text) => text.includes('"msg":"serving"'));
-    if (line) return JSON.parse(line) as Line;
-    if (child.exitCode !== null) throw new Error("sparekey ended before it served");
-    await sleep(20);
-  }
+type ServingLine = LogLine & { readonly listen: readonly string[]; readonly admin: string };
+
+function firstServing(child: ChildProcess, listeners: Listeners): Promise<ServingLine> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new Error("sparekey does not serve"));
+    const late = setTimeout(fail, START_MS);
+    child.once("exit", fail);
+    const look = (line: LogLine): void => {
+      if (!isServing(line)) return;
+      clearTimeout(late);
+      child.removeListener("exit", fail);
+      listeners.delete(look);
+      resolve(line);
+    };
+    listeners.add(look);
+  });
+}
+
+function isServing(line: LogLine): line is ServingLine {
+  return line.msg === "serving";
+}
+
+async function stop(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exited = once(child, "exit");
+  child.kill("SIGTERM");
+  const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+  await exited;
+  clearTimeout(late);
+  return child.exitCode;
 }

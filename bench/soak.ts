@@ -33,7 +33,7 @@ const sparekey = await startServing(configFor(nginx.port), { htpasswd: HTPASSWD 
 const end = performance.now() + minutes * MINUTE_MS;
 const wrk = spawn(
   "wrk",
-  ["-t1", `-c${CONNECTIONS}`, `-d${minutes * 60}s`, "--latency", `http://${sparekey.listen[0]}/auth`],
+  ["-t1", `-c${CONNECTIONS}`, `-d${minutes * 60}s`, "--latency", `${sparekey.origins[0]}/auth`],
   { stdio: ["ignore", "pipe", "inherit"] },
 );
 const report = text(wrk.stdout);
@@ -45,7 +45,7 @@ const [samples] = await Promise.all([
 ]);
 await ended;
 const output = await report;
-const reloads = sparekey.log().split('"config reloaded"').length - 1;
+const reloads = sparekey.count("config reloaded");
 await sparekey.stop();
 await nginx.stop();
 
@@ -92,7 +92,7 @@ async function sampleMemory({ pid }: Serving): Promise<number[][]> {
 }
 
 /** On new connections: clients with sessions of their own, and logins good and bad on a route that is down. */
-async function askBeside({ listen: [busy = "", down = ""] }: Serving): Promise<void> {
+async function askBeside({ origins: [busy = "", down = ""] }: Serving): Promise<void> {
   const agent = new Agent({ keepAlive: false });
   for (let turn = 0; performance.now() < end; turn += 1) {
     const headers = { "X-Forwarded-Host": "app.example.com", "X-Forwarded-For": `198.51.100.${turn % 250}` };
@@ -107,9 +107,9 @@ async function askBeside({ listen: [busy = "", down = ""] }: Serving): Promise<v
   }
 }
 
-function ask(host: string, headers: Readonly<Record<string, string>>, agent: Agent): Promise<void> {
+function ask(origin: string, headers: Readonly<Record<string, string>>, agent: Agent): Promise<void> {
   return new Promise((resolve, reject) => {
-    request(`http://${host}/auth`, { headers, agent }, (response) => response.resume().on("end", resolve))
+    request(`${origin}/auth`, { headers, agent }, (response) => response.resume().on("end", resolve))
       .on("error", reject)
       .end();
   });

@@ -1,12 +1,13 @@
 /** One fault's way: well, broken until the breaker is open and a while longer, healed until it is closed; twice. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Serving } from "../serving.ts";
 import type { Client } from "./answers.ts";
 import { type Replied, startLoad } from "./load.ts";
 import { metricProblems } from "./metrics.ts";
 import { kindOf, MODES, type Mode, opens, type ReplyKind } from "./oracle.ts";
 import type { Scene, Stage, Staged } from "./scenes.ts";
-import { BAD_HOLDS_MS, type Sparekey, startSparekey } from "./sparekey.ts";
+import { BAD_HOLDS_MS, startSparekey } from "./sparekey.ts";
 
 const WELL_MS = 800;
 const OPEN_MS = 2_500;
@@ -63,12 +64,12 @@ export async function walk(scene: Scene, stage: Stage, stop: AbortSignal): Promi
   }
 }
 
-async function walkWith(scene: Scene, staged: Staged, sparekey: Sparekey, stop: AbortSignal): Promise<Walk> {
+async function walkWith(scene: Scene, staged: Staged, sparekey: Serving, stop: AbortSignal): Promise<Walk> {
   const seen: Seen[] = [];
   const problems: string[] = [];
   const delays = monitorEventLoopDelay({ resolution: POLL_MS });
   delays.enable();
-  const load = startLoad(sparekey.origin, (replied) => seen.push(judged(replied, scene)));
+  const load = startLoad(sparekey.origins[0] ?? "", (replied) => seen.push(judged(replied, scene)));
   const rounds: Round[] = [];
   try {
     for (let round = 0; round < (scene.fromTheStart ? 1 : ROUNDS); round += 1) {
@@ -88,7 +89,7 @@ async function walkWith(scene: Scene, staged: Staged, sparekey: Sparekey, stop: 
 async function walkRound(
   scene: Scene,
   staged: Staged,
-  sparekey: Sparekey,
+  sparekey: Serving,
   problems: string[],
   stop: AbortSignal,
 ): Promise<Round> {
