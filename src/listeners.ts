@@ -144,10 +144,16 @@ export async function naming<T>(
     return await listening;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-    const own = ours.find(({ port }) => port === address.port);
-    const hint = own
-      ? `sparekey itself listens on ${addressText(own)}; restart it for this change`
-      : "is another process there?";
-    throw new ListenError(`cannot listen on ${addressText(address)} (${code}); ${hint}`);
+    throw new ListenError(
+      `cannot listen on ${addressText(address)} (${code}); ${hintFor(code, address, ours)}`,
+    );
   }
+}
+
+function hintFor(code: string, { port }: Address, ours: readonly Address[]): string {
+  if (code === "EADDRNOTAVAIL") return "this machine has no such address";
+  if (code === "EACCES") return port < 1024 ? "ports below 1024 need a privilege" : "the system forbids it";
+  const own = ours.find((one) => one.port === port);
+  if (own === undefined) return "is another process there?";
+  return `sparekey itself listens on ${addressText(own)}; restart it for this change`;
 }

@@ -61,7 +61,10 @@ routes:
   t.match(await login(right), { status: 503 });
   const bad = await checkConfig();
   t.equal(bad.code, 1);
-  t.match(bad.stdout, /sparekey\.yaml:\d+:\d+ routes\[0\]\.fallback\.htpasswd: .* it does not exist\n$/);
+  t.match(
+    bad.stdout,
+    /sparekey\.yaml:\d+:\d+ routes\[0\]\.fallback\.htpasswd: .* it does not exist; make it with sparekey passwd\n$/,
+  );
   t.equal((await ask(`${sparekey.admin.url}/readyz`)).status, 200, "other routes may be fine");
 
   await writeFile(file, htpasswdOf({ admin: PASSWORD }));

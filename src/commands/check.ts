@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { loadConfig, type NamedHtpasswd } from "../config/load.ts";
 import { byPosition, formatProblem, type Problem, quote } from "../config/problem.ts";
 import { inTime } from "../config/read-file.ts";
@@ -32,13 +33,19 @@ async function htpasswdProblems(htpasswds: readonly NamedHtpasswd[]) {
     const known = read.get(file);
     const findings = known ?? (await readHtpasswdFile(file));
     read.set(file, findings);
-    if (findings.whole !== null) inConfig.push(problem(`file ${quote(written)} ${findings.whole}`));
-    if (known !== undefined) continue;
     // A path with an environment variable in it is shown as written: what the variable holds may be a secret.
     const shown = written.includes("${") ? written : file;
+    if (findings.whole !== null)
+      inConfig.push(problem(`file ${quote(written)}${where(written, shown)} ${findings.whole}`));
+    if (known !== undefined) continue;
     inFiles.push(...findings.lines.map((found) => ({ file: shown, column: 1, path: "htpasswd", ...found })));
   }
   return { inConfig, inFiles };
+}
+
+/** Where a relative path led to, from the folder of the config. */
+function where(written: string, shown: string): string {
+  return written === shown ? "" : ` (that is ${resolve(shown)})`;
 }
 
 const NO_ANSWER = { kind: "unreadable", problem: "its file system does not answer" } as const;
@@ -46,7 +53,11 @@ const NO_ANSWER = { kind: "unreadable", problem: "its file system does not answe
 async function readHtpasswdFile(file: string): Promise<HtpasswdFindings> {
   const read = await inTime(() => readHtpasswdText(file)).catch(() => NO_ANSWER);
   if (read.kind === "changing") return { whole: "is being written to; check again", lines: [] };
-  if (read.kind === "unreadable") return { whole: `cannot be used: ${read.problem}`, lines: [] };
+  if (read.kind === "unreadable") {
+    const { problem } = read;
+    const cure = problem === "it does not exist" ? "; make it with sparekey passwd" : "";
+    return { whole: `cannot be used: ${problem}${cure}`, lines: [] };
+  }
   const { users, problems } = parseHtpasswd(read.text);
   const whole = users.size === 0 ? "holds no user who could log in; add one with sparekey passwd" : null;
   return { whole, lines: problems };

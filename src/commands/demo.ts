@@ -163,6 +163,9 @@ function instructions(ports: Ports, password: string): string {
   const app = `${ports.gateway.url}/`;
   const board = ports.switchboard.url;
   const switchTo = (fault: string) => `    curl -X POST ${board}/fault/${fault}`;
+  const ask = `    curl -i ${app}`;
+  // Without a good answer after each, the breaker would open and hide those that follow.
+  const shownAlone = (fault: string) => [switchTo(fault), ask, switchTo("ok"), ask].join("\n");
   return `sparekey demo: a sample app behind a gateway; the gateway asks sparekey, sparekey asks a stand-in
 outpost (who is logged in?) and a stand-in bot blocker. Nothing leaves this machine.
 
@@ -176,21 +179,26 @@ Emergency login, once the outpost fails
 
 Try
   All is well: 302 to the login, and 403 for a bot.
-    curl -i ${app}
+${ask}
     curl -i -A GPTBot ${app}
   The outpost hangs: after 2 s a 401 asks for the emergency login, which gets 200.
 ${switchTo("hang")}
-    curl -i ${app}
+${ask}
     curl -i -u ${emergencyUser}:${password} ${app}
   It cannot save sessions: whoever is logged in stays in, all others get the emergency login.
 ${switchTo("bare-400")}
-    curl -i ${app}
-  More faults; ask again after each one.
-${["refuse", "reset", "status-503", "status-500", "drip"].map(switchTo).join("\n")}
-    curl -i ${app}
-  The outpost works again: within seconds sparekey notices, and it is 302 once more.
+${ask}
+  The outpost works again, and it is 302 once more.
 ${switchTo("ok")}
-    curl -i ${app}
+${ask}
+  More faults, each for itself: 401 while it lasts, 302 after it.
+${["refuse", "reset", "status-503", "status-500", "drip"].map(shownAlone).join("\n")}
+  Five in a row without a good answer between them: the breaker opens, and the 401 comes at once, whatever the
+  fault. Once the outpost works again, sparekey notices within seconds; then it is 302.
+${switchTo("hang")}
+${ask}${` ${app}`.repeat(5)}
+${switchTo("ok")}
+${ask}
   The bot blocker is gone: everybody passes it, bots too, so that it locks nobody out.
     curl -X POST ${board}/bot-blocker/fault/refuse
     curl -i -A GPTBot ${app}

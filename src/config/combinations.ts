@@ -14,6 +14,7 @@ import { presets } from "./presets.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
 import { headerFindings } from "./request-headers.ts";
 import { adminShape, breakerShape, routeShape, tlsShape, validParts } from "./schema.ts";
+import { durationText } from "./values.ts";
 
 /** `routes`: what each entry of the document's `routes` means. */
 export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
@@ -29,7 +30,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...upstreamFindings(route),
     ...tlsFindings(route),
     ...faultFindings(route),
-    ...breakerFindings(route),
+    ...breakerFindings(route, document),
     ...headerFindings(asMapping(route.raw.probe).headers, [...route.at, "probe", "headers"], OF_PROBES),
     ...fallbackFindings(route.at, route.raw, route),
     ...hostFindings([...route.at, "hosts"], asList(route.raw.hosts), route),
@@ -55,17 +56,21 @@ interface RouteView extends EffectiveRoute {
   readonly shownName: string;
   /** The key that gives `listen`: the route's own or the top's. */
   readonly listenPath: Path;
+  /** As written, for messages; what an environment variable holds is not shown. */
+  readonly shownListen: string;
 }
 
 function viewRoute(raw: Mapping, index: number, route: EffectiveRoute, document: ConfigDocument): RouteView {
   const at = ["routes", index];
-  const { name } = route;
+  const { name, listen } = route;
+  const listenPath = Object.hasOwn(raw, "listen") ? [...at, "listen"] : ["listen"];
   return {
     ...route,
     at,
     raw,
     shownName: name === null ? `routes[${index}]` : (document.written([...at, "name"]) ?? name),
-    listenPath: Object.hasOwn(raw, "listen") ? [...at, "listen"] : ["listen"],
+    listenPath,
+    shownListen: document.written(listenPath) ?? (listen === null ? "" : addressText(listen)),
   };
 }
 
@@ -141,15 +146,17 @@ function faultFindings({ at, raw }: RouteView): Finding[] {
   );
 }
 
-function breakerFindings({ at, raw }: RouteView): Finding[] {
+function breakerFindings({ at, raw }: RouteView, document: ConfigDocument): Finding[] {
   const { interval, maxInterval } = validParts(breakerShape, raw.breaker);
   if (interval === undefined || maxInterval === undefined || interval <= maxInterval) return [];
+  const pathOf = (key: string) => [...at, "breaker", key];
   if (Object.hasOwn(asMapping(raw.breaker), "maxInterval")) {
-    const message = `{value} is shorter than interval, which is ${interval}ms; write at least that`;
-    return [{ path: [...at, "breaker", "maxInterval"], message }];
+    const shown = document.written(pathOf("interval")) ?? durationText(interval);
+    const message = `{value} is shorter than interval, which is ${shown}; write at least that`;
+    return [{ path: pathOf("maxInterval"), message }];
   }
-  const message = `{value} is longer than maxInterval, which is ${maxInterval}ms; write a longer maxInterval beside it`;
-  return [{ path: [...at, "breaker", "interval"], message }];
+  const message = `{value} is longer than maxInterval, which is ${durationText(maxInterval)}; write a longer maxInterval beside it`;
+  return [{ path: pathOf("interval"), message }];
 }
 
 function requireHeadersFindings({ at, raw, mode }: RouteView): Finding[] {
@@ -191,12 +198,16 @@ function clash(route: RouteView, other: RouteView): Finding | null {
   if (route.listen === null || other.listen === null) return null;
   if (!sameAddress(route.listen, other.listen)) {
     if (!overlaps(route.listen, other.listen)) return null;
-    const message = `the address is taken by the listen address of route ${other.shownName}; use the same one, or another port`;
+    const message = `the address is taken by route ${other.shownName}, which listens on ${other.shownListen}; use the same one, or another port`;
     return { path: route.listenPath, message };
   }
   if (route.path === null || other.path === null) return null;
   if (ruleText(route.path) !== ruleText(other.path)) return null;
-  const names = `routes ${other.shownName} and ${route.shownName}`;
+  // Two of one preset have the same name, where they say none.
+  const names =
+    other.shownName === route.shownName
+      ? `${formatPath(other.at)} and ${formatPath(route.at)}`
+      : `routes ${other.shownName} and ${route.shownName}`;
   const message = `${names} have the same listen and path; the second would never be asked`;
   return { path: [...route.at, "path"], message };
 }
@@ -209,9 +220,10 @@ function adminFindings(
   if (admin === undefined) return [];
   const taken = routes.find(({ listen }) => listen !== null && overlaps(listen, admin));
   if (taken === undefined) return [];
-  const adminGiven = document.written(["admin", "listen"]) !== null;
-  const message = `route ${taken.shownName} and the admin listener share an address; give each its own port`;
-  return [{ path: adminGiven ? ["admin", "listen"] : taken.listenPath, message }];
+  const given = document.written(["admin", "listen"]);
+  const ours = `the admin listener (${given ?? addressText(admin)})`;
+  const message = `route ${taken.shownName} (${taken.shownListen}) and ${ours} share a port; give each its own`;
+  return [{ path: given === null ? taken.listenPath : ["admin", "listen"], message }];
 }
 
 function ruleText(rule: PathRule): string {

@@ -9,10 +9,10 @@ import {
   type Pair,
   parseDocument,
   type Scalar,
-  type YAMLError,
 } from "yaml";
 import { expandEnvironment } from "./environment.ts";
 import { type Finding, type Path, quote } from "./problem.ts";
+import { isOverflow, syntaxMessage, withoutEchoes } from "./syntax.ts";
 
 interface Position {
   readonly line: number;
@@ -39,7 +39,6 @@ type ReadDocument =
 const MOST_NODES = 100_000;
 const MOST_ALIASES = 100;
 const DEEPEST = 32;
-const MOST_SYNTAX_ERRORS = 5;
 
 interface Place {
   readonly key: number | null;
@@ -53,12 +52,11 @@ export function readDocument(text: string, env: Readonly<Record<string, string |
   const lines = new LineCounter();
   const parsed = parseYaml(text, lines);
   if (parsed === null) return { ok: false, problems: [{ line: 1, column: 1, message: TOO_DEEP }] };
-  const broken = [...parsed.errors, ...parsed.warnings];
-  if (broken.length > 0) {
-    // What follows a syntax error is mostly its echo.
-    const problems = broken.slice(0, MOST_SYNTAX_ERRORS).map((error) => ({
+  const mistakes = withoutEchoes([...parsed.errors, ...parsed.warnings]);
+  if (mistakes.length > 0) {
+    const problems = mistakes.map((error) => ({
       ...positionOf(lines, error.pos[0]),
-      message: syntaxMessage(error),
+      message: syntaxMessage(error, text, TOO_DEEP),
     }));
     return { ok: false, problems };
   }
@@ -67,6 +65,8 @@ export function readDocument(text: string, env: Readonly<Record<string, string |
   return { ok: true, document: view(data, walker.places, lines), findings: walker.findings };
 }
 
+const UNRESOLVED =
+  "{value} begins with *, which YAML takes for an alias, and none of that name comes before; write text in quotes";
 const TOO_DEEP = `the file is nested too deeply; at most ${DEEPEST} levels are read`;
 
 function parseYaml(text: string, lines: LineCounter): Document | null {
@@ -83,16 +83,6 @@ function parseYaml(text: string, lines: LineCounter): Document | null {
     if (error instanceof Error && isOverflow(error.message)) return null;
     throw error;
   }
-}
-
-function syntaxMessage({ code, message }: YAMLError): string {
-  if (code === "MULTIPLE_DOCS") return "a second YAML document begins here; keep one";
-  return isOverflow(message) ? TOO_DEEP : message;
-}
-
-/** The parser recurses: enough brackets overflow its stack, which it throws or reports as a syntax error. */
-function isOverflow(message: string): boolean {
-  return /call stack|stack overflow/i.test(message);
 }
 
 function positionOf(lines: LineCounter, offset: number): Position {
@@ -183,8 +173,8 @@ function createWalker(document: Document, env: Readonly<Record<string, string | 
     }
     const target = node.resolve(document);
     if (target === undefined) {
-      note(node, path, key, "an alias");
-      return refuse(path, `no anchor &${node.source} comes before this alias`);
+      note(node, path, key, `value ${quote(`*${node.source}`)}`);
+      return refuse(path, UNRESOLVED);
     }
     return read(target, path, key);
   }

@@ -3,9 +3,10 @@
  * building, so that the config judged is the config built.
  */
 import type { Address, FallbackMode, HostRule, PathRule } from "../core/types.ts";
+import { fallbackShape, hostFallbackShape, hostShape } from "./fallback-schema.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
-import { fallbackShape, hostFallbackShape, hostShape, rootShape, routeShape, validParts } from "./schema.ts";
+import { rootShape, routeShape, validParts } from "./schema.ts";
 
 /** null: cannot be told, because what is written is no good or because nobody says it. */
 export interface EffectiveFallback {

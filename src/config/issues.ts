@@ -1,9 +1,10 @@
 import type * as z from "zod/mini";
 import type { ConfigDocument } from "./document.ts";
 import { configJsonSchema } from "./json-schema.ts";
-import { asMapping } from "./plain-data.ts";
+import { asMapping, type Mapping } from "./plain-data.ts";
 import type { Finding, Path } from "./problem.ts";
 import { configSchema } from "./schema.ts";
+import { withoutBlank } from "./syntax.ts";
 
 /** Everything that is wrong with a key by itself. */
 export function findIssues(document: ConfigDocument): Finding[] {
@@ -29,20 +30,39 @@ function meantOption(options: readonly (readonly z.core.$ZodIssue[])[]) {
 }
 
 function unknownKey(parent: Path, key: string): Finding {
-  const allowed = allowedKeys(parent);
+  const here = keysAt(parent);
+  const allowed = Object.keys(here);
+  const blank = withoutBlank(key);
+  // Where a blank is missing, the value is part of the key, and may be a secret.
+  if (blank !== null) return { path: parent, message: blank };
   const near = nearest(key, allowed);
+  const home = near === null ? homeOf(key, here) : null;
   const hint = near === null ? "" : ` (did you mean ${near}?)`;
-  const message = `unknown key${hint}; allowed here: ${allowed.join(", ")}`;
+  const message =
+    home === null
+      ? `unknown key${hint}; allowed here: ${allowed.join(", ")}`
+      : `unknown key; it belongs ${home}`;
   return { path: [...parent, key], message, at: "key" };
 }
 
-function allowedKeys(path: Path): string[] {
+/** The schemas of the keys allowed in the mapping at `path`. */
+function keysAt(path: Path): Mapping {
   let node: unknown = configJsonSchema();
   for (const step of path) {
     const { items, properties } = asMapping(node);
     node = typeof step === "number" ? items : asMapping(properties)[step];
   }
-  return Object.keys(asMapping(asMapping(node).properties));
+  return asMapping(asMapping(node).properties);
+}
+
+/** The one section beside `key` that knows it: it was written a level too high. null: none or several do. */
+function homeOf(key: string, here: Mapping): string | null {
+  const [home, ...more] = Object.entries(here).flatMap(([name, schema]) => {
+    const { items, properties } = asMapping(schema);
+    if (Object.hasOwn(asMapping(properties), key)) return [`under ${name}`];
+    return Object.hasOwn(asMapping(asMapping(items).properties), key) ? [`in an entry of ${name}`] : [];
+  });
+  return home !== undefined && more.length === 0 ? home : null;
 }
 
 /** The allowed key a slip of the hand away: two edits at most, fewer for short keys. */

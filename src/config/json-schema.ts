@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { asMapping } from "./plain-data.ts";
 import { configSchema } from "./schema.ts";
 
 const REFERENCE = "|\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}";
@@ -18,4 +19,15 @@ export function configJsonSchema(): z.core.JSONSchema.JSONSchema {
     },
   });
   return { ...schema, title: "sparekey config" };
+}
+
+/** Every key there is, wherever it belongs. */
+export function knownKeys(): ReadonlySet<string> {
+  return new Set(keysIn(configJsonSchema()));
+}
+
+function keysIn(node: unknown): string[] {
+  const { items, properties } = asMapping(node);
+  const own = Object.entries(asMapping(properties));
+  return [...(items ? keysIn(items) : []), ...own.flatMap(([key, inner]) => [key, ...keysIn(inner)])];
 }

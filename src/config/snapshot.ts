@@ -147,7 +147,7 @@ function buildGrace(
   return { milliseconds, usernameHeader: usernameHeader.toLowerCase(), identityHeaders: new Set(names) };
 }
 
-/** What a host does not say is as in its route, to the single number of a rate limit. */
+/** What a host does not say is as in its route, to the single number of a rate limit; grace alone is its own. */
 function buildHostFallback(
   { fallback: own }: HostConfig,
   { fallback: route }: RouteConfig,

@@ -1,12 +1,23 @@
 /** Values that are text all the way: names, paths of files, headers. */
-import { plainText, type Reading, text } from "./values.ts";
+import { plainText, type Reading, text, textOr, wrong } from "./values.ts";
 
 export function routeName() {
   return plainText("a route name", "1 to 64 of letters, digits, _ and -", /^[A-Za-z0-9_-]{1,64}$/);
 }
 
+/** As they begin in an htpasswd file: bcrypt, Apache MD5, SHA-crypt, SHA-1. */
+const HASH = /\$(?:2[abxy]?|apr1|1|5|6)\$|\{S?SHA\}/i;
+const NO_PATH = "holds a password hash, not a path; put it into a file and write the path of that";
+
+/** Who writes the hash itself where its file belongs is told so without seeing it in a log. */
 export function filePath() {
-  return plainText("a file path", "the path of a file", /^[ -~\u00a0-\uffff]{1,4096}$/);
+  const usual = wrong("a file path", "the path of a file");
+  const isHash = (input: unknown) => typeof input === "string" && HASH.test(input);
+  return textOr(
+    /^[ -~\u00a0-\uffff]{1,4096}$/,
+    { error: (issue) => (isHash(issue.input) ? NO_PATH : usual.error(issue)) },
+    (value): Reading<string> => (isHash(value) ? { refused: NO_PATH } : { value }),
+  );
 }
 
 /** What stands in X-Forwarded-Uri: path and query. */

@@ -7,17 +7,25 @@ z.config({ jitless: true });
 
 export type Reading<T> = { readonly value: T } | { readonly refused: string };
 
+interface Message {
+  readonly error: (issue: { readonly input?: unknown }) => string;
+}
+
 /** An error message for every way a value can fail. `{value}` is filled in as written in the file. */
-export function wrong(what: string, write: string) {
+export function wrong(what: string, write: string): Message {
   return {
-    error: (issue: { readonly input?: unknown }) =>
+    error: (issue) =>
       issue.input === undefined ? `missing; write ${write}` : `{value} is not ${what}; write ${write}`,
   };
 }
 
 /** Text that `read` turns into something better. An editor checks it against `pattern`. */
 export function text<T>(what: string, write: string, pattern: RegExp, read: (text: string) => Reading<T>) {
-  const message = wrong(what, write);
+  return textOr(pattern, wrong(what, write), read);
+}
+
+/** The same where there is more to say than what it is not. */
+export function textOr<T>(pattern: RegExp, message: Message, read: (text: string) => Reading<T>) {
   return z.pipe(
     z.string(message).check(z.regex(pattern, message)),
     z.transform((written: string, context): T => {
@@ -46,6 +54,13 @@ export function duration(least: string, most: string) {
 
 const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 const SIZE = /^(\d{1,12})(B|KiB|MiB|GiB)$/;
+
+/** The same as people write it, in the largest unit that leaves a whole number. */
+export function durationText(milliseconds: number): string {
+  if (milliseconds % 1000 !== 0) return `${milliseconds}ms`;
+  const seconds = milliseconds / 1000;
+  return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`;
+}
 
 /** Bytes, from `64KiB` or a bare number; bounds are written the same way. */
 export function size(least: string, most: string) {

@@ -14,7 +14,8 @@ async function check(t: Test, files: Readonly<Record<string, string>>, env = {})
   const texts: string[] = [];
   const io = { out: (text: string) => texts.push(text), err: (text: string) => t.fail(text), env };
   const code = await checkCommand(join(folder, "c.yaml"), io);
-  return { code, lines: texts.join("").replaceAll(`${folder}/`, "").trimEnd().split("\n") };
+  const text = texts.join("").replaceAll(`(that is ${folder}`, "(that is DIR").replaceAll(`${folder}/`, "");
+  return { code, lines: text.trimEnd().split("\n") };
 }
 
 t.test("a good config and its users", async (t) => {
@@ -47,16 +48,18 @@ t.test("htpasswd files that cannot be used are reported where the config names t
   );
   t.equal(result.code, 1);
   t.same(result.lines, [
-    "c.yaml:2:77 routes[0].fallback.htpasswd: file missing cannot be used: it does not exist",
-    "c.yaml:3:77 routes[1].fallback.htpasswd: file empty holds no user who could log in; add one with sparekey passwd",
-    `c.yaml:4:81 routes[2].fallback.htpasswd: file \${FILE} cannot be used: it does not exist`,
+    "c.yaml:2:77 routes[0].fallback.htpasswd: file missing (that is DIR/missing) cannot be used: it does not exist; make it with sparekey passwd",
+    "c.yaml:3:77 routes[1].fallback.htpasswd: file empty (that is DIR/empty) holds no user who could log in; add one with sparekey passwd",
+    `c.yaml:4:81 routes[2].fallback.htpasswd: file \${FILE} cannot be used: it does not exist; make it with sparekey passwd`,
   ]);
 });
 
 t.test("the admin's htpasswd file is one of them", async (t) => {
   const yaml = `admin: { htpasswd: missing }\nroutes:\n${route("one", "empty")}`;
   const result = await check(t, { "c.yaml": yaml, empty: goodLine("eve") }, {});
-  t.same(result.lines, ["c.yaml:1:20 admin.htpasswd: file missing cannot be used: it does not exist"]);
+  t.same(result.lines, [
+    "c.yaml:1:20 admin.htpasswd: file missing (that is DIR/missing) cannot be used: it does not exist; make it with sparekey passwd",
+  ]);
 });
 
 t.test("no problem of the config hides one of an htpasswd file", async (t) => {
@@ -70,7 +73,7 @@ route: []
   });
   t.equal(result.code, 1);
   t.match(result.lines, [
-    /^c\.yaml:2:\d+ routes\[0\]\.fallback\.htpasswd: file missing cannot be used/,
+    /^c\.yaml:2:\d+ routes\[0\]\.fallback\.htpasswd: file missing \(that is DIR\/missing\) cannot be used/,
     /^c\.yaml:3:\d+ routes\[1\]\.path: /,
     /^c\.yaml:3:\d+ routes\[1\]\.maxInFlight: /,
     /^c\.yaml:4:\d+ listen: value 5 /,

@@ -10,7 +10,7 @@ const SECRET = "hunter2 and more";
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith(".yaml"))) {
   t.test(file, async (t) => {
-    const loaded = await loadConfig(join(folder, file), { SECRET });
+    const loaded = await loadConfig(join(folder, file), { SECRET, PORT: "50507" });
     const problems = loaded.ok ? [] : loaded.problems;
     const lines = problems.map((problem) => formatProblem({ ...problem, file }));
     t.same(
@@ -19,6 +19,6 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".yaml")))
         .trimEnd()
         .split("\n"),
     );
-    t.notMatch(lines.join("\n"), /hunter2/, "no expanded variable is shown");
+    t.notMatch(lines.join("\n"), /hunter2|50507/, "no expanded variable is shown");
   });
 }

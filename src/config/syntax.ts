@@ -1,0 +1,52 @@
+/** What is wrong with text that is no YAML, in words that help who wrote it. */
+import type { ErrorCode, YAMLError } from "yaml";
+import { knownKeys } from "./json-schema.ts";
+
+const MOST_ERRORS = 5;
+
+/** These end with the value they are in. After any other the parser has lost its way, and the rest is an echo. */
+const STANDS_ALONE: ReadonlySet<ErrorCode> = new Set([
+  "BAD_ALIAS",
+  "BAD_DQ_ESCAPE",
+  "BAD_SCALAR_START",
+  "TAG_RESOLVE_FAILED",
+]);
+
+/** In the order of the text, up to the first that brings others about. */
+export function withoutEchoes(errors: readonly YAMLError[]): readonly YAMLError[] {
+  const ordered = errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
+  const cause = ordered.findIndex(({ code }) => !STANDS_ALONE.has(code));
+  return ordered.slice(0, cause === -1 ? MOST_ERRORS : Math.min(cause + 1, MOST_ERRORS));
+}
+
+/** `deepest`: how many levels are read. */
+export function syntaxMessage({ code, message, pos }: YAMLError, text: string, tooDeep: string): string {
+  if (isOverflow(message)) return tooDeep;
+  const [rest = ""] = text.slice(pos[0]).split("\n", 1);
+  switch (code) {
+    case "MULTIPLE_DOCS":
+      return "a second YAML document begins here; keep one";
+    case "MULTILINE_IMPLICIT_KEY":
+    case "MISSING_CHAR":
+      return withoutBlank(rest) ?? message;
+    case "BLOCK_AS_IMPLICIT_KEY":
+      return /:(\s|$)/.test(rest)
+        ? 'text that holds ": " must stand in quotes'
+        : "the line after this one is indented further; a key begins where the key above it does";
+    case "BAD_ALIAS":
+      return "an * or & begins an alias or anchor of YAML; text that begins so must stand in quotes";
+    default:
+      return message;
+  }
+}
+
+/** The parser recurses: enough brackets overflow its stack, which it throws or reports as a syntax error. */
+export function isOverflow(message: string): boolean {
+  return /call stack|stack overflow/i.test(message);
+}
+
+/** For `mode:basic-auth`, which YAML takes for one word. Only keys that there are: `localhost:9000` is one word. */
+export function withoutBlank(text: string): string | null {
+  const [, key = ""] = /^([A-Za-z0-9]{1,64}):\S/.exec(text) ?? [];
+  return knownKeys().has(key) ? `a blank is missing after ${key}:` : null;
+}
