@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import { type AdminOptions, createAdminServer } from "../../src/servers/admin.ts";
@@ -149,6 +149,30 @@ t.test("localhost is one address, so that every limit holds on all of it", async
   const response = await fetch(`http://${host === "::1" ? "[::1]" : host}:${port}/healthz`);
   t.equal(response.status, 200);
   await t.rejects(once(connect(port, other), "connect"));
+});
+
+t.test("regression: idle connections make room, so that nobody keeps the kubelet out", async (t) => {
+  const port = await startAdmin(t);
+  const open = async (): Promise<Socket> => {
+    const socket = connect(port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(socket, "data");
+    return socket;
+  };
+  const kept = await Promise.all(Array.from({ length: 1_000 }, open));
+  t.teardown(() => {
+    for (const socket of kept) socket.destroy();
+  });
+  let status = 0;
+  const deadline = performance.now() + 10_000;
+  while (status !== 200 && performance.now() < deadline) {
+    status = await fetch(`http://127.0.0.1:${port}/healthz`).then(
+      (response) => response.status,
+      () => 0,
+    );
+  }
+  t.equal(status, 200);
 });
 
 t.test("close without listen", async (t) => {
