@@ -9,7 +9,6 @@
 import type { Breaker } from "../core/breaker.ts";
 import type { FallbackChange, FallbackMode, FallbackReason } from "../core/types.ts";
 import type { Logger } from "./logs.ts";
-import type { RouteRecord } from "./route-record.ts";
 
 const QUIET_AFTER = 60_000;
 
@@ -28,7 +27,17 @@ export interface FallbackPeriod {
   isTold: boolean;
 }
 
-type State = Pick<RouteRecord, "route" | "breaker" | "isOverridden" | "period" | "lines">;
+/** What is known of a route. */
+interface State {
+  readonly route: { readonly name: string };
+  readonly breaker: { readonly state: BreakerState };
+  /** A person has put it into its fallback. */
+  readonly isOverridden: boolean;
+  /** null: it is not in fallback. */
+  period: FallbackPeriod | null;
+  /** Checks without a line since the last one. */
+  readonly lines: { omitted: number };
+}
 
 export interface FallbackPeriods {
   /** Before anything about a route changes, and about once a second: ends a period that is over. */
