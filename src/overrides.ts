@@ -46,7 +46,8 @@ export function createOverrides(now: () => number, onEvent: (event: OverrideEven
     left: (route) => Math.max(0, (overrides.get(route)?.until ?? 0) - now()),
     set: (route, mode, milliseconds, user) => {
       endIfOver(route);
-      end(route, "person", user);
+      // The same once more is no end: it holds throughout.
+      if (overrides.get(route)?.mode !== mode) end(route, "person", user);
       overrides.set(route, { mode, until: now() + milliseconds });
       onEvent({ kind: "begins", route, mode, seconds: milliseconds / 1000, user });
     },

@@ -58,6 +58,11 @@ t.test("how it ends otherwise", async (t) => {
       ],
     },
     {
+      name: "regression: renewed",
+      act: ({ overrides }) => overrides.set("sso", "fallback", 1_000, "bob"),
+      events: [{ ...BEGINS, seconds: 1, user: "bob" }],
+    },
+    {
       name: "cleared after its time, unseen",
       act: ({ clock, overrides }) => {
         clock.now = 60_000;

@@ -51,7 +51,7 @@ function where(written: string, shown: string): string {
 const NO_ANSWER = { kind: "unreadable", problem: "its file system does not answer" } as const;
 
 async function readHtpasswdFile(file: string): Promise<HtpasswdFindings> {
-  const read = await inTime(() => readHtpasswdText(file)).catch(() => NO_ANSWER);
+  const read = await inTime(file, () => readHtpasswdText(file)).catch(() => NO_ANSWER);
   if (read.kind === "changing") return { whole: "is being written to; check again", lines: [] };
   if (read.kind === "unreadable") {
     const { problem } = read;

@@ -174,13 +174,25 @@ function sorted(file: string, document: ConfigDocument, findings: readonly Findi
 }
 
 /** Webhook URLs are secrets, and so may be what stands in their place: no message shows any of it. */
-const SECRETS: ReadonlySet<Path[number] | undefined> = new Set(["notify"]);
+const SECRET = "notify";
+/** Values of headers are as well: one that is written without a blank before it is part of a key. */
+const WITH_SECRETS: ReadonlySet<Path[number]> = new Set([SECRET, "headers"]);
 
 function place(file: string, document: ConfigDocument, finding: Finding): Problem {
   const { path } = finding;
-  const shown = SECRETS.has(path[0]) ? "the value" : document.shown(path);
+  const shown = path[0] === SECRET ? "the value" : document.shown(path);
   const message = finding.message.replace(/^\{value\}/, () => shown);
-  return { file, ...document.position(path, finding.at), path: formatPath(path), message };
+  const isCut = path.some((step) => WITH_SECRETS.has(step));
+  return {
+    file,
+    ...document.position(path, finding.at),
+    path: formatPath(isCut ? path.map(cutAtColon) : path),
+    message,
+  };
+}
+
+function cutAtColon(step: Path[number]): Path[number] {
+  return typeof step === "number" ? step : step.replace(/:.*$/s, ":…");
 }
 
 function failed(file: string, message: string): LoadResult {

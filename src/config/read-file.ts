@@ -1,4 +1,5 @@
 import { constants, open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileStamp } from "../core/file-stamp.ts";
 
 const MOST_BYTES = 1024 ** 2;
@@ -7,7 +8,7 @@ const PATIENCE_MS = 5_000;
 
 /** At most 1 MiB, of a regular file: one without end must not fill memory. Rejects with a `code`. */
 export function readBounded(file: string): Promise<Uint8Array> {
-  return inTime(() => read(file));
+  return inTime(file, () => read(file));
 }
 
 async function read(file: string): Promise<Uint8Array> {
@@ -29,34 +30,39 @@ export type FileStamp = string | null;
 
 export async function stampOf(file: string): Promise<FileStamp> {
   try {
-    return fileStamp(await inTime(() => stat(file, { bigint: true })));
+    return fileStamp(await inTime(file, () => stat(file, { bigint: true })));
   } catch {
     return null;
   }
 }
 
+/** Of libuv's four threads so many may hang; names are looked up by the others. */
+const MOST_HANGING = 2;
+
 let last: Promise<unknown> = Promise.resolve();
-let isHanging = false;
+/** Folders, each as often as work on its files hangs. */
+const hanging: string[] = [];
 
 /**
- * A network file system may hang for ever. What does holds one of libuv's four threads, which look up names as
- * well: so work on files is done one at a time, and none is begun until what hangs has come back. Rejects with a
- * `code`. What `work` waits for must not be in here itself.
+ * Work on `file`, which it must not do in here itself. A network file system may hang for ever, and what does holds a
+ * thread: so such work is done one at a time, none is begun in a folder where some hangs, and none at all once it
+ * hangs in two. Rejects with a `code`.
  */
-export function inTime<T>(work: () => Promise<T>, milliseconds = PATIENCE_MS): Promise<T> {
-  const turn = last.then(() => attempt(work, milliseconds));
+export function inTime<T>(file: string, work: () => Promise<T>, milliseconds = PATIENCE_MS): Promise<T> {
+  const turn = last.then(() => attempt(dirname(file), work, milliseconds));
   last = turn.catch(() => {});
   return turn;
 }
 
-async function attempt<T>(work: () => Promise<T>, milliseconds: number): Promise<T> {
-  if (isHanging) throw refusal(NO_ANSWER);
+async function attempt<T>(folder: string, work: () => Promise<T>, milliseconds: number): Promise<T> {
+  if (hanging.includes(folder)) throw refusal(NO_ANSWER);
+  if (hanging.length >= MOST_HANGING) throw refusal("file systems do not answer, so no more is read");
   const working = work();
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    isHanging = true;
+    hanging.push(folder);
     const back = (): void => {
-      isHanging = false;
+      hanging.splice(hanging.indexOf(folder), 1);
     };
     working.then(back, back);
     late.reject(refusal(NO_ANSWER));

@@ -35,9 +35,17 @@ export function syntaxMessage({ code, message, pos }: YAMLError, text: string, t
         : "the line after this one is indented further; a key begins where the key above it does";
     case "BAD_ALIAS":
       return "an * or & begins an alias or anchor of YAML; text that begins so must stand in quotes";
+    case "TAG_RESOLVE_FAILED":
+      return "an ! begins a tag of YAML, and this one is not known; text that begins so must stand in quotes";
     default:
-      return message;
+      return withoutSource(message, text);
   }
+}
+
+/** Some of the parser's messages end in what is written there, which may be a secret. */
+function withoutSource(message: string, text: string): string {
+  const colon = message.indexOf(": ");
+  return colon !== -1 && text.includes(message.slice(colon + 2)) ? message.slice(0, colon) : message;
 }
 
 /** The parser recurses: enough brackets overflow its stack, which it throws or reports as a syntax error. */

@@ -28,7 +28,7 @@ export type Finding =
   | { readonly kind: "unknown" };
 
 /** How long a finding of an upstream at fault holds. */
-const BAD_HOLDS_MS = 1_000;
+export const BAD_HOLDS_MS = 1_000;
 
 /** `outcome`: of a probe. */
 export function findingOf(outcome: Outcome, rules: FaultRules): Finding {

@@ -27,7 +27,7 @@ export interface Grace {
   observe(check: Check, verdict: Decided, rules: GraceRules, begin: number): void;
   /** The identity headers of an allow that this very client got, while it holds; else null. */
   recall(check: Check, rules: GraceRules): RawHeaders | null;
-  /** Forgets all. */
+  /** Forgets all, and keeps nothing of checks that are on their way. */
   clear(): void;
 }
 
@@ -78,14 +78,17 @@ export function createGraceStore({ now, randomBytes }: GraceOptions): GraceStore
   const create = (): Grace => {
     // A key of its own is all that parts one route from another, and an upstream from the one before it.
     let key = randomBytes(KEY_BYTES);
+    let clearedAt = Number.NEGATIVE_INFINITY;
     return {
       clear: () => {
         key = randomBytes(KEY_BYTES);
+        clearedAt = now();
       },
       observe: (check, verdict, rules, begin) => {
         const digest = digestOf(check, key);
         if (digest === null) return;
         if (verdict.kind !== "allow") return refuse(digest);
+        if (begin <= clearedAt) return;
         const identity = identityOf(verdict.answer, rules);
         if (identity !== null) keep(digest, identity, begin);
       },

@@ -81,6 +81,8 @@ export class RouteHealth {
   #lastPassed: Check | null = null;
   /** What a probe that passed was made of. null: no probe ever worked. */
   #proven: ProbeTemplate | null = null;
+  /** From the last check that met a fault before anything could be learned. */
+  #guess: ProbeTemplate = BARE;
   /** The probe beside the live trial on its way. */
   #beside: Promise<Finding> = Promise.resolve(UNKNOWN);
   #timer: NodeJS.Timeout | null = null;
@@ -127,6 +129,7 @@ export class RouteHealth {
       return this.#weigh(asking, "good", null);
     }
     const { reason } = verdict;
+    if (this.#templates().length === 0) this.#guess = guessed(check);
     if (reason === "login_down") return this.#weigh(asking, "good", null);
     if (isUnreachable(reason) || this.#route.fault.confirm === "never")
       return this.#weigh(asking, "fault", reason);
@@ -162,12 +165,12 @@ export class RouteHealth {
 
   /**
    * Probes with what is known to work and with what passed last, at once: a client can teach something that only
-   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`;
-   * where none came, with nothing but the route's own words.
+   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`,
+   * or from the last one in question.
    */
   async #examine(check: Check | null): Promise<Finding> {
     const known = this.#templates();
-    const templates = known.length > 0 ? known : [check === null ? BARE : guessed(check)];
+    const templates = known.length > 0 ? known : [check === null ? this.#guess : guessed(check)];
     const findings = await Promise.all(templates.map((template) => this.#probe(template)));
     const passed = findings.findIndex((finding) => finding.kind === "fine" && finding.passed);
     const template = templates[passed];
@@ -246,8 +249,11 @@ export class RouteHealth {
       isTrial: true,
       waiting: this.#waiting,
     } as const;
+    const isGuess = this.#templates().length === 0;
     const finding = await this.#examine(null);
-    this.#weigh(trial, evidenceOf(finding, true), null);
+    // A refusal of what was only guessed shows nothing: a server that knows no such host refuses it well or ill.
+    const isOdd = isGuess && finding.kind !== "fault" && !(finding.kind === "fine" && finding.passed);
+    this.#weigh(trial, isOdd ? null : evidenceOf(finding, true), null);
   }
 
   #become(next: Breaker, reason: FallbackReason | null): void {

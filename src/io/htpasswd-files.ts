@@ -40,8 +40,8 @@ export interface HtpasswdFilesOptions {
   readonly inTime: InTime;
 }
 
-/** Does work on files that does not reject itself. Rejects when it takes too long, or another does. */
-export type InTime = <T>(work: () => Promise<T>) => Promise<T>;
+/** Does work on a file that does not reject itself. Rejects when its file system does not answer. */
+export type InTime = <T>(file: string, work: () => Promise<T>) => Promise<T>;
 
 export type HtpasswdText =
   | { readonly kind: "text"; readonly text: string; readonly stamp: string }
@@ -79,7 +79,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFile
   }
 
   async function look(watched: Watched): Promise<void> {
-    const read = await inTime(() => readIfChanged(watched)).catch(() => SILENT);
+    const read = await inTime(watched.file, () => readIfChanged(watched)).catch(() => SILENT);
     if (inUse.get(watched.file) !== watched || read === null || read.kind === "changing") return;
     if (read.kind === "unreadable") fail(watched, read.problem);
     else if (read.kind === "text") load(watched, read.text, read.stamp);

@@ -70,36 +70,39 @@ function isHeld({ breaker, isOverridden }: Pick<State, "breaker" | "isOverridden
 }
 
 export function createFallbackPeriods({ logger, onChange, now }: FallbackPeriodsOptions): FallbackPeriods {
-  /** Of those that others were told of, by route. */
-  const told = new Map<string, FallbackPeriod>();
+  /** By route; of routes that are gone as well. */
+  const running = new Map<string, FallbackPeriod>();
 
   const tell = (route: string, period: FallbackPeriod): void => {
     if (period.isTold) return;
     period.isTold = true;
-    told.set(route, period);
     onChange({ event: "fallback_began", route, mode: period.mode, reason: period.reason });
   };
-  const tellEnd = (route: string, period: FallbackPeriod): void => {
-    told.delete(route);
-    const { mode, reason } = period;
-    onChange({ event: "fallback_ended", route, mode, reason, seconds: Math.round(secondsOf(period)) });
+  const endPeriod = (route: string, period: FallbackPeriod, omitted: number): void => {
+    running.delete(route);
+    const { mode, reason, checks, isTold } = period;
+    const seconds = secondsOf(period);
+    logger.info("fallback ended", { route, seconds, checks, omitted });
+    if (isTold) onChange({ event: "fallback_ended", route, mode, reason, seconds: Math.round(seconds) });
   };
-  const end = (record: State): void => {
-    const { period, lines } = record;
+  /** Of a route by this name that a reload has removed. */
+  const endForgotten = (route: string, current: FallbackPeriod | null): void => {
+    const period = running.get(route);
+    if (period !== undefined && period !== current) endPeriod(route, period, 0);
+  };
+  const endOf = (record: State): void => {
+    const { route, lines, period } = record;
     if (period === null) return;
-    const route = record.route.name;
     record.period = null;
-    const { omitted } = lines;
+    endPeriod(route.name, period, lines.omitted);
     lines.omitted = 0;
-    logger.info("fallback ended", { route, seconds: secondsOf(period), checks: period.checks, omitted });
-    if (period.isTold) tellEnd(route, period);
   };
 
   return {
     update: (record) => {
       if (record.period === null) return;
       if (isHeld(record)) record.period.held = now();
-      if (!isActive(record, now())) end(record);
+      if (!isActive(record, now())) endOf(record);
     },
     enter: (record, mode, reason, isProven) => {
       const route = record.route.name;
@@ -107,7 +110,9 @@ export function createFallbackPeriods({ logger, onChange, now }: FallbackPeriods
         const time = now();
         // A minute after no fallback at all is no time of quiet.
         const served = Number.NEGATIVE_INFINITY;
+        endForgotten(route, null);
         record.period = { mode, reason, since: time, served, held: time, checks: 0, isTold: false };
+        running.set(route, record.period);
         logger.warn("fallback begins", { route, mode, reason });
       }
       if (isProven) tell(route, record.period);
@@ -115,9 +120,9 @@ export function createFallbackPeriods({ logger, onChange, now }: FallbackPeriods
     prove: ({ route, period }) => {
       if (period !== null) tell(route.name, period);
     },
-    end,
+    end: endOf,
     forgetOthers: (recordOf) => {
-      for (const [route, period] of told) if (recordOf(route)?.period !== period) tellEnd(route, period);
+      for (const route of running.keys()) endForgotten(route, recordOf(route)?.period ?? null);
     },
   };
 }

@@ -1,4 +1,5 @@
 /** What the data path reports: counted, and logged when a person should know. */
+import { BAD_HOLDS_MS } from "../core/probe.ts";
 import { isClientProof } from "../core/treatment.ts";
 import type {
   Check,
@@ -72,7 +73,12 @@ export function createRecorder(options: RecorderOptions): Recorder {
       if (fallback !== null) {
         const { mode, reason, login } = fallback;
         periods.update(record);
-        periods.enter(record, mode, reason, isClientProof(reason, mode, route.fault));
+        // A login that was still verified when the override ended begins nothing.
+        if (reason !== "override" || record.isOverridden) {
+          const isProven =
+            isClientProof(reason, mode, route.fault) || isMetByProbe(record, now() - milliseconds);
+          periods.enter(record, mode, reason, isProven);
+        }
         if (record.period) countServed(record.period, now());
         if (login?.kind === "ok") noteLogin(record, login.user, clientOf(check), now(), logger);
       }
@@ -94,6 +100,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const record = metrics.recordOf(route.name);
       if (record === undefined) return;
       record.probes[result] += 1;
+      record.faultProbeAt = result === "fault" ? now() : null;
       if (result === "fault") periods.prove(record);
     },
     breaker(route, state, reason) {
@@ -107,6 +114,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const record = metrics.recordOf(name);
       if (record === undefined) return;
       periods.update(record);
+      if (record.isOverridden === (mode === "fallback")) return;
       // What begins after a person's choice, and for another reason, is news of its own.
       if (record.isOverridden) periods.end(record);
       record.isOverridden = mode === "fallback";
@@ -150,6 +158,11 @@ function noteBreaker(
   }
   record.breaker = { state, since: before.since };
   logger.debug(state === "open" ? "breaker open again" : "breaker half-open", { route, reason });
+}
+
+/** Whether a probe met a fault since `begin`, or so shortly before that its finding held. */
+function isMetByProbe({ faultProbeAt }: RouteRecord, begin: number): boolean {
+  return faultProbeAt !== null && faultProbeAt >= begin - BAD_HOLDS_MS;
 }
 
 function countServed(period: FallbackPeriod, now: number): void {

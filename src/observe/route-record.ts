@@ -30,6 +30,8 @@ export interface RouteRecord {
   readonly checkDurations: Durations;
   readonly answerDurations: Durations;
   breaker: BreakerRecord;
+  /** When a probe last met a fault; null: the last one did not. */
+  faultProbeAt: number | null;
   /** A person has put the route into its fallback. */
   isOverridden: boolean;
   /** null: it is not in fallback. */
@@ -86,6 +88,7 @@ export function newRouteRecord(route: Route): RouteRecord {
     checkDurations: newDurations(),
     answerDurations: newDurations(),
     breaker: { state: "closed" },
+    faultProbeAt: null,
     isOverridden: false,
     period: null,
     lines: { lastLine: Number.NEGATIVE_INFINITY, omitted: 0, logins: new Map() },

@@ -35,13 +35,16 @@ t.test("a file system that hangs is given up, and holds one thread only", async 
   const counted = async (): Promise<void> => {
     begun += 1;
   };
-  await t.rejects(inTime(counted), refused, "meanwhile nothing else is begun");
+  await t.rejects(inTime(join(dir, "other"), counted), refused, "meanwhile nothing else is begun there");
+  await inTime("/elsewhere/file", counted);
+  t.equal(begun, 1, "elsewhere it is");
+  begun = 0;
   t.equal(await stampOf(file), null);
   t.equal(begun, 0);
   answer();
   while (begun === 0) {
     await setImmediate();
-    await inTime(counted).catch(() => {});
+    await inTime(file, counted).catch(() => {});
   }
   t.equal(Buffer.from(await readBounded(file)).toString(), "text", "it is read once it is back");
 });
@@ -53,7 +56,7 @@ t.test("regression: one at a time, so that what hangs holds one thread and no mo
     running.push(name);
     return new Promise<string>((resolve) => ends.set(name, () => resolve(name)));
   };
-  const both = [inTime(work("a")), inTime(work("b"))];
+  const both = [inTime("/x/a", work("a")), inTime("/x/b", work("b"))];
   await setImmediate();
   t.same(running, ["a"]);
   ends.get("a")?.();
@@ -62,7 +65,32 @@ t.test("regression: one at a time, so that what hangs holds one thread and no mo
   t.same(running, ["a", "b"]);
   ends.get("b")?.();
   t.equal(await both[1], "b");
-  const failed = inTime(() => Promise.reject(new Error("no such file")));
+  const failed = inTime("/x/c", () => Promise.reject(new Error("no such file")));
   await t.rejects(failed, { message: "no such file" });
-  t.equal(await inTime(async () => "next"), "next", "a failure holds up nobody");
+  t.equal(await inTime("/x/d", async () => "next"), "next", "a failure holds up nobody");
+});
+
+t.test("regression: folders that hang hold up no others, and no more than two threads", async (t) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  t.teardown(() => mock.timers.reset());
+  const ends: (() => void)[] = [];
+  const hang = async (file: string): Promise<void> => {
+    const hung = inTime(file, () => new Promise<void>((resolve) => ends.push(resolve)));
+    await setImmediate();
+    mock.timers.tick(5_000);
+    await t.rejects(hung, { code: "its file system does not answer" });
+  };
+  await hang("/dead/one");
+  t.equal(await inTime("/good/file", async () => "read"), "read");
+  await hang("/dying/two");
+  await t.rejects(
+    inTime("/good/file", async () => "read"),
+    { code: /file systems do not answer/ },
+  );
+  ends[0]?.();
+  await setImmediate();
+  t.equal(await inTime("/good/file", async () => "read"), "read");
+  t.equal(await inTime("/dead/one", async () => "read"), "read", "it is back");
+  ends[1]?.();
+  await setImmediate();
 });

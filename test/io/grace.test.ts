@@ -134,11 +134,16 @@ t.test("regression: what a reload no longer names is not given back", async (t) 
   t.equal(grace.recall(client("eve"), renamed), null, "nor anything, where no user is named any more");
 });
 
-t.test("cleared, it has let nobody in", async (t) => {
-  const { grace, observe } = scene();
+t.test("cleared, it has let nobody in, also by a check that was on its way", async (t) => {
+  const { clock, grace, observe, tick } = scene();
   observe(client("eve"), allow("eve"));
+  const begin = clock.now;
+  tick();
   grace.clear();
   t.equal(grace.recall(client("eve"), RULES), null);
+  grace.observe(client("eve"), allow("eve"), RULES, begin);
+  t.equal(grace.recall(client("eve"), RULES), null);
+  tick();
   observe(client("eve"), allow("eve"));
   t.ok(grace.recall(client("eve"), RULES));
 });

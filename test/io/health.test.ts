@@ -430,7 +430,20 @@ t.test("regression: a breaker closes though no check comes and no probe has ever
   await made.advance(30_000);
   t.equal(made.states.at(-1), "closed");
   const [probe] = made.probes.slice(before);
-  t.same(probe?.headers, ["X-Forwarded-Uri", "/", "User-Agent", "sparekey/1"], "no word of any client");
+  const headers = ["Host", "app.example", "X-Forwarded-Uri", "/", "User-Agent", "sparekey/1"];
+  t.same(probe?.headers, headers, "guessed from the last check in question");
+});
+
+t.test("regression: a refusal of what was only guessed closes no breaker", async (t) => {
+  for (const status of [400, 403, 404, 500]) {
+    const made = await openWithoutProbe(t);
+    made.upstream = () => answering(answer(status, [], status === 400 ? "no such app" : ""));
+    await made.advance(120_000);
+    t.equal(made.states.at(-1), "open", String(status));
+    t.ok(made.probes.length > 2, "though it is asked again");
+    made.health.close();
+    mock.timers.reset();
+  }
 });
 
 t.test(

@@ -58,7 +58,7 @@ async function scene(t: Test, text: string, rateLimit: Partial<RateLimit> = {}) 
     randomBytes,
     pool: standIn.pool,
     onFile: () => {},
-    inTime: (work) => work(),
+    inTime: (_file, work) => work(),
     fileInterval: 5,
   });
   t.teardown(logins.close);
@@ -310,7 +310,7 @@ t.test("with the htpasswd program and real workers", async (t) => {
     randomBytes,
     pool,
     onFile: () => {},
-    inTime: (work) => work(),
+    inTime: (_file, work) => work(),
   });
   t.teardown(async () => {
     clearInterval(alive);

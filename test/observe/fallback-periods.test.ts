@@ -54,6 +54,10 @@ const login =
   (reason: FallbackReason): Step =>
   ({ recorder }) =>
     recorder.check(SSO, checkWith(), loginDecision({ kind: "missing" }, reason), 1);
+const loginAfter =
+  (milliseconds: number): Step =>
+  ({ recorder }) =>
+    recorder.check(SSO, checkWith(), loginDecision({ kind: "ok", user: "eve" }, "status_503"), milliseconds);
 const probe =
   (result: "ok" | "fault"): Step =>
   ({ recorder }) =>
@@ -96,13 +100,47 @@ const rows: readonly {
     words: ["began allow reset", "ended allow reset after 0"],
   },
   {
-    name: "a person's override makes checks fall back",
+    name: "regression: a login still verified when an override has ended begins nothing",
     steps: [
-      [0, overridden],
-      [5, overridden],
-      [65, tick],
+      [0, override("fallback")],
+      [5, override(null)],
+      [6, overridden],
+      [7, tick],
     ],
     words: ["began allow override", "ended allow override after 5"],
+  },
+  {
+    name: "regression: a probe may meet it before the check that asked has fallen back",
+    steps: [
+      [0, probe("fault")],
+      [1, loginAfter(1_500)],
+    ],
+    words: ["began basic-auth status_503"],
+  },
+  {
+    name: "or shortly before it came, while the finding holds",
+    steps: [
+      [0, probe("fault")],
+      [1, loginAfter(100)],
+    ],
+    words: ["began basic-auth status_503"],
+  },
+  {
+    name: "not long before",
+    steps: [
+      [0, probe("fault")],
+      [3, loginAfter(100)],
+    ],
+    words: [],
+  },
+  {
+    name: "nor where the last probe was fine",
+    steps: [
+      [0, probe("fault")],
+      [0, probe("ok")],
+      [1, loginAfter(1_500)],
+    ],
+    words: [],
   },
   {
     name: "regression: an override holds the route in fallback, checks or none",
@@ -316,6 +354,17 @@ const rows: readonly {
       [2, tick],
     ],
     words: ["began allow reset", "ended allow reset after 0"],
+  },
+  {
+    name: "regression: removed and back, and in fallback again, between two ticks",
+    steps: [
+      [0, breaker("open", "dns")],
+      [1, reload(SSO)],
+      [1, reload(SSO, BOTS)],
+      [2, fallback],
+      [3, tick],
+    ],
+    words: ["began allow dns", "ended allow dns after 0", "began allow reset"],
   },
   {
     name: "checks of a removed route",
