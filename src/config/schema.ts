@@ -17,7 +17,18 @@ import { fallbackShape, hostShape } from "./fallback-schema.ts";
 import { asMapping } from "./plain-data.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { filePath, identityHeader, requestUri, routeName } from "./texts.ts";
-import { described, duration, list, oneOf, optional, section, size, wholeNumber, yesOrNo } from "./values.ts";
+import {
+  described,
+  duration,
+  list,
+  oneOf,
+  only,
+  optional,
+  section,
+  size,
+  wholeNumber,
+  yesOrNo,
+} from "./values.ts";
 
 const MOST_REQUIRED = 32;
 const MOST_NOTIFIED = 8;
@@ -112,6 +123,7 @@ export const routeShape = {
   timeouts: optional(section(timeoutsShape), {}, "How long an exchange with the upstream may take."),
   maxInFlight: optional(wholeNumber(1, 1_000_000), 1024, "Checks of this route at a time."),
   maxConnections: optional(wholeNumber(1, 65_535), 256, "Connections kept to the upstream."),
+  pipelining: optional(only(1), 1, "Checks on a connection to the upstream at a time; one in this version."),
   requireHeaders: optional(
     list(identityHeader(), "[X-authentik-username]", MOST_REQUIRED),
     [],
@@ -180,6 +192,12 @@ export const rootShape = {
     list(proxyNetwork(), "[10.0.0.0/8]"),
     [],
     "Proxies in front of the gateway; the client is the rightmost X-Forwarded-For entry that is not one.",
+  ),
+  workers: optional(only(1), 1, "Processes; one in this version."),
+  wire: optional(
+    oneOf(["auto", "fastify"]),
+    "auto",
+    "What carries checks. In this version both mean Fastify and undici.",
   ),
   notify: optional(
     list(section(notifyShape), "[{ url: https://chat.example.com/hooks/ID }]", MOST_NOTIFIED),
