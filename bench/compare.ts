@@ -1,11 +1,11 @@
 /**
  * What a check costs: sparekey beside nginx as it ran in production, nginx tuned, HAProxy, Caddy and
  * @fastify/http-proxy, all in front of the same upstream; and the cases that only sparekey is made for. Prints tables;
- * a whole run (about 12 minutes) writes bench/results/ and the README's table.
+ * a whole run (about 10 minutes) writes bench/results/ and the README's table.
  *
  *   npm run bench                        all of it
  *   npm run bench -- --quick             the main cases, fewer rounds; within 2 minutes
- *   npm run bench -- --case kept-32      one case; `logins` and `decision` are two more
+ *   npm run bench -- --case kept-32      one case; or `hung`, `logins` or `decision`
  *   npm run bench -- --subject sparekey  one subject beside nginx
  */
 import { execFile } from "node:child_process";
@@ -16,17 +16,19 @@ import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { CASES, type Case } from "./compare/cases.ts";
 import { findCores } from "./compare/cores.ts";
+import { HUNG_SUBJECTS, measureHung } from "./compare/hung.ts";
 import { LOGIN_SUBJECTS, measureLogins, newHtpasswd } from "./compare/logins.ts";
-import { type Bench, measureCase } from "./compare/measure.ts";
-import { caseText, decisionText, loginText, writeResults } from "./compare/report.ts";
-import type { CaseFigures, DecisionFigures, LoginFigures } from "./compare/results.ts";
+import { type Bench, measureCase, SECONDS_PER_RUN } from "./compare/measure.ts";
+import { caseText, decisionText, hungText, loginText, writeResults } from "./compare/report.ts";
+import type { CaseFigures, DecisionFigures, HungFigures, LoginFigures } from "./compare/results.ts";
 import { PATH, SETTINGS, type SubjectName, whyNot } from "./compare/subjects.ts";
 import { versionsOf } from "./compare/versions.ts";
 import { headBytes, PLAIN } from "./compare/wrk.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const FULL = { rounds: 5, secondsPerRun: 2 };
-const QUICK = { rounds: 2, secondsPerRun: 1 };
+const FULL = { rounds: 5, secondsHung: 10, secondsOfLogins: 8 };
+const QUICK = { rounds: 2, secondsHung: 5, secondsOfLogins: 4 };
+const HUNG = "hung";
 const LOGINS = "logins";
 const DECISION = "decision";
 
@@ -37,7 +39,7 @@ const { values } = parseArgs({
     subject: { type: "string" },
   },
 });
-requireKnown("case", values.case, [...CASES.map(({ name }) => name), LOGINS, DECISION]);
+requireKnown("case", values.case, [...CASES.map(({ name }) => name), HUNG, LOGINS, DECISION]);
 requireKnown("subject", values.subject, Object.keys(SETTINGS));
 const isWhole = !values.quick && values.case === undefined && values.subject === undefined;
 
@@ -57,9 +59,10 @@ try {
 
 async function run(): Promise<number> {
   await promisify(execFile)("npm", ["run", "build"], { cwd: ROOT });
+  const extent = values.quick ? QUICK : FULL;
   const remarks: string[] = [];
   const bench: Bench = {
-    ...(values.quick ? QUICK : FULL),
+    rounds: extent.rounds,
     cores: findCores(),
     htpasswd: await newHtpasswd(),
     remark: (text) => {
@@ -73,15 +76,22 @@ async function run(): Promise<number> {
     if (obstacle !== null) bench.remark(`left out: ${obstacle}`);
   }
   const cases = await measureCases(bench);
-  const logins = isWanted(LOGINS, true) ? await allLogins(bench) : [];
+  const hung = isWanted(HUNG, true) ? await allHung(extent.secondsHung, bench) : [];
+  const logins = isWanted(LOGINS, true) ? await allLogins(extent.secondsOfLogins, bench) : [];
   const decisions = isWanted(DECISION, true) ? await allDecisions(bench) : [];
   if (!isWhole) return 0;
-  const { rounds, secondsPerRun, cores } = bench;
-  const settings = { rounds, secondsPerRun, headBytes: headBytes(PLAIN, PATH), coresApart: cores.areApart };
+  const { rounds, cores } = bench;
+  const settings = {
+    rounds,
+    secondsPerRun: SECONDS_PER_RUN,
+    headBytes: headBytes(PLAIN, PATH),
+    coresApart: cores.areApart,
+  };
   const results = {
     versions: await versionsOf(),
     settings: { ...settings, subjects: SETTINGS },
     cases,
+    hung,
     logins,
     decisions,
     remarks,
@@ -103,11 +113,20 @@ async function measureCases(bench: Bench): Promise<readonly CaseFigures[]> {
   return measured;
 }
 
-async function allLogins(bench: Bench): Promise<readonly LoginFigures[]> {
-  console.log("\nemergency logins, bcrypt cost 12, while an attacker guesses (logins)");
+async function allHung(seconds: number, bench: Bench): Promise<readonly HungFigures[]> {
+  console.log("\nupstream hangs: replies, p50, p99 and max ms, once the breaker has opened (hung)");
+  const measured = await measureHung(HUNG_SUBJECTS, seconds, bench);
+  for (const figures of measured) console.log(hungText(figures));
+  return measured;
+}
+
+async function allLogins(seconds: number, bench: Bench): Promise<readonly LoginFigures[]> {
+  console.log(
+    "\nemergency logins, bcrypt cost 12, while an attacker guesses: checks/s, p50, p99 ms, guesses/s, event loop delay p99, max ms (logins)",
+  );
   const measured: LoginFigures[] = [];
   for (const name of LOGIN_SUBJECTS) {
-    const figures = await measureLogins(name, bench);
+    const figures = await measureLogins(name, seconds, bench);
     measured.push(figures);
     console.log(loginText(figures));
   }

@@ -40,7 +40,7 @@ export async function startProgram(
   );
   if (!isUp) {
     kill();
-    throw new Error(`${file} does not start: ${errors.trim()}`);
+    throw new Error(`${command.join(" ")} does not start: ${errors.trim()}`);
   }
   return { pid: child.pid ?? 0, stop: () => stop(child) };
 }

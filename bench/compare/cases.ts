@@ -14,14 +14,6 @@ export interface Case {
   readonly upstream: UpstreamKind;
   /** Of every reply. */
   readonly status: number;
-  /** The load before anything is measured. */
-  readonly warmSeconds: number;
-  /** All at the same time: they hardly do anything meanwhile. */
-  readonly warmTogether: boolean;
-  /** null: as many as the bench has. */
-  readonly rounds: number | null;
-  /** null: as long as the bench's runs are. */
-  readonly seconds: number | null;
   /** Part of a quick bench. */
   readonly isQuick: boolean;
 }
@@ -47,10 +39,6 @@ const COMMON = {
   subjects: ALL,
   upstream: "identity",
   status: 200,
-  warmSeconds: 1,
-  warmTogether: false,
-  rounds: null,
-  seconds: null,
   isQuick: false,
 } as const;
 const COOKIE_BYTES = 16 * 1024;
@@ -70,7 +58,6 @@ export const CASES: readonly Case[] = [
     name: "new",
     title: "a new connection for each check",
     load: { ...PLAIN, isClosing: true },
-    isQuick: true,
   },
   { ...COMMON, name: "low", title: "low load: 4 kept connections", load: { ...PLAIN, connections: 4 } },
   { ...COMMON, name: "redirect", title: "302 answers to the login", upstream: "login", status: 302 },
@@ -91,21 +78,6 @@ export const CASES: readonly Case[] = [
   },
   {
     ...COMMON,
-    name: "hung",
-    title: "upstream hangs: the login page instead, once the breaker has opened",
-    load: { ...PLAIN, connections: 8 },
-    subjects: ["nginx", "sparekey"],
-    upstream: "hung",
-    status: 401,
-    // Until the breaker opens: 5 s for the answer, 5 s for the probe.
-    warmSeconds: 12,
-    warmTogether: true,
-    rounds: 1,
-    seconds: 11,
-    isQuick: true,
-  },
-  {
-    ...COMMON,
     name: "routes",
     title: "1,000 routes, and 1 route",
     subjects: ["sparekey", "sparekey, 1,000 routes"],
@@ -120,7 +92,7 @@ export async function startUpstream(kind: UpstreamKind, prefix: readonly string[
 
 /** Why it is not ready to be measured; null: it is. */
 export async function whyNotReady({ upstream }: Case, { metrics }: Subject): Promise<string | null> {
-  if ((upstream !== "hung" && upstream !== "gone") || metrics === null) return null;
+  if (upstream !== "gone" || metrics === null) return null;
   const isOpen = /^sparekey_breaker_state\{.*state="(open|half-open)".*\} 1$/m.test(await metrics());
   return isOpen ? null : "its breaker has not opened";
 }

@@ -9,7 +9,7 @@ import { PATH } from "./subjects.ts";
 import { headersOf, PLAIN } from "./wrk.ts";
 
 const ROUNDS = 7;
-const CHECKS = 500_000;
+const CHECKS = 200_000;
 const NANOS_PER_MS = 1e6;
 const DIST = new URL("../../dist/", import.meta.url);
 

@@ -17,7 +17,6 @@ import { guessingScript, headersOf, type Load, PLAIN, runWrk } from "./wrk.ts";
 const COST = 12;
 const USER = "admin";
 const PASSWORD = "correct horse battery";
-const SECONDS = 8;
 const WRITTEN_MS = 5_000;
 const POLL_MS = 20;
 const ATTACKERS = 4;
@@ -26,13 +25,13 @@ const BETWEEN_GUESSES_MS = 10;
 export const LOGIN_SUBJECTS: readonly SubjectName[] = ["nginx", "sparekey"];
 
 const ADMIN: Load = { ...PLAIN, authorization: `Basic ${btoa(`${USER}:${PASSWORD}`)}` };
-const ATTACK: Load = { ...PLAIN, connections: ATTACKERS, seconds: SECONDS };
+const ATTACK: Load = { ...PLAIN, connections: ATTACKERS };
 
 export async function newHtpasswd(): Promise<string> {
   return `${USER}:${await hash(PASSWORD, COST)}\n`;
 }
 
-export async function measureLogins(name: SubjectName, bench: Bench): Promise<LoginFigures> {
+export async function measureLogins(name: SubjectName, seconds: number, bench: Bench): Promise<LoginFigures> {
   const { cores, htpasswd } = bench;
   const upstream = await startUpstream("gone", cores.load);
   const file = join(tmpdir(), "loop-delay.json");
@@ -43,22 +42,27 @@ export async function measureLogins(name: SubjectName, bench: Bench): Promise<Lo
   const subject = await startSubject(name, around);
   try {
     await logIn(subject);
-    await runWrk(subject.url, { ...ADMIN, seconds: 1 }, cores.load);
-    return await underAttack(subject, file, bench);
+    await runWrk(subject.url, { ...ADMIN, seconds: subject.warmSeconds }, cores.load);
+    return await underAttack(subject, file, seconds, bench);
   } finally {
     await subject.stop();
     await upstream.stop();
   }
 }
 
-async function underAttack(subject: Subject, file: string, { cores }: Bench): Promise<LoginFigures> {
+async function underAttack(
+  subject: Subject,
+  file: string,
+  seconds: number,
+  { cores }: Bench,
+): Promise<LoginFigures> {
   const { name, pid, url, metrics } = subject;
   const isObserved = metrics !== null;
   if (isObserved) process.kill(pid, "SIGUSR2");
   const script = guessingScript(ATTACK, USER, BETWEEN_GUESSES_MS);
   const [admin, attack] = await Promise.all([
-    runWrk(url, { ...ADMIN, seconds: SECONDS }, cores.load),
-    runWrk(url, ATTACK, cores.load, script),
+    runWrk(url, { ...ADMIN, seconds }, cores.load),
+    runWrk(url, { ...ATTACK, seconds }, cores.load, script),
   ]);
   if (isObserved) process.kill(pid, "SIGUSR2");
   if (admin.refusals > 0) throw new Error(`${name} refused ${admin.refusals} good logins`);

@@ -12,11 +12,11 @@ export interface Bench {
   readonly cores: Cores;
   readonly htpasswd: string;
   readonly rounds: number;
-  readonly secondsPerRun: number;
   /** Something a reader of the figures should know. */
   remark(text: string): void;
 }
 
+export const SECONDS_PER_RUN = 1;
 const TRIES = 2;
 const BYTES_PER_MB = 1024 * 1024;
 
@@ -42,14 +42,12 @@ export async function measureCase(
 }
 
 async function warmUp(one: Case, subjects: readonly Subject[], bench: Bench): Promise<void> {
-  const warm = async (subject: Subject): Promise<void> => {
-    await runWrk(subject.url, { ...one.load, seconds: one.warmSeconds }, bench.cores.load);
+  for (const subject of subjects) {
+    await runWrk(subject.url, { ...one.load, seconds: subject.warmSeconds }, bench.cores.load);
     const obstacle = await whyNotReady(one, subject);
     if (obstacle !== null) throw new Error(`${one.name}: ${subject.name}: ${obstacle}`);
     await expectReply(subject, one);
-  };
-  if (one.warmTogether) await Promise.all(subjects.map(warm));
-  else for (const subject of subjects) await warm(subject);
+  }
 }
 
 /** wrk tells replies below 400 from the others only; this one is looked at as a whole. */
@@ -73,7 +71,7 @@ async function interleave(one: Case, subjects: readonly Subject[], bench: Bench)
   if (reference === undefined) throw new Error(`${one.name} has no subject`);
   const pairs = new Map<Subject, Pair[]>(others.map((subject) => [subject, []]));
   const alone: Run[] = [];
-  for (let round = 0; round < (one.rounds ?? bench.rounds); round += 1) {
+  for (let round = 0; round < bench.rounds; round += 1) {
     for (const [subject, ofSubject] of pairs) {
       const before = await measure(one, reference, bench);
       alone.push(before);
@@ -104,7 +102,7 @@ async function measure(one: Case, subject: Subject, bench: Bench): Promise<Run> 
 /** A text: why it does not count. */
 async function runOnce(one: Case, { pid, url }: Subject, bench: Bench): Promise<Run | string> {
   const before = usedBy(pid);
-  const load = { ...one.load, seconds: one.seconds ?? bench.secondsPerRun };
+  const load = { ...one.load, seconds: SECONDS_PER_RUN };
   const { replies, seconds, p50Ms, p99Ms, refusals, failures } = await runWrk(url, load, bench.cores.load);
   const after = usedBy(pid);
   const due = one.status < 400 ? 0 : replies;

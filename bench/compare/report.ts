@@ -5,6 +5,7 @@ import { type Chart, shortNumber, svgOf } from "./chart.ts";
 import type {
   CaseFigures,
   DecisionFigures,
+  HungFigures,
   LoginFigures,
   Metric,
   Results,
@@ -32,6 +33,10 @@ export function caseText({ name, title, subjects }: CaseFigures): string {
 
 export function loginText(figures: LoginFigures): string {
   return `  ${loginCells(figures).join(" · ")}`;
+}
+
+export function hungText(figures: HungFigures): string {
+  return `  ${hungCells(figures).join(" · ")}`;
 }
 
 export function decisionText({ what, nanos }: DecisionFigures): string {
@@ -115,7 +120,7 @@ function isCompared({ subjects }: CaseFigures): boolean {
 }
 
 function pageOf(results: Results): string {
-  const { versions, settings, cases, logins, decisions, remarks } = results;
+  const { versions, settings, cases, hung, logins, decisions, remarks } = results;
   const heads = ["", ...COLUMNS.map(({ head }) => head)];
   return `${[
     "# What a check costs",
@@ -124,6 +129,8 @@ function pageOf(results: Results): string {
     ...cases.map(
       ({ title, subjects }) => `\n## ${capital(title)}\n\n${markdownTable(heads, subjects.map(cellsOf))}`,
     ),
+    "\n## Upstream hangs: the login page instead, once the breaker has opened; 8 clients\n",
+    markdownTable(HUNG_HEADS, hung.map(hungCells)),
     "\n## Emergency logins, bcrypt cost 12, while an attacker guesses\n",
     markdownTable(LOGIN_HEADS, logins.map(loginCells)),
     "\n## The decision path alone\n",
@@ -136,7 +143,7 @@ function pageOf(results: Results): string {
       ]),
     ),
     "\n## How it was measured\n",
-    `${settings.rounds} rounds, ${settings.secondsPerRun} s a run, every run after one of the reference, heads of ${settings.headBytes} bytes. ${coresText(settings.coresApart)} CPU time is user and system of all processes of a subject, as the kernel counts it; RSS is the sum over them. wrk does not count the time to connect as latency.`,
+    `${settings.rounds} rounds, ${settings.secondsPerRun} s a run, every run after one of the reference, heads of ${settings.headBytes} bytes. ${coresText(settings.coresApart)} CPU time is user and system of all processes of a subject, as the kernel counts it; RSS is the sum over them. wrk does not count the time to connect as latency, and its percentiles make up for checks that it did not send while it waited.`,
     "",
     ...Object.entries(settings.subjects).map(([subject, text]) => `- **${subject}**: ${text}`),
     "",
@@ -167,6 +174,12 @@ function summaryOf({ cases }: Results): string {
   const ratio = ours?.ratios?.cpuMicros.median.toFixed(1) ?? "–";
   const plain = `Over 32 kept connections a check costs sparekey ${ratio} times the CPU time it costs nginx, and ${memory} MB of memory where nginx takes ${nginxMemory} MB.`;
   return `${plain}\nCPU time per check; behind nginx's, as multiples of it:\n\n${markdownTable(["", REFERENCE, ...names], rows)}`;
+}
+
+const HUNG_HEADS = ["", "replies", "p50 ms", "p99 ms", "max ms"];
+
+function hungCells({ subject, replies, p50Ms, p99Ms, maxMs }: HungFigures): readonly string[] {
+  return [subject, String(replies), ...[p50Ms, p99Ms, maxMs].map(shortNumber)];
 }
 
 const LOGIN_HEADS = [

@@ -33,6 +33,15 @@ export interface CaseFigures {
   readonly subjects: readonly SubjectFigures[];
 }
 
+/** Times of single replies while the upstream hangs. */
+export interface HungFigures {
+  readonly subject: string;
+  readonly replies: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
 /** Emergency logins beside an attacker. */
 export interface LoginFigures {
   readonly subject: string;
@@ -62,6 +71,7 @@ export interface Results {
     readonly subjects: Readonly<Record<string, string>>;
   };
   readonly cases: readonly CaseFigures[];
+  readonly hung: readonly HungFigures[];
   readonly logins: readonly LoginFigures[];
   readonly decisions: readonly DecisionFigures[];
   /** What had to be measured again, or could not be. */
