@@ -1,7 +1,7 @@
 /**
  * What a check costs: sparekey beside nginx as it ran in production, nginx tuned, HAProxy, Caddy and
  * @fastify/http-proxy, all in front of the same upstream; and the cases that only sparekey is made for. Prints tables;
- * a whole run (about 10 minutes) writes bench/results/ and the README's table.
+ * a whole run (about 8 minutes) writes bench/results/ and the README's table.
  *
  *   npm run bench                        all of it
  *   npm run bench -- --quick             the main cases, fewer rounds; within 2 minutes
@@ -76,9 +76,9 @@ async function run(): Promise<number> {
     if (obstacle !== null) bench.remark(`left out: ${obstacle}`);
   }
   const cases = await measureCases(bench);
-  const hung = isWanted(HUNG, true) ? await allHung(extent.secondsHung, bench) : [];
-  const logins = isWanted(LOGINS, true) ? await allLogins(extent.secondsOfLogins, bench) : [];
-  const decisions = isWanted(DECISION, true) ? await allDecisions(bench) : [];
+  const hung = isWanted(HUNG, true, HUNG_SUBJECTS) ? await allHung(extent.secondsHung, bench) : [];
+  const logins = isWanted(LOGINS, true, LOGIN_SUBJECTS) ? await allLogins(extent.secondsOfLogins, bench) : [];
+  const decisions = isWanted(DECISION, true, ["sparekey"]) ? await allDecisions(bench) : [];
   if (!isWhole) return 0;
   const { rounds, cores } = bench;
   const settings = {
@@ -102,7 +102,7 @@ async function run(): Promise<number> {
 
 async function measureCases(bench: Bench): Promise<readonly CaseFigures[]> {
   const measured: CaseFigures[] = [];
-  for (const one of CASES.filter(({ name, isQuick }) => isWanted(name, isQuick))) {
+  for (const one of CASES.filter(({ name, isQuick, subjects }) => isWanted(name, isQuick, subjects))) {
     const [reference, ...others] = one.subjects;
     const wanted = others.filter((name) => values.subject === undefined || name === values.subject);
     const names = [reference, ...wanted.filter((name) => whyNot(name) === null)];
@@ -143,7 +143,8 @@ async function allDecisions({ cores }: Bench): Promise<readonly DecisionFigures[
   return measured;
 }
 
-function isWanted(name: string, isQuick: boolean): boolean {
+function isWanted(name: string, isQuick: boolean, subjects: readonly string[]): boolean {
+  if (values.subject !== undefined && !subjects.includes(values.subject)) return false;
   if (values.case !== undefined) return name === values.case;
   return isQuick || !values.quick;
 }
