@@ -1,11 +1,8 @@
-/** Real nginx as the upstream of a bench: 200 with the identity headers of an outpost, as cheap as an answer gets. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+/** Real nginx as the upstream of a bench: the answers of an outpost, as cheap as an answer gets. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { freePort, startProgram } from "./program.ts";
 
 export interface Nginx {
   readonly port: number;
@@ -13,30 +10,49 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
-/** On `port` of 127.0.0.1; 0: one that is free. It ends with this process at the latest. */
-export async function startNginx(port = 0): Promise<Nginx> {
-  const taken = port === 0 ? await freePort() : port;
+export interface NginxOptions {
+  /** Of 127.0.0.1; 0: one that is free. */
+  readonly port?: number;
+  /** `identity`: 200 with the six identity headers. `login`: 302 to the login, with a cookie. */
+  readonly answer?: "identity" | "login";
+  /** What goes before the command, as `taskset`. */
+  readonly prefix?: readonly string[];
+}
+
+const ANSWERS = {
+  identity: `
+    add_header X-authentik-username demo;
+    add_header X-authentik-groups "admins|users";
+    add_header X-authentik-email demo@example.com;
+    add_header X-authentik-name "Demo User";
+    add_header X-authentik-uid 6f1c7f6d5f0b4f0e9c5d;
+    add_header X-authentik-entitlements staff;
+    location / { return 200; }`,
+  login: `
+    add_header Set-Cookie "authentik_proxy_5f2c9a1e=MTcxMzM0OTk4N3xTbE9HUmtOWFJWcFVaMGQ=; Path=/; HttpOnly; SameSite=Lax";
+    location / {
+      return 302 "https://login.example.com/application/o/authorize/?client_id=kqXbV0r4&redirect_uri=https%3A%2F%2Fapp.example.com%2Foutpost.goauthentik.io%2Fcallback&response_type=code&scope=openid+profile+email&state=eyJhbGciOiJIUzI1NiJ9";
+    }`,
+} as const;
+
+/** It ends with this process at the latest. */
+export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
+  const { port: wanted = 0, answer = "identity", prefix = [] } = options;
+  const port = wanted === 0 ? await freePort() : wanted;
   const folder = await mkdtemp(join(tmpdir(), "sparekey-bench-nginx-"));
   const config = join(folder, "nginx.conf");
-  await writeFile(config, configFor(folder, taken));
-  const child = spawn("nginx", ["-p", folder, "-e", "stderr", "-c", config], {
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  const kill = (): void => void child.kill("SIGKILL");
-  process.once("exit", kill);
-  child.once("exit", () => process.removeListener("exit", kill));
-  await accepting(taken);
+  await writeFile(config, configFor(folder, port, answer));
+  const program = await startProgram([...prefix, "nginx", "-p", folder, "-e", "stderr", "-c", config], port);
   return {
-    port: taken,
+    port,
     stop: async () => {
-      child.kill("SIGTERM");
-      if (child.exitCode === null) await once(child, "exit");
+      await program.stop();
       await rm(folder, { recursive: true });
     },
   };
 }
 
-function configFor(folder: string, port: number): string {
+function configFor(folder: string, port: number, answer: keyof typeof ANSWERS): string {
   return `
 daemon off;
 worker_processes 1;
@@ -44,44 +60,19 @@ pid ${folder}/nginx.pid;
 events { worker_connections 4096; }
 http {
   access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
+${temporaryPaths(folder)}
   keepalive_requests 1000000000;
+  large_client_header_buffers 8 256k;
   server {
-    listen 127.0.0.1:${port} reuseport;
-    add_header X-authentik-username demo;
-    add_header X-authentik-groups "admins|users";
-    add_header X-authentik-email demo@example.com;
-    add_header X-authentik-name "Demo User";
-    add_header X-authentik-uid 6f1c7f6d5f0b4f0e9c5d;
-    add_header X-authentik-entitlements "";
-    location / { return 200; }
+    listen 127.0.0.1:${port} reuseport;${ANSWERS[answer]}
   }
 }
 `;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-async function accepting(port: number): Promise<void> {
-  for (;;) {
-    const socket = connect(port, "127.0.0.1");
-    const isUp = await Promise.race([
-      once(socket, "connect").then(() => true),
-      once(socket, "close").then(() => false),
-    ]).catch(() => false);
-    socket.on("error", () => {}).destroy();
-    if (isUp) return;
-    await sleep(10);
-  }
+/** nginx makes these folders at its start, whether it needs them or not. */
+export function temporaryPaths(folder: string): string {
+  return ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((name) => `  ${name}_temp_path ${folder}/${name};`)
+    .join("\n");
 }

@@ -77,7 +77,7 @@ async function restart(): Promise<void> {
     const { port } = upstreams[index];
     await upstreams[index].stop();
     await sleep(DOWN_MS);
-    upstreams[index] = await startNginx(port);
+    upstreams[index] = await startNginx({ port });
     await sleep(BETWEEN_RESTARTS_MS);
   }
 }

@@ -33,17 +33,22 @@ export interface Serving {
   stop(): Promise<number | null>;
 }
 
-/** `files`: texts by name, beside the config. Rejects when it does not serve. It ends with this process at the latest. */
+/**
+ * `files`: texts by name, beside the config. `command`: how to start sparekey, when not from source. Rejects when it
+ * does not serve. It ends with this process at the latest.
+ */
 export async function startServing(
   yaml: string,
   files: Readonly<Record<string, string>> = {},
+  command: readonly string[] = [process.execPath, MAIN],
 ): Promise<Serving> {
   const folder = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
   const config = join(folder, CONFIG);
   for (const [name, text] of Object.entries({ ...files, [CONFIG]: yaml })) {
     await writeFile(join(folder, name), text);
   }
-  const child = spawn(process.execPath, [MAIN, "run", "--config", config], {
+  const [program = "", ...args] = command;
+  const child = spawn(program, [...args, "run", "--config", config], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const kill = (): void => {

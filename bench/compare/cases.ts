@@ -1,0 +1,109 @@
+/** The cases that all figures of one kind are taken in: who is asked, how, and what must come back. */
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { type NginxOptions, startNginx } from "../nginx.ts";
+import type { Subject, SubjectName } from "./subjects.ts";
+import { type Load, PLAIN } from "./wrk.ts";
+
+export interface Case {
+  readonly name: string;
+  readonly title: string;
+  readonly load: Load;
+  /** The reference first. */
+  readonly subjects: readonly [SubjectName, ...SubjectName[]];
+  readonly upstream: UpstreamKind;
+  /** Of every reply. */
+  readonly status: number;
+  /** Part of a quick bench. */
+  readonly isQuick: boolean;
+}
+
+/** `hung`: accepts and never answers. `gone`: nobody listens. */
+export type UpstreamKind = NonNullable<NginxOptions["answer"]> | "hung" | "gone";
+
+export interface UpstreamInUse {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const ALL: readonly [SubjectName, ...SubjectName[]] = [
+  "nginx",
+  "nginx keepalive 512",
+  "HAProxy",
+  "Caddy",
+  "@fastify/http-proxy",
+  "sparekey",
+];
+const COMMON = {
+  load: PLAIN,
+  subjects: ALL,
+  upstream: "identity",
+  status: 200,
+  isQuick: false,
+} as const;
+const COOKIE_BYTES = 16 * 1024;
+/** tcpmux, which nobody serves. */
+const UNUSED_PORT = 1;
+
+export const CASES: readonly Case[] = [
+  { ...COMMON, name: "kept-32", title: "32 kept connections", isQuick: true },
+  {
+    ...COMMON,
+    name: "kept-256",
+    title: "256 kept connections",
+    load: { ...PLAIN, connections: 256 },
+  },
+  {
+    ...COMMON,
+    name: "new",
+    title: "a new connection for each check",
+    load: { ...PLAIN, isClosing: true },
+  },
+  { ...COMMON, name: "low", title: "low load: 4 kept connections", load: { ...PLAIN, connections: 4 } },
+  { ...COMMON, name: "redirect", title: "302 answers to the login", upstream: "login", status: 302 },
+  {
+    ...COMMON,
+    name: "cookies",
+    title: "16 KiB of cookies",
+    load: { ...PLAIN, cookieBytes: COOKIE_BYTES },
+  },
+  {
+    ...COMMON,
+    name: "refused",
+    title: "upstream refuses connections: the login page instead",
+    subjects: ["nginx", "sparekey"],
+    upstream: "gone",
+    status: 401,
+    isQuick: true,
+  },
+  {
+    ...COMMON,
+    name: "routes",
+    title: "1,000 routes, and 1 route",
+    subjects: ["sparekey", "sparekey, 1,000 routes"],
+  },
+];
+
+export async function startUpstream(kind: UpstreamKind, prefix: readonly string[]): Promise<UpstreamInUse> {
+  if (kind === "gone") return { port: UNUSED_PORT, stop: async () => {} };
+  if (kind === "hung") return startHung();
+  return startNginx({ answer: kind, prefix });
+}
+
+/** Why it is not ready to be measured; null: it is. */
+export async function whyNotReady({ upstream }: Case, { metrics }: Subject): Promise<string | null> {
+  if (upstream !== "gone" || metrics === null) return null;
+  const isOpen = /^sparekey_breaker_state\{.*state="(open|half-open)".*\} 1$/m.test(await metrics());
+  return isOpen ? null : "its breaker has not opened";
+}
+
+async function startHung(): Promise<UpstreamInUse> {
+  const server = createServer((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : 0,
+    // What it holds open ends with those who opened it.
+    stop: async () => void server.close(),
+  };
+}

@@ -1,0 +1,105 @@
+/** What the bench finds. Ratios are to the reference's run just before, so that what disturbs both cancels out. */
+import { type Spread, spreadOf } from "./statistics.ts";
+
+/** One subject under load for a while. */
+export interface Run {
+  readonly cpuMicros: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly residentMb: number;
+}
+export type Metric = keyof Run;
+export const METRICS: readonly Metric[] = ["cpuMicros", "perSecond", "p50Ms", "p99Ms", "residentMb"];
+
+export interface Pair {
+  readonly subject: Run;
+  /** The run of the reference before it. */
+  readonly reference: Run;
+}
+
+export interface SubjectFigures {
+  readonly subject: string;
+  readonly runs: number;
+  readonly figures: Readonly<Record<Metric, Spread>>;
+  /** null: it is the reference. */
+  readonly ratios: Readonly<Record<Metric, Spread>> | null;
+}
+
+export interface CaseFigures {
+  readonly name: string;
+  readonly title: string;
+  /** The reference first. */
+  readonly subjects: readonly SubjectFigures[];
+}
+
+/** Times of single replies while the upstream hangs. */
+export interface HungFigures {
+  readonly subject: string;
+  readonly replies: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+}
+
+/** Emergency logins beside an attacker. */
+export interface LoginFigures {
+  readonly subject: string;
+  /** Checks with the remembered login. */
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly guessesPerSecond: number;
+  /** null: it tells nothing of its event loop. */
+  readonly loopDelay: { readonly p99Ms: number; readonly maxMs: number } | null;
+}
+
+/** Nanoseconds a check. */
+export interface DecisionFigures {
+  readonly what: string;
+  readonly nanos: Spread;
+}
+
+export interface Results {
+  readonly versions: Readonly<Record<string, string>>;
+  readonly settings: {
+    readonly rounds: number;
+    readonly secondsPerRun: number;
+    readonly headBytes: number;
+    /** Whether what is measured and what loads it had a core each. */
+    readonly coresApart: boolean;
+    readonly subjects: Readonly<Record<string, string>>;
+  };
+  readonly cases: readonly CaseFigures[];
+  readonly hung: readonly HungFigures[];
+  readonly logins: readonly LoginFigures[];
+  readonly decisions: readonly DecisionFigures[];
+  /** What had to be measured again, or could not be. */
+  readonly remarks: readonly string[];
+}
+
+export function figuresOf(subject: string, pairs: readonly Pair[]): SubjectFigures {
+  return {
+    subject,
+    runs: pairs.length,
+    figures: eachMetric((metric) => spreadOf(pairs.map((pair) => pair.subject[metric]))),
+    ratios: eachMetric((metric) =>
+      spreadOf(pairs.map((pair) => pair.subject[metric] / pair.reference[metric])),
+    ),
+  };
+}
+
+export function referenceFigures(subject: string, runs: readonly Run[]): SubjectFigures {
+  const figures = eachMetric((metric) => spreadOf(runs.map((run) => run[metric])));
+  return { subject, runs: runs.length, figures, ratios: null };
+}
+
+function eachMetric(spread: (metric: Metric) => Spread): Record<Metric, Spread> {
+  return {
+    cpuMicros: spread("cpuMicros"),
+    perSecond: spread("perSecond"),
+    p50Ms: spread("p50Ms"),
+    p99Ms: spread("p99Ms"),
+    residentMb: spread("residentMb"),
+  };
+}

@@ -1,0 +1,36 @@
+/** Which versions were compared. */
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+/** By name; what is not installed is left out. */
+export async function versionsOf(): Promise<Readonly<Record<string, string>>> {
+  const found: readonly (readonly [string, string | null])[] = [
+    ["sparekey", await packageVersion("package.json")],
+    ["node", process.versions.node],
+    ["nginx", await said("nginx", ["-v"])],
+    ["HAProxy", await said("haproxy", ["-v"])],
+    ["Caddy", await said("caddy", ["version"])],
+    ["@fastify/http-proxy", await packageVersion("node_modules/@fastify/http-proxy/package.json")],
+    ["wrk", await said("wrk", ["-v"])],
+  ];
+  return Object.fromEntries(found.flatMap(([name, version]) => (version === null ? [] : [[name, version]])));
+}
+
+/** The first version number in what a program prints; some exit with 1 after it. */
+async function said(program: string, args: readonly string[]): Promise<string | null> {
+  const { stdout, stderr } = await promisify(execFile)(program, args).catch((error: unknown) => ({
+    stdout: "",
+    stderr: "",
+    ...(error instanceof Error ? error : {}),
+  }));
+  return /\d+(\.\d+)+/.exec(`${stdout}${stderr}`)?.[0] ?? null;
+}
+
+async function packageVersion(file: string): Promise<string | null> {
+  const text = await readFile(join(ROOT, file), "utf8").catch(() => null);
+  return text === null ? null : JSON.parse(text).version;
+}
