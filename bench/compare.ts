@@ -21,7 +21,7 @@ import { LOGIN_SUBJECTS, measureLogins, newHtpasswd } from "./compare/logins.ts"
 import { type Bench, measureCase, SECONDS_PER_RUN } from "./compare/measure.ts";
 import { caseText, decisionText, hungText, loginText, writeResults } from "./compare/report.ts";
 import type { CaseFigures, DecisionFigures, HungFigures, LoginFigures } from "./compare/results.ts";
-import { PATH, SETTINGS, type SubjectName, whyNot } from "./compare/subjects.ts";
+import { PATH, SETTINGS, type SubjectName } from "./compare/subjects.ts";
 import { versionsOf } from "./compare/versions.ts";
 import { headBytes, PLAIN } from "./compare/wrk.ts";
 
@@ -71,10 +71,6 @@ async function run(): Promise<number> {
     },
   };
   if (!bench.cores.areApart) bench.remark("load and subject share their cores");
-  for (const name of subjectsOf(CASES)) {
-    const obstacle = whyNot(name);
-    if (obstacle !== null) bench.remark(`left out: ${obstacle}`);
-  }
   const cases = await measureCases(bench);
   const hung = isWanted(HUNG, true, HUNG_SUBJECTS) ? await allHung(extent.secondsHung, bench) : [];
   const logins = isWanted(LOGINS, true, LOGIN_SUBJECTS) ? await allLogins(extent.secondsOfLogins, bench) : [];
@@ -105,7 +101,7 @@ async function measureCases(bench: Bench): Promise<readonly CaseFigures[]> {
   for (const one of CASES.filter(({ name, isQuick, subjects }) => isWanted(name, isQuick, subjects))) {
     const [reference, ...others] = one.subjects;
     const wanted = others.filter((name) => values.subject === undefined || name === values.subject);
-    const names = [reference, ...wanted.filter((name) => whyNot(name) === null)];
+    const names = [reference, ...wanted];
     const figures = await measureCase(one, names, bench);
     measured.push(figures);
     console.log(caseText(figures));
@@ -147,10 +143,6 @@ function isWanted(name: string, isQuick: boolean, subjects: readonly string[]): 
   if (values.subject !== undefined && !subjects.includes(values.subject)) return false;
   if (values.case !== undefined) return name === values.case;
   return isQuick || !values.quick;
-}
-
-function subjectsOf(cases: readonly Case[]): ReadonlySet<SubjectName> {
-  return new Set(cases.flatMap(({ subjects }) => subjects));
 }
 
 function requireKnown(option: string, value: string | undefined, known: readonly string[]): void {

@@ -1,5 +1,4 @@
 /** What is compared: each started by itself, in front of the same upstream, with one worker or thread. */
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,12 +59,6 @@ export const SETTINGS: Readonly<Record<SubjectName, string>> = {
   sparekey: "compiled; preset authentik with its defaults",
   "sparekey, 1,000 routes": "the same with 999 routes before the one that is asked",
 };
-
-/** Why this one cannot run here; null: it can. */
-export function whyNot(name: SubjectName): string | null {
-  if (name !== "@fastify/http-proxy") return null;
-  return existsSync(join(ROOT, "node_modules", name)) ? null : `${name} is not installed`;
-}
 
 /** It ends with this process at the latest. */
 export function startSubject(name: SubjectName, around: Surroundings): Promise<Subject> {
