@@ -14,14 +14,14 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { CASES, type Case } from "./compare/cases.ts";
+import { CASES } from "./compare/cases.ts";
 import { findCores } from "./compare/cores.ts";
 import { HUNG_SUBJECTS, measureHung } from "./compare/hung.ts";
 import { LOGIN_SUBJECTS, measureLogins, newHtpasswd } from "./compare/logins.ts";
 import { type Bench, measureCase, SECONDS_PER_RUN } from "./compare/measure.ts";
 import { caseText, decisionText, hungText, loginText, writeResults } from "./compare/report.ts";
 import type { CaseFigures, DecisionFigures, HungFigures, LoginFigures } from "./compare/results.ts";
-import { PATH, SETTINGS, type SubjectName } from "./compare/subjects.ts";
+import { PATH, SETTINGS } from "./compare/subjects.ts";
 import { versionsOf } from "./compare/versions.ts";
 import { headBytes, PLAIN } from "./compare/wrk.ts";
 

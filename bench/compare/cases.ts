@@ -26,14 +26,11 @@ export interface UpstreamInUse {
   stop(): Promise<void>;
 }
 
-const ALL: readonly [SubjectName, ...SubjectName[]] = [
-  "nginx",
-  "nginx keepalive 512",
-  "HAProxy",
-  "Caddy",
-  "@fastify/http-proxy",
-  "sparekey",
-];
+type Subjects = readonly [SubjectName, ...SubjectName[]];
+
+const ALL: Subjects = ["nginx", "nginx keepalive 512", "HAProxy", "Caddy", "@fastify/http-proxy", "sparekey"];
+/** That package fails some connections where each check brings a new one, so its runs would not count. */
+const WITHOUT_HTTP_PROXY: Subjects = ["nginx", "nginx keepalive 512", "HAProxy", "Caddy", "sparekey"];
 const COMMON = {
   load: PLAIN,
   subjects: ALL,
@@ -58,6 +55,7 @@ export const CASES: readonly Case[] = [
     name: "new",
     title: "a new connection for each check",
     load: { ...PLAIN, isClosing: true },
+    subjects: WITHOUT_HTTP_PROXY,
   },
   { ...COMMON, name: "low", title: "low load: 4 kept connections", load: { ...PLAIN, connections: 4 } },
   { ...COMMON, name: "redirect", title: "302 answers to the login", upstream: "login", status: 302 },
