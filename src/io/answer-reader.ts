@@ -110,6 +110,8 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    // undici takes a reset for the end of a body that ends by close.
+    if (this.#options.socket.errored !== null) return this.#fail("reset");
     const phase = this.#phase;
     if (phase.kind === "waiting") {
       if (!isFinalStatus(this.#status)) return this.#fail("malformed");

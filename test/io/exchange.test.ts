@@ -510,6 +510,18 @@ t.test("waiting in line for a connection", async (t) => {
   });
 });
 
+t.test("regression: a body that ends by close and breaks off by a reset is no whole answer", async (t) => {
+  for (const version of ["HTTP/1.0", "HTTP/1.1"]) {
+    const upstream = await rawUpstream(t, (socket) => {
+      socket.write(`${version} 200 OK\r\nConnection: close\r\n\r\nhalf of`);
+      // The half is read before the reset overtakes it.
+      setTimeout(() => socket.resetAndDestroy(), 50);
+    });
+    const outcome = await ask(exchanger(t), upstreamAt(upstream.port));
+    t.same(outcome, { kind: "failure", reason: "reset" }, version);
+  }
+});
+
 async function closedPort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
