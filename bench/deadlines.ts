@@ -6,7 +6,8 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Outcome, Upstream } from "../src/core/types.ts";
+import type { Upstream } from "../src/core/snapshot.ts";
+import type { Outcome } from "../src/core/types.ts";
 import { createExchanger } from "../src/io/exchange.ts";
 import { silentPort } from "../test/support/silent-port.ts";
 

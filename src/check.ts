@@ -15,29 +15,31 @@ import {
 import { authorizationForApp, firstHeader, headersForUpstream } from "./core/headers.ts";
 import { fallbackFor } from "./core/host-policy.ts";
 import { badCheck, forbidden, relayed, shedReply } from "./core/replies.ts";
-import { treatmentOf } from "./core/treatment.ts";
 import type {
   AddressList,
+  BasicAuthFallback,
+  Fallback,
+  GraceRules,
+  Route,
+  Upstream,
+} from "./core/snapshot.ts";
+import { treatmentOf } from "./core/treatment.ts";
+import type {
   Admission,
   Answer,
   Asking,
-  BasicAuthFallback,
   Check,
   Credentials,
   Decided,
   Decision,
-  Fallback,
   FallbackReason,
   FaultReason,
   ForbiddenReason,
-  GraceRules,
   Judgement,
   LoginResult,
   Outcome,
   OverrideMode,
   RawHeaders,
-  Route,
-  Upstream,
   UpstreamRequest,
   Verdict,
   VerdictLabel,

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Ports } from "./check.ts";
 import { addressText } from "./core/address-text.ts";
-import type { Address, Limits } from "./core/types.ts";
+import type { Address, Limits } from "./core/snapshot.ts";
 import { type Drainable, drain } from "./io/drain.ts";
 import { createDropLog, type DropLog, logDefect } from "./observe/events.ts";
 import type { Logger } from "./observe/logs.ts";

@@ -1,6 +1,7 @@
 /** The person at the admin listener: who may act there, by a password of its own, and what becomes of it. */
 import { randomBytes } from "node:crypto";
-import type { Admin, HtpasswdEvent, RateLimit, ReloadResult } from "./core/types.ts";
+import type { Admin, RateLimit } from "./core/snapshot.ts";
+import type { HtpasswdEvent, ReloadResult } from "./core/types.ts";
 import type { InTime } from "./io/htpasswd-files.ts";
 import { createLogins } from "./io/logins.ts";
 import { createPasswordPool } from "./io/password-pool.ts";

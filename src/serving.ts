@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { RouteState } from "./check.ts";
 import { addressText } from "./core/address-text.ts";
 import { buildRouteTable } from "./core/route-table.ts";
-import type { Address, Route, Snapshot } from "./core/types.ts";
+import type { Address, Route, Snapshot } from "./core/snapshot.ts";
 import type { Exchanger } from "./io/exchange.ts";
 import type { Grace, GraceStore } from "./io/grace.ts";
 import { type HealthPorts, RouteHealth } from "./io/health.ts";

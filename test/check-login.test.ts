@@ -1,7 +1,8 @@
 import t from "tap";
 import { answerCheck, type Ports } from "../src/check.ts";
 import { headerValues } from "../src/core/headers.ts";
-import type { LoginResult, RawHeaders, Route } from "../src/core/types.ts";
+import type { Route } from "../src/core/snapshot.ts";
+import type { LoginResult, RawHeaders } from "../src/core/types.ts";
 import {
   type Attempt,
   answering,

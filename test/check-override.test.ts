@@ -1,6 +1,7 @@
 /** The data path while a person has chosen for a route. */
 import t from "tap";
-import type { GraceRules, Outcome } from "../src/core/types.ts";
+import type { GraceRules } from "../src/core/snapshot.ts";
+import type { Outcome } from "../src/core/types.ts";
 import { answering, decisionOf, FALLBACKS, failing, MODES, world } from "./support/check-world.ts";
 import { answer, check } from "./support/fixtures.ts";
 

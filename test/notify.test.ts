@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import t, { type Test } from "tap";
 import { parseConfig } from "../src/config/load.ts";
 import { readBounded } from "../src/config/read-file.ts";
-import type { Snapshot } from "../src/core/types.ts";
+import type { Snapshot } from "../src/core/snapshot.ts";
 import { startOutpost } from "../src/demo/outpost.ts";
 import { version } from "../src/version.ts";
 import { type Answered, ask, type Served, sample, serve } from "./support/app.ts";

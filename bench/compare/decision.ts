@@ -2,7 +2,8 @@
  * The decision path alone, on compiled code: classify, record, and the reply, without any reading or writing. Prints
  * `DecisionFigures[]` as JSON. A process of its own, so that nothing else has shaped what its compiler knows.
  */
-import type { Answer, Check, Decision, Route } from "../../src/core/types.ts";
+import type { Route } from "../../src/core/snapshot.ts";
+import type { Answer, Check, Decision } from "../../src/core/types.ts";
 import type { DecisionFigures } from "./results.ts";
 import { spreadOf } from "./statistics.ts";
 import { PATH } from "./subjects.ts";

@@ -1,7 +1,7 @@
 /** Values that name places on the network: listen addresses, upstreams, networks of clients. */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
 import * as z from "zod/mini";
-import type { Address, HostRule, PathRule } from "../core/types.ts";
+import type { Address, HostRule, PathRule } from "../core/snapshot.ts";
 import { list, type Reading, text, wrong } from "./values.ts";
 
 const LISTEN = /^(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):(\d{1,5})$/;

@@ -3,7 +3,7 @@
  * so that one mistake never hides another.
  */
 import { addressText } from "../core/address-text.ts";
-import type { Address, PathRule } from "../core/types.ts";
+import type { Address, PathRule } from "../core/snapshot.ts";
 import { type Origin, origin } from "./addresses.ts";
 import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";

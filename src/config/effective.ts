@@ -2,7 +2,8 @@
  * What a route means once its preset has filled in what it leaves open. Worked out once, for judging and for
  * building, so that the config judged is the config built.
  */
-import type { Address, FallbackMode, HostRule, PathRule } from "../core/types.ts";
+import type { Address, HostRule, PathRule } from "../core/snapshot.ts";
+import type { FallbackMode } from "../core/types.ts";
 import { fallbackShape, hostFallbackShape, hostShape } from "./fallback-schema.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";

@@ -1,5 +1,6 @@
 /** What the keys of `fallback`, of a route and of its hosts, may not hold together. */
-import type { FallbackMode, HostRule } from "../core/types.ts";
+import type { HostRule } from "../core/snapshot.ts";
+import type { FallbackMode } from "../core/types.ts";
 import type { EffectiveFallback, EffectiveRoute } from "./effective.ts";
 import { asList, asMapping, type Mapping } from "./plain-data.ts";
 import type { Finding, Path } from "./problem.ts";

@@ -1,6 +1,6 @@
 /** The way of a config from file to snapshot. Every problem is reported at once; a bad file yields nothing. */
 import { dirname, resolve } from "node:path";
-import type { Snapshot } from "../core/types.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 import { findCombinations } from "./combinations.ts";
 import { type ConfigDocument, readDocument } from "./document.ts";
 import { type EffectiveFallback, type EffectiveRoute, effectiveRoutes } from "./effective.ts";

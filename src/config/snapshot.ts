@@ -9,7 +9,7 @@ import type {
   Snapshot,
   Upstream,
   UpstreamTls,
-} from "../core/types.ts";
+} from "../core/snapshot.ts";
 import { type Origin, toBlockList } from "./addresses.ts";
 import { type EffectiveFallback, type EffectiveRoute, type Settled, settled } from "./effective.ts";
 import type { Config, HostConfig, RouteConfig } from "./schema.ts";

@@ -1,4 +1,4 @@
-import type { Address } from "./types.ts";
+import type { Address } from "./snapshot.ts";
 
 /** `HOST:PORT`, as URLs and Host headers have it: an IPv6 address in brackets (RFC 3986 section 3.2.2). */
 export function addressText({ host, port }: Address): string {

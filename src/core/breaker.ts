@@ -10,7 +10,7 @@
  * any more, and a trial that never settles expires (sony/gobreaker, `afterRequest`).
  */
 
-import type { BreakerRules } from "./types.ts";
+import type { BreakerRules } from "./snapshot.ts";
 
 export type Breaker =
   | { readonly kind: "closed"; readonly generation: number; readonly faults: number }

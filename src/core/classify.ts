@@ -6,7 +6,8 @@
  *  4. any other answer                                → a verdict
  */
 import { firstHeader } from "./headers.ts";
-import type { Answer, FaultRules, Outcome, Verdict } from "./types.ts";
+import type { FaultRules } from "./snapshot.ts";
+import type { Answer, Outcome, Verdict } from "./types.ts";
 
 /** An outcome that says something of the upstream. */
 export type Evidence = Extract<Outcome, { kind: "answer" | "failure" }>;

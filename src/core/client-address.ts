@@ -4,7 +4,8 @@
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { headerValues } from "./headers.ts";
-import type { AddressList, Check } from "./types.ts";
+import type { AddressList } from "./snapshot.ts";
+import type { Check } from "./types.ts";
 
 /**
  * The client's address in one spelling; null when the gateway gave none. Its own address is no substitute:

@@ -6,7 +6,7 @@
  * - Nothing is ever evicted, so nobody can push their own failures out: at most `global` tries are known at
  *   a time, and that bounds the addresses too.
  */
-import type { RateLimit } from "./types.ts";
+import type { RateLimit } from "./snapshot.ts";
 
 /** A `global` above this counts as this. It bounds memory: about 10 MB. */
 const MAX_TRIES = 100_000;

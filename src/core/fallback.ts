@@ -18,8 +18,8 @@ import {
   loginUnavailable,
   proxyError,
 } from "./replies.ts";
+import type { BasicAuthFallback } from "./snapshot.ts";
 import type {
-  BasicAuthFallback,
   Decision,
   FallbackMode,
   FallbackReason,

@@ -11,7 +11,8 @@
  * A 200 without a user is what an outpost gives everybody on an open path: kept, it would open all other paths.
  */
 import { filterHeaders, headersForGateway, headerValues } from "./headers.ts";
-import type { Answer, Check, GraceRules, RawHeaders } from "./types.ts";
+import type { GraceRules } from "./snapshot.ts";
+import type { Answer, Check, RawHeaders } from "./types.ts";
 
 /** 202 is oauth2-proxy's way to say it. */
 const PASSES: ReadonlySet<number> = new Set([200, 202]);

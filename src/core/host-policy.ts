@@ -1,6 +1,7 @@
 /** Which fallback a check gets: the first host rule that matches X-Forwarded-Host, else the route's own. */
 import { headerValues } from "./headers.ts";
-import type { Check, Fallback, HostRule, Route } from "./types.ts";
+import type { Fallback, HostRule, Route } from "./snapshot.ts";
+import type { Check } from "./types.ts";
 
 const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 const DENY: Fallback = { mode: "deny", grace: null };

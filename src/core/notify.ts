@@ -4,14 +4,8 @@
  */
 import { addressText } from "./address-text.ts";
 import { overridden } from "./headers.ts";
-import type {
-  FallbackChange,
-  NotifyReason,
-  NotifyTarget,
-  Outcome,
-  Upstream,
-  UpstreamRequest,
-} from "./types.ts";
+import type { NotifyTarget, Upstream } from "./snapshot.ts";
+import type { FallbackChange, NotifyReason, Outcome, UpstreamRequest } from "./types.ts";
 
 /** JSON text. `unixMs`: when it happened; `instance`: the name of this machine or container. */
 export function messageOf(change: FallbackChange, unixMs: number, instance: string): string {

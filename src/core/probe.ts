@@ -5,17 +5,8 @@
  */
 import { classify } from "./classify.ts";
 import { firstHeader, overridden } from "./headers.ts";
-import type {
-  Check,
-  FaultReason,
-  FaultRules,
-  Judgement,
-  Outcome,
-  ProbeRules,
-  RawHeaders,
-  Route,
-  UpstreamRequest,
-} from "./types.ts";
+import type { FaultRules, ProbeRules, Route } from "./snapshot.ts";
+import type { Check, FaultReason, Judgement, Outcome, RawHeaders, UpstreamRequest } from "./types.ts";
 
 /**
  * What a probe found. `fine`: a verdict; `passed`: not a refusal, so its template is worth keeping. `suspect`: the upstream answers, but no probe should get such an answer

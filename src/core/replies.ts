@@ -3,7 +3,8 @@
  * stored. Nothing of a check goes into them, so nothing can be reflected.
  */
 import { headersForGateway } from "./headers.ts";
-import type { Answer, BasicAuthFallback, RawHeaders, Reply } from "./types.ts";
+import type { BasicAuthFallback } from "./snapshot.ts";
+import type { Answer, RawHeaders, Reply } from "./types.ts";
 
 const NO_STORE = ["Cache-Control", "no-store"] as const;
 const NO_BODY = { kind: "whole", bytes: new Uint8Array() } as const;

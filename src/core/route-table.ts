@@ -1,5 +1,5 @@
 /** Which route a path belongs to: an exact path first, then the longest prefix. Cost does not grow with routes. */
-import type { Route } from "./types.ts";
+import type { Route } from "./snapshot.ts";
 
 export interface RouteTable {
   readonly exact: ReadonlyMap<string, Route>;

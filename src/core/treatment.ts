@@ -10,14 +10,8 @@
  * To confirm is to send a probe that holds no word of the client's: if that gets a verdict, the client caused
  * what was seen, and no fallback happens. So no client gets an `allow` out of a healthy upstream.
  */
-import type {
-  AnswerFailure,
-  FallbackMode,
-  FallbackReason,
-  FaultReason,
-  FaultRules,
-  Verdict,
-} from "./types.ts";
+import type { FaultRules } from "./snapshot.ts";
+import type { AnswerFailure, FallbackMode, FallbackReason, FaultReason, Verdict } from "./types.ts";
 
 export type Treatment = "relay" | "fall-back" | "confirm";
 

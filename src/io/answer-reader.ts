@@ -7,7 +7,8 @@ import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { isFinalStatus } from "../core/classify.ts";
 import { firstHeader, headerValues } from "../core/headers.ts";
-import type { AnswerFailure, Body, FailureReason, Outcome, RawHeaders, Upstream } from "../core/types.ts";
+import type { Upstream } from "../core/snapshot.ts";
+import type { AnswerFailure, Body, FailureReason, Outcome, RawHeaders } from "../core/types.ts";
 import { isStarved, stalledSoFar } from "./deadlines.ts";
 import type { Interrupt } from "./interrupt.ts";
 

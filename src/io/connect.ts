@@ -7,7 +7,8 @@ import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "n
 import { checkServerIdentity, connect as connectTls } from "node:tls";
 import { addressText } from "../core/address-text.ts";
 import { createDoubts } from "../core/doubts.ts";
-import type { Address, ConnectFailure, Upstream } from "../core/types.ts";
+import type { Address, Upstream } from "../core/snapshot.ts";
+import type { ConnectFailure } from "../core/types.ts";
 import { startDeadline } from "./deadlines.ts";
 
 /** Whom a connection leads to. */

@@ -1,6 +1,7 @@
 /** What waits to be told to one target: in order, bounded, and tried again until it is too old. */
 import { deliveryOf, KEPT_MS, messageRequest, originText, waitAfter } from "../core/notify.ts";
-import type { NotifyEvent, NotifyReason, NotifyTarget, Outcome } from "../core/types.ts";
+import type { NotifyTarget } from "../core/snapshot.ts";
+import type { NotifyEvent, NotifyReason, Outcome } from "../core/types.ts";
 import type { Exchanger } from "./exchange.ts";
 
 export interface CourierPorts {

@@ -1,6 +1,6 @@
 /** The end of a process that loses nothing: keep serving while load balancers notice, then let connections run out. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Drain } from "../core/types.ts";
+import type { Drain } from "../core/snapshot.ts";
 
 export interface Drainable {
   connections(): number;

@@ -5,7 +5,8 @@
  * server of several: the second goes to another then, so that a restart of one is no fault.
  */
 import type { LookupFunction } from "node:net";
-import type { Outcome, Upstream, UpstreamRequest, Waiting } from "../core/types.ts";
+import type { Upstream } from "../core/snapshot.ts";
+import type { Outcome, UpstreamRequest, Waiting } from "../core/types.ts";
 import type { Peer } from "./connect.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
 import { Pool, type Taken } from "./pool.ts";

@@ -4,7 +4,8 @@
  */
 import { createHmac } from "node:crypto";
 import { clientOf, identityAmong, identityOf } from "../core/grace.ts";
-import type { Check, Decided, GraceRules, RawHeaders } from "../core/types.ts";
+import type { GraceRules } from "../core/snapshot.ts";
+import type { Check, Decided, RawHeaders } from "../core/types.ts";
 
 const MAX_ENTRIES = 10_000;
 /** Of identity headers: signed tokens are among them, of 1 to 2 KiB each. */

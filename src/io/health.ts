@@ -22,6 +22,7 @@ import {
   learned,
   type ProbeTemplate,
 } from "../core/probe.ts";
+import type { Route, Upstream } from "../core/snapshot.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type {
   Admission,
@@ -30,8 +31,6 @@ import type {
   FallbackReason,
   Judgement,
   Outcome,
-  Route,
-  Upstream,
   UpstreamRequest,
   Verdict,
   Waiting,

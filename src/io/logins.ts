@@ -12,7 +12,8 @@
  */
 import { createHmac } from "node:crypto";
 import { createFailureLimit, type FailureLimit } from "../core/failure-limit.ts";
-import type { BasicAuthFallback, Credentials, HtpasswdEvent, LoginResult, RateLimit } from "../core/types.ts";
+import type { BasicAuthFallback, RateLimit } from "../core/snapshot.ts";
+import type { Credentials, HtpasswdEvent, LoginResult } from "../core/types.ts";
 import { createHtpasswdFiles, type InTime, type LoadedFile } from "./htpasswd-files.ts";
 import type { PasswordPool, Verification } from "./password-pool.ts";
 

@@ -4,7 +4,8 @@
  * names are looked up one after another, because each lookup holds a thread that checks need too.
  */
 import { messageOf, originText } from "../core/notify.ts";
-import type { FallbackChange, NotifyTarget } from "../core/types.ts";
+import type { NotifyTarget } from "../core/snapshot.ts";
+import type { FallbackChange } from "../core/types.ts";
 import { Courier, type CourierPorts } from "./courier.ts";
 import type { Exchanger } from "./exchange.ts";
 

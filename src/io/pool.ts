@@ -4,7 +4,7 @@
  */
 import type { LookupFunction } from "node:net";
 import { performance } from "node:perf_hooks";
-import type { Upstream } from "../core/types.ts";
+import type { Upstream } from "../core/snapshot.ts";
 import { type Connected, type Connector, createConnector, type Peer } from "./connect.ts";
 import { Connection } from "./connection.ts";
 

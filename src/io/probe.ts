@@ -2,7 +2,8 @@
 import { addressText } from "../core/address-text.ts";
 import { isRedirect } from "../core/classify.ts";
 import { type Finding, findingOf, type ProbeTemplate, probeRequest } from "../core/probe.ts";
-import type { Outcome, Route, Upstream, UpstreamRequest, Waiting } from "../core/types.ts";
+import type { Route, Upstream } from "../core/snapshot.ts";
+import type { Outcome, UpstreamRequest, Waiting } from "../core/types.ts";
 
 export interface ProbePorts {
   exchange(

@@ -1,5 +1,5 @@
 import { confirms, type Finding, holds } from "../core/probe.ts";
-import type { ProbeRules } from "../core/types.ts";
+import type { ProbeRules } from "../core/snapshot.ts";
 
 /** A bad finding may speak until the next one is there, if that was begun so soon after it ended. */
 const STILL_BAD_MS = 5_000;

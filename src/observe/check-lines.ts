@@ -1,6 +1,7 @@
 /** The lines about single checks: few by design, so that an outage cannot fill a disk (incident of 2024-04-04). */
 import { firstHeader } from "../core/headers.ts";
-import type { Check, Decision, FallenBack, LogOptions } from "../core/types.ts";
+import type { LogOptions } from "../core/snapshot.ts";
+import type { Check, Decision, FallenBack } from "../core/types.ts";
 import { clientText, type LogData, type Logger } from "./logs.ts";
 import type { LineSampling, RouteRecord } from "./route-record.ts";
 

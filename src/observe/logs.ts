@@ -1,5 +1,5 @@
 /** JSON lines (DESIGN section 8). Callers name each field: no headers, targets or bodies go in whole. */
-import type { LogLevel } from "../core/types.ts";
+import type { LogLevel } from "../core/snapshot.ts";
 
 export type LogValue = string | number | boolean | null | readonly string[];
 export type LogData = Readonly<Record<string, LogValue>>;

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { Counter, Gauge, type PrometheusContentType, Registry } from "@prometheus-io/client";
-import type { Route } from "../core/types.ts";
+import type { Route } from "../core/snapshot.ts";
 import { DurationFamily } from "./duration-family.ts";
 import { isActive } from "./fallback-periods.ts";
 import { newRouteRecord, type RouteRecord } from "./route-record.ts";

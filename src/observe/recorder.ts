@@ -1,5 +1,6 @@
 /** What the data path reports: counted, and logged when a person should know. */
 import { BAD_HOLDS_MS } from "../core/probe.ts";
+import type { LogOptions, Route } from "../core/snapshot.ts";
 import { isClientProof } from "../core/treatment.ts";
 import type {
   Check,
@@ -8,9 +9,7 @@ import type {
   FallbackReason,
   FaultReason,
   Judgement,
-  LogOptions,
   OverrideMode,
-  Route,
 } from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
 import { type BreakerState, createFallbackPeriods, type FallbackPeriod } from "./fallback-periods.ts";

@@ -2,6 +2,7 @@
  * What is remembered of one route: plain numbers, so that a check costs a few additions. The same through the
  * metrics package's labelled children, measured: 0.5 µs a check, most of it the hashing of labels.
  */
+import type { Route } from "../core/snapshot.ts";
 import type {
   Decision,
   FallbackMode,
@@ -10,7 +11,6 @@ import type {
   FaultReason,
   Judgement,
   LoginResult,
-  Route,
   Source,
   VerdictLabel,
 } from "../core/types.ts";

@@ -3,17 +3,17 @@
  * Prometheus cannot see the first increase of a series that appears with it. Labels hold config and our own
  * words, never a client's.
  */
+
+import type { Fallback, Route } from "../core/snapshot.ts";
 import { treatmentOf } from "../core/treatment.ts";
 import type {
   FailureReason,
-  Fallback,
   FallbackMode,
   FallbackReason,
   FallbackResult,
   FaultReason,
   Judgement,
   LoginResult,
-  Route,
   Source,
   SuspectReason,
   VerdictLabel,

@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
-import type { Address } from "../core/types.ts";
+import type { Address } from "../core/snapshot.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { type AdminActions, addAdminActions, showAdminActions } from "./admin-actions.ts";
 import { refuseGarbled } from "./garbled.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { type LoadResult, loadConfig, parseConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
-import type { BasicAuthFallback, HostPolicy, Route, Snapshot } from "../../src/core/types.ts";
+import type { BasicAuthFallback, HostPolicy, Route, Snapshot } from "../../src/core/snapshot.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 

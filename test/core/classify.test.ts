@@ -1,6 +1,7 @@
 import t from "tap";
 import { classify, isFinalStatus, isRedirect } from "../../src/core/classify.ts";
-import type { Answer, FailureReason, FaultRules } from "../../src/core/types.ts";
+import type { FaultRules } from "../../src/core/snapshot.ts";
+import type { Answer, FailureReason } from "../../src/core/types.ts";
 import { answer, FAULT_RULES, streamedBody } from "../support/fixtures.ts";
 
 /** `allow`, or `fault status_502` where there is a reason. */

@@ -1,6 +1,6 @@
 import t from "tap";
 import { fallbackFor } from "../../src/core/host-policy.ts";
-import type { Fallback } from "../../src/core/types.ts";
+import type { Fallback } from "../../src/core/snapshot.ts";
 import { check, route } from "../support/fixtures.ts";
 
 const ADMIN: Fallback = { mode: "deny", grace: null };

@@ -1,6 +1,7 @@
 import t from "tap";
 import { deliveryOf, messageOf, messageRequest, originText, waitAfter } from "../../src/core/notify.ts";
-import type { NotifyTarget, Outcome } from "../../src/core/types.ts";
+import type { NotifyTarget } from "../../src/core/snapshot.ts";
+import type { Outcome } from "../../src/core/types.ts";
 import { answer } from "../support/fixtures.ts";
 import { upstreamAt } from "../support/raw-upstream.ts";
 

@@ -1,6 +1,7 @@
 import t from "tap";
 import { confirms, findingOf, guessed, holds, learned, probeRequest } from "../../src/core/probe.ts";
-import type { Check, Outcome, ProbeRules, RawHeaders, Route, UpstreamRequest } from "../../src/core/types.ts";
+import type { ProbeRules, Route } from "../../src/core/snapshot.ts";
+import type { Check, Outcome, RawHeaders, UpstreamRequest } from "../../src/core/types.ts";
 import { answering, failing } from "../support/check-world.ts";
 import { answer, basic, check, FAULT_RULES, PROBE_RULES, route, streamedBody } from "../support/fixtures.ts";
 

@@ -1,6 +1,6 @@
 import t from "tap";
 import { buildRouteTable, findRoute, hasDotSegment } from "../../src/core/route-table.ts";
-import type { Route } from "../../src/core/types.ts";
+import type { Route } from "../../src/core/snapshot.ts";
 import { route } from "../support/fixtures.ts";
 
 /** A route named after its rule; `*` at the end matches a prefix. */

@@ -1,6 +1,7 @@
 import t from "tap";
+import type { FaultRules } from "../../src/core/snapshot.ts";
 import { isUnreachable, type Treatment, treatmentOf } from "../../src/core/treatment.ts";
-import type { FallbackMode, FaultReason, FaultRules, Verdict } from "../../src/core/types.ts";
+import type { FallbackMode, FaultReason, Verdict } from "../../src/core/types.ts";
 import { answer } from "../support/fixtures.ts";
 
 const CONFIRM = ["auto", "always", "never"] as const;

@@ -5,7 +5,7 @@ import { createServer, type LookupFunction, type Server } from "node:net";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import t, { type Test } from "tap";
-import type { Address, Upstream } from "../../src/core/types.ts";
+import type { Address, Upstream } from "../../src/core/snapshot.ts";
 import { type Connected, type Connector, createConnector } from "../../src/io/connect.ts";
 import { upstreamAt } from "../support/raw-upstream.ts";
 import { silentPort } from "../support/silent-port.ts";

@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import t, { type Test } from "tap";
-import type { Answer, Body, Outcome, Upstream, UpstreamRequest } from "../../src/core/types.ts";
+import type { Upstream } from "../../src/core/snapshot.ts";
+import type { Answer, Body, Outcome, UpstreamRequest } from "../../src/core/types.ts";
 import { createExchanger, type Exchanger } from "../../src/io/exchange.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";

@@ -1,14 +1,7 @@
 import { mock } from "node:test";
 import t, { type Test } from "tap";
-import type {
-  Asking,
-  Check,
-  Outcome,
-  Route,
-  Upstream,
-  UpstreamRequest,
-  Verdict,
-} from "../../src/core/types.ts";
+import type { Route, Upstream } from "../../src/core/snapshot.ts";
+import type { Asking, Check, Outcome, UpstreamRequest, Verdict } from "../../src/core/types.ts";
 import { RouteHealth } from "../../src/io/health.ts";
 import { answering, failing } from "../support/check-world.ts";
 import { answer, check, FAULT_RULES, PROBE_RULES, route, streamedBody } from "../support/fixtures.ts";

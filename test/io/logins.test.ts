@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import type { BasicAuthFallback, RateLimit } from "../../src/core/types.ts";
+import type { BasicAuthFallback, RateLimit } from "../../src/core/snapshot.ts";
 import { createLogins } from "../../src/io/logins.ts";
 import { createPasswordPool, type PasswordPool, type Verification } from "../../src/io/password-pool.ts";
 

@@ -1,7 +1,8 @@
 /** Real receivers; only the clock and its timers are made by hand. */
 import { pipeline } from "node:stream";
 import t, { type Test } from "tap";
-import type { FallbackChange, NotifyEvent, NotifyTarget } from "../../src/core/types.ts";
+import type { NotifyTarget } from "../../src/core/snapshot.ts";
+import type { FallbackChange, NotifyEvent } from "../../src/core/types.ts";
 import { createExchanger } from "../../src/io/exchange.ts";
 import { createNotifier } from "../../src/io/notifier.ts";
 import { logNotify } from "../../src/observe/events.ts";

@@ -1,6 +1,7 @@
 /** Through the recorder, as checks and breakers report. */
 import t from "tap";
-import type { FallbackChange, FallbackReason, OverrideMode, Route } from "../../src/core/types.ts";
+import type { Route } from "../../src/core/snapshot.ts";
+import type { FallbackChange, FallbackReason, OverrideMode } from "../../src/core/types.ts";
 import type { BreakerState } from "../../src/observe/fallback-periods.ts";
 import { createLogger } from "../../src/observe/logs.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";

@@ -1,5 +1,5 @@
 import t from "tap";
-import type { LogLevel } from "../../src/core/types.ts";
+import type { LogLevel } from "../../src/core/snapshot.ts";
 import { clientText, createLogger, type LogData } from "../../src/observe/logs.ts";
 
 function loggerInto(lines: string[], level: LogLevel) {

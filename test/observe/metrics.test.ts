@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import t from "tap";
-import type { Fallback, FallbackMode, Route } from "../../src/core/types.ts";
+import type { Fallback, Route } from "../../src/core/snapshot.ts";
+import type { FallbackMode } from "../../src/core/types.ts";
 import type { FallbackPeriod } from "../../src/observe/fallback-periods.ts";
 import { createMetrics, type Metrics } from "../../src/observe/metrics.ts";
 import {

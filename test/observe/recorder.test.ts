@@ -1,5 +1,6 @@
 import t from "tap";
-import type { Decision, LogLevel, LogOptions } from "../../src/core/types.ts";
+import type { LogLevel, LogOptions } from "../../src/core/snapshot.ts";
+import type { Decision } from "../../src/core/types.ts";
 import { createLogger } from "../../src/observe/logs.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";

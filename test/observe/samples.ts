@@ -1,15 +1,13 @@
 /** Routes, checks and decisions for the tests of this folder. */
+import type { BasicAuthFallback, Fallback, Route } from "../../src/core/snapshot.ts";
 import type {
-  BasicAuthFallback,
   Check,
   Decision,
-  Fallback,
   FallbackMode,
   FallbackReason,
   FallbackResult,
   LoginResult,
   Reply,
-  Route,
   VerdictLabel,
 } from "../../src/core/types.ts";
 

@@ -1,5 +1,6 @@
 /** The data path among hand-made ports. */
 import { answerCheck, type CheckContext, type Ports, type RouteState } from "../../src/check.ts";
+import type { Fallback, Route } from "../../src/core/snapshot.ts";
 import type {
   Admission,
   Answer,
@@ -7,13 +8,11 @@ import type {
   Check,
   Decision,
   FailureReason,
-  Fallback,
   FallbackMode,
   LoginResult,
   Outcome,
   OverrideMode,
   RawHeaders,
-  Route,
   UpstreamRequest,
   Verdict,
   Waiting,

@@ -2,17 +2,13 @@
 import { BlockList } from "node:net";
 import type {
   AddressList,
-  Answer,
   BasicAuthFallback,
-  Body,
   BreakerRules,
-  Check,
   FaultRules,
   ProbeRules,
-  RawHeaders,
-  Reply,
   Route,
-} from "../../src/core/types.ts";
+} from "../../src/core/snapshot.ts";
+import type { Answer, Body, Check, RawHeaders, Reply } from "../../src/core/types.ts";
 import { upstreamAt } from "./raw-upstream.ts";
 
 export function check(changes: Partial<Omit<Check, "path">> = {}): Check {

@@ -1,7 +1,7 @@
 /** An upstream that sends just the bytes a test wants. */
 import { createServer, type Socket } from "node:net";
 import type { Test } from "tap";
-import type { Upstream } from "../../src/core/types.ts";
+import type { Upstream } from "../../src/core/snapshot.ts";
 
 export interface RawUpstream {
   readonly port: number;
