@@ -170,10 +170,9 @@ function withIdentity(verdict: Verdict, { requireHeaders }: Route): Verdict {
 /** A redirect is a verdict only where the login page it leads to is alive. Its client has no session all the same. */
 async function withLoginUp(asked: Asked, verdict: Verdict): Promise<Verdict> {
   if (verdict.kind !== "challenge" || !isRedirect(verdict.answer.status)) return verdict;
+  if (await asked.state.health.isLoginUp()) return verdict;
   noteForGrace(asked, verdict);
-  return (await asked.state.health.isLoginUp())
-    ? verdict
-    : { kind: "fault", reason: "login_down", answer: verdict.answer };
+  return { kind: "fault", reason: "login_down", answer: verdict.answer };
 }
 
 /** The evidence table: relay what came, or fall back, or ask a probe which of the two it is. */
