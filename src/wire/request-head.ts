@@ -59,8 +59,8 @@ const TOKEN = table((_code, char) => {
 });
 /** Of names that pass: core/headers.ts lets no alias of another name through. */
 const PLAIN = table((_code, char) => (/[0-9A-Za-z-]/.test(char) ? 1 : 0));
-/** Origin form without a fragment, as servers/read-check.ts has it. */
-const TARGET = table((code, char) => (code > SPACE && code !== 127 && char !== "#" ? 1 : 0));
+/** Origin form without a fragment, in visible ASCII (RFC 3986): Node's parser takes no other either. */
+const TARGET = table((code, char) => (code > SPACE && code < 127 && char !== "#" ? 1 : 0));
 const VALUE = table((code) => (code === TAB || (code >= SPACE && code !== 127) ? 1 : 0));
 
 function table(of: (code: number, char: string) => number): Uint8Array {

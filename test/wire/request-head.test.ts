@@ -50,9 +50,9 @@ t.test("ours", async (t) => {
       is: { target: "/a?b?c=/d", path: "/a" },
     },
     {
-      name: "bytes beyond ASCII",
-      text: `GET /\xff HTTP/1.1\r\n${HOST}X: \xe9\r\n\r\n`,
-      is: { target: "/\xff" },
+      name: "bytes beyond ASCII in a value",
+      text: `${LINE}${HOST}X: \xe9\r\n\r\n`,
+      is: { lines: `${HOST}X: \xe9\r\n` },
     },
     {
       name: "close",
@@ -101,6 +101,7 @@ const NOT_OURS: readonly { readonly name: string; readonly text: string }[] = [
   { name: "two spaces in front", text: `GET  /a HTTP/1.1\r\n${HOST}\r\n` },
   { name: "a space in the target", text: `GET /a b HTTP/1.1\r\n${HOST}\r\n` },
   { name: "a tab in the target", text: `GET /a\tb HTTP/1.1\r\n${HOST}\r\n` },
+  { name: "a byte beyond ASCII in the target", text: `GET /\xff HTTP/1.1\r\n${HOST}\r\n` },
   { name: "NUL in the target", text: `GET /a\0b HTTP/1.1\r\n${HOST}\r\n` },
   { name: "an empty line in front", text: `\r\n${LINE}${HOST}\r\n` },
   { name: "no Host", text: `${LINE}X: y\r\n\r\n` },
