@@ -1,0 +1,302 @@
+/**
+ * What the head of a final answer says: how its body ends, whether the connection may carry another request, and
+ * which of its lines stay here (core/headers.ts, `headersForGateway`). No line that passes becomes a string.
+ *
+ *  Content-Length      at most once, digits alone
+ *  Transfer-Encoding   at most once, chunked alone, and never beside Content-Length: two readers of such an answer
+ *                      could disagree on where it ends
+ */
+import { HOP_BY_HOP } from "../core/headers.ts";
+import type { RawHeaders } from "../core/types.ts";
+import { type Lines, TOKEN } from "./answer-lines.ts";
+
+/** How the body ends. "none": there is no body, whatever the lines announce. */
+type Framing = "none" | "length" | "chunked" | "close";
+
+/** Offsets are into `lines.bytes`. One is filled anew for each answer. */
+export interface AnswerHead {
+  readonly lines: Lines;
+  /** 200 to 599. */
+  status: number;
+  framing: Framing;
+  /** As announced; -1: not at all. */
+  contentLength: number;
+  /** Behind the last field line. */
+  linesEnd: number;
+  /** Whole lines that stay here: start, end, start, end …, in order. */
+  readonly dropped: number[];
+  /** Whether such a line is among those that pass. */
+  passesLength: boolean;
+  passesDate: boolean;
+  setsCookie: boolean;
+  /** Whether the connection may carry another request, should no byte follow the answer unasked. */
+  keepsAlive: boolean;
+  /** How long an idle connection may be kept by the answer's own word, less a margin; infinite without one. */
+  idleMs: number;
+}
+
+type Meaning =
+  | "connection"
+  | "content-length"
+  | "date"
+  | "keep-alive"
+  | "proxy-connection"
+  | "set-cookie"
+  | "transfer-encoding"
+  | "stays here";
+
+interface KnownName {
+  readonly bytes: Uint8Array;
+  readonly meaning: Meaning;
+}
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  ...Object.fromEntries([...HOP_BY_HOP, "x-auth-fallback"].map((name) => [name, "stays here"])),
+  connection: "connection",
+  "content-length": "content-length",
+  date: "date",
+  "keep-alive": "keep-alive",
+  "proxy-connection": "proxy-connection",
+  "set-cookie": "set-cookie",
+  "transfer-encoding": "transfer-encoding",
+};
+
+/** By length: most names are told from these without a look at their letters. */
+const KNOWN: readonly (readonly KnownName[])[] = Array.from({ length: 20 }, (_, length) =>
+  Object.entries(MEANINGS)
+    .filter(([name]) => name.length === length)
+    .map(([name, meaning]) => ({ bytes: Buffer.from(name, "latin1"), meaning })),
+);
+const KEEP_ALIVE = "keep-alive";
+const KEEP_ALIVE_BYTES = Buffer.from(KEEP_ALIVE, "latin1");
+const CHUNKED = Buffer.from("chunked", "latin1");
+const ZERO = 48;
+const SPACE = 32;
+const CLOSES = /(?:^|,)[\t ]*close[\t ]*(?:,|$)/;
+const KEEPS_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/;
+const TIMEOUT = /(?:^|,)[\t ]*timeout=(\d+)/i;
+/** A request must not cross the upstream's close: undici's margin. */
+const MARGIN_MS = 2_000;
+
+export function newAnswerHead(lines: Lines): AnswerHead {
+  return {
+    lines,
+    status: 0,
+    framing: "none",
+    contentLength: -1,
+    linesEnd: 0,
+    dropped: [],
+    passesLength: false,
+    passesDate: false,
+    setsCookie: false,
+    keepsAlive: false,
+    idleMs: Number.POSITIVE_INFINITY,
+  };
+}
+
+/** What the lines mean together, while they are read. Connection in lower case, its lines joined. */
+interface Words {
+  connection: string;
+  keepAlive: string;
+  isChunked: boolean;
+  proxyCloses: boolean;
+}
+/** One for all: a head is read in one go. */
+const WORDS: Words = { connection: "", keepAlive: "", isChunked: false, proxyCloses: false };
+
+/** Once `head.lines` are done. `isHead`: it answers a HEAD request. False: malformed. */
+export function readAnswerHead(head: AnswerHead, isHead: boolean): boolean {
+  const { lines } = head;
+  head.status = lines.status;
+  head.linesEnd = lines.at - 2;
+  head.contentLength = -1;
+  head.dropped.length = 0;
+  head.passesLength = false;
+  head.passesDate = false;
+  head.setsCookie = false;
+  WORDS.connection = "";
+  WORDS.keepAlive = "";
+  WORDS.isChunked = false;
+  WORDS.proxyCloses = false;
+  for (let index = 0; index < lines.used; index += 4) {
+    const meaning = meaningOf(lines, index);
+    if (meaning === null) continue;
+    if (staysHere(meaning, head.status)) drop(head, index);
+    if (!takeLine(head, index, meaning, WORDS)) return false;
+  }
+  if (WORDS.isChunked && head.contentLength !== -1) return false;
+  if (WORDS.connection !== "" && WORDS.connection !== KEEP_ALIVE) dropListed(head, WORDS.connection);
+  head.framing = framingOf(head, isHead, WORDS.isChunked);
+  head.idleMs = idleMs(WORDS.keepAlive);
+  // Who sends a body behind the head alone would have it read as the next answer.
+  head.keepsAlive = !isHead && head.idleMs > 0 && isClean(head, WORDS) && isKept(lines.minor, WORDS);
+  return true;
+}
+
+/** Whether a trailer claims to say how the body ends, which it is too late for. */
+export function framesBody(lines: Lines): boolean {
+  for (let index = 0; index < lines.used; index += 4) {
+    const meaning = meaningOf(lines, index);
+    if (meaning === "content-length" || meaning === "transfer-encoding") return true;
+  }
+  return false;
+}
+
+/** Every line, as text: for answers that are read by more than their bytes. */
+export function headersOf({ lines }: AnswerHead): RawHeaders {
+  const headers: string[] = [];
+  for (let index = 0; index < lines.used; index += 4) {
+    headers.push(nameText(lines, index), valueText(lines, index));
+  }
+  return headers;
+}
+
+/** As it may be written to a gateway: empty where a byte of it is no visible ASCII. */
+export function reasonOf({ lines }: AnswerHead): string {
+  const text = lines.bytes.toString("latin1", lines.reasonStart, lines.reasonEnd);
+  return /^[\t\x20-\x7e]*$/.test(text) ? text : "";
+}
+
+function staysHere(meaning: Meaning | null, status: number): boolean {
+  // A 204 has no length (RFC 9110 section 8.6): a gateway could wait for bytes that never come.
+  if (meaning === "content-length") return status === 204;
+  return meaning !== null && meaning !== "date" && meaning !== "set-cookie";
+}
+
+/** False: malformed. */
+function takeLine(head: AnswerHead, index: number, meaning: Meaning, words: Words): boolean {
+  const { lines } = head;
+  switch (meaning) {
+    case "date":
+      head.passesDate = true;
+      return true;
+    case "set-cookie":
+      head.setsCookie = true;
+      return true;
+    case "content-length":
+      if (head.contentLength !== -1) return false;
+      head.contentLength = lengthOf(lines, index);
+      head.passesLength = head.status !== 204;
+      return head.contentLength !== -1;
+    case "transfer-encoding":
+      if (words.isChunked || !isChunked(lines, index)) return false;
+      words.isChunked = true;
+      return true;
+    case "connection":
+      words.connection = joined(words.connection, connectionText(lines, index));
+      return true;
+    case "keep-alive":
+      words.keepAlive = joined(words.keepAlive, valueText(lines, index));
+      return true;
+    case "proxy-connection":
+      words.proxyCloses ||= CLOSES.test(valueText(lines, index).toLowerCase());
+      return true;
+    case "stays here":
+      return true;
+  }
+}
+
+/** -1: not digits alone, or more than can be counted. */
+function lengthOf({ bytes, offsets }: Lines, index: number): number {
+  const start = offsets[index + 2] ?? 0;
+  const end = offsets[index + 3] ?? 0;
+  let length = start < end ? 0 : -1;
+  for (let at = start; at < end; at += 1) {
+    const digit = (bytes[at] ?? 0) - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    length = length * 10 + digit;
+    if (length > Number.MAX_SAFE_INTEGER) return -1;
+  }
+  return length;
+}
+
+function isChunked({ bytes, offsets }: Lines, index: number): boolean {
+  let end = offsets[index + 3] ?? 0;
+  while (bytes[end - 1] === SPACE) end -= 1;
+  return isWord(bytes, offsets[index + 2] ?? 0, end, CHUNKED);
+}
+
+function framingOf({ status, contentLength }: AnswerHead, isHead: boolean, chunked: boolean): Framing {
+  if (isHead || status === 204 || status === 304) return "none";
+  if (chunked) return "chunked";
+  return contentLength === -1 ? "close" : "length";
+}
+
+/** Whether nobody could take other bytes for the end of the answer. */
+function isClean({ lines, framing, contentLength }: AnswerHead, { isChunked }: Words): boolean {
+  if (framing === "none") return contentLength <= 0 && !isChunked;
+  // RFC 9112 section 6.1: a chunked answer of HTTP/1.0 is read, but its connection is not used again.
+  return framing !== "close" && !(isChunked && lines.minor === 0);
+}
+
+function isKept(minor: number, { connection, proxyCloses }: Words): boolean {
+  if (proxyCloses) return false;
+  if (connection === "") return minor === 1;
+  if (CLOSES.test(connection)) return false;
+  return minor === 1 || KEEPS_ALIVE.test(connection);
+}
+
+function idleMs(keepAlive: string): number {
+  const seconds = keepAlive === "" ? undefined : TIMEOUT.exec(keepAlive)?.[1];
+  return seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds) * 1_000 - MARGIN_MS;
+}
+
+/** What Connection lists is meant for this hop as well (RFC 9110 section 7.6.1). */
+function dropListed(head: AnswerHead, connection: string): void {
+  const { lines, status } = head;
+  const listed = new Set(connection.split(",").map((name) => name.trim()));
+  if (listed.has("content-length")) head.passesLength = false;
+  if (listed.has("date")) head.passesDate = false;
+  head.dropped.length = 0;
+  for (let index = 0; index < lines.used; index += 4) {
+    if (staysHere(meaningOf(lines, index), status) || listed.has(nameText(lines, index).toLowerCase()))
+      drop(head, index);
+  }
+}
+
+/** Neighbours become one. */
+function drop({ lines, dropped }: AnswerHead, index: number): void {
+  const start = lines.offsets[index] ?? 0;
+  const end = (lines.offsets[index + 3] ?? 0) + 2;
+  if (dropped.at(-1) === start) dropped[dropped.length - 1] = end;
+  else dropped.push(start, end);
+}
+
+function joined(text: string, more: string): string {
+  return text === "" ? more : `${text},${more}`;
+}
+
+/** The one word most upstreams say costs no string. */
+function connectionText(lines: Lines, index: number): string {
+  const { bytes, offsets } = lines;
+  const isUsual = isWord(bytes, offsets[index + 2] ?? 0, offsets[index + 3] ?? 0, KEEP_ALIVE_BYTES);
+  return isUsual ? KEEP_ALIVE : valueText(lines, index).toLowerCase();
+}
+
+function nameText({ bytes, offsets }: Lines, index: number): string {
+  return bytes.toString("latin1", offsets[index], offsets[index + 1]);
+}
+
+function valueText({ bytes, offsets }: Lines, index: number): string {
+  return bytes.toString("latin1", offsets[index + 2], offsets[index + 3]);
+}
+
+function meaningOf({ bytes, offsets }: Lines, index: number): Meaning | null {
+  const start = offsets[index] ?? 0;
+  const end = offsets[index + 1] ?? 0;
+  const known = KNOWN[end - start];
+  if (known === undefined) return null;
+  for (const name of known) {
+    if (isWord(bytes, start, end, name.bytes)) return name.meaning;
+  }
+  return null;
+}
+
+/** In any case; `word` is in lower case and of token characters. */
+function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  if (end - start !== word.length) return false;
+  for (let i = 0; i < word.length; i += 1) {
+    if (TOKEN[bytes[start + i] ?? 0] !== word[i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,241 @@
+/**
+ * Reads the head of a plain check out of bytes, in one pass and without a string: GET or HEAD, HTTP/1.1, no body, and
+ * written as gateways write it. The grammar is stricter than RFC 9112, so that nobody can read the same bytes in
+ * another way: whatever is odd is not judged here but left to the other carrier.
+ *
+ *  request line   GET or HEAD, one space, an origin-form target, one space, HTTP/1.1
+ *  header line    a token, a colon and one space, a value without white space at its ends
+ *  every line     ends in CR LF, and neither stands anywhere else
+ *  Host           once
+ *  Connection     at most once, and keep-alive or close alone
+ *  not at all     Content-Length, Transfer-Encoding, Expect, Upgrade
+ */
+
+/** Offsets are into the buffer that was read. One is filled anew for each head. */
+export interface RequestHead {
+  isHead: boolean;
+  targetStart: number;
+  targetEnd: number;
+  /** Of the path: the first "?" of the target, or `targetEnd`. */
+  pathEnd: number;
+  /** The first byte of the first header line. */
+  linesStart: number;
+  /** Behind the last header line, where the empty line begins. */
+  linesEnd: number;
+  /** Whether the gateway keeps the connection. */
+  keepsAlive: boolean;
+  /** Whole lines that stay here (core/headers.ts says which): start, end, start, end …, in order. */
+  readonly dropped: number[];
+  /** Values of Authorization: start, end, … */
+  readonly authorizations: number[];
+}
+
+export function newRequestHead(): RequestHead {
+  return {
+    isHead: false,
+    targetStart: 0,
+    targetEnd: 0,
+    pathEnd: 0,
+    linesStart: 0,
+    linesEnd: 0,
+    keepsAlive: true,
+    dropped: [],
+    authorizations: [],
+  };
+}
+
+const CR = 13;
+const LF = 10;
+const SPACE = 32;
+const TAB = 9;
+const QUESTION = 63;
+const COLON = 58;
+const SLASH = 47;
+
+/** RFC 9110 section 5.6.2, in lower case; 0: no token character. */
+const TOKEN = table((_code, char) => {
+  if (!/[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(char)) return 0;
+  return char.toLowerCase().charCodeAt(0);
+});
+/** Of names that pass: core/headers.ts lets no alias of another name through. */
+const PLAIN = table((_code, char) => (/[0-9A-Za-z-]/.test(char) ? 1 : 0));
+/** Origin form without a fragment, in visible ASCII (RFC 3986): Node's parser takes no other either. */
+const TARGET = table((code, char) => (code > SPACE && code < 127 && char !== "#" ? 1 : 0));
+const VALUE = table((code) => (code === TAB || (code >= SPACE && code !== 127) ? 1 : 0));
+
+function table(of: (code: number, char: string) => number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, code) => of(code, String.fromCharCode(code)));
+}
+
+type Meaning = "host" | "connection" | "authorization" | "hop-by-hop" | "not ours";
+
+interface KnownName {
+  readonly bytes: Uint8Array;
+  readonly meaning: Meaning;
+}
+
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  host: "host",
+  connection: "connection",
+  authorization: "authorization",
+  "keep-alive": "hop-by-hop",
+  "proxy-authenticate": "hop-by-hop",
+  "proxy-authorization": "hop-by-hop",
+  "proxy-connection": "hop-by-hop",
+  te: "hop-by-hop",
+  trailer: "hop-by-hop",
+  "content-length": "not ours",
+  "transfer-encoding": "not ours",
+  expect: "not ours",
+  upgrade: "not ours",
+};
+
+/** By length: most names are told from these without a look at their letters. */
+const KNOWN: readonly (readonly KnownName[])[] = Array.from({ length: 20 }, (_, length) =>
+  Object.entries(MEANINGS)
+    .filter(([name]) => name.length === length)
+    .map(([name, meaning]) => ({ bytes: Buffer.from(name, "latin1"), meaning })),
+);
+
+const GET = Buffer.from("GET ", "latin1");
+const HEAD = Buffer.from("HEAD ", "latin1");
+const VERSION = Buffer.from(" HTTP/1.1\r\n", "latin1");
+const KEEP_ALIVE = Buffer.from("keep-alive", "latin1");
+const CLOSE = Buffer.from("close", "latin1");
+
+/**
+ * `start`: of the head. `end`: behind its empty line. False: not ours to judge, and what `head` holds then means
+ * nothing. At most `maxLines` header lines.
+ */
+export function readRequestHead(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  maxLines: number,
+  head: RequestHead,
+): boolean {
+  const linesStart = readRequestLine(bytes, start, end, head);
+  return linesStart !== -1 && readLines(bytes, linesStart, end - 2, maxLines, head);
+}
+
+/** Where the header lines start; -1: not ours. */
+function readRequestLine(bytes: Uint8Array, start: number, end: number, head: RequestHead): number {
+  head.isHead = startsWith(bytes, start, HEAD);
+  if (!head.isHead && !startsWith(bytes, start, GET)) return -1;
+  const targetStart = start + (head.isHead ? HEAD.length : GET.length);
+  if (bytes[targetStart] !== SLASH) return -1;
+  let at = targetStart;
+  let pathEnd = -1;
+  for (; at < end && TARGET[bytes[at] ?? 0] === 1; at += 1) {
+    if (pathEnd === -1 && bytes[at] === QUESTION) pathEnd = at;
+  }
+  if (!startsWith(bytes, at, VERSION)) return -1;
+  head.targetStart = targetStart;
+  head.targetEnd = at;
+  head.pathEnd = pathEnd === -1 ? at : pathEnd;
+  return at + VERSION.length;
+}
+
+function readLines(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  maxLines: number,
+  head: RequestHead,
+): boolean {
+  head.linesStart = start;
+  head.linesEnd = end;
+  head.keepsAlive = true;
+  head.dropped.length = 0;
+  head.authorizations.length = 0;
+  let hosts = 0;
+  let connections = 0;
+  let lines = 0;
+  let at = start;
+  while (at < end) {
+    lines += 1;
+    const nameEnd = endOfName(bytes, at, end);
+    const valueStart = nameEnd + 2;
+    const valueEnd = endOfValue(bytes, valueStart, end);
+    if (nameEnd === -1 || valueEnd === -1) return false;
+    const lineEnd = valueEnd + 2;
+    switch (meaningOf(bytes, at, nameEnd)) {
+      case "not ours":
+        return false;
+      case "host":
+        hosts += 1;
+        break;
+      case "connection":
+        connections += 1;
+        head.keepsAlive = isWord(bytes, valueStart, valueEnd, KEEP_ALIVE);
+        if (!head.keepsAlive && !isWord(bytes, valueStart, valueEnd, CLOSE)) return false;
+        drop(head, at, lineEnd);
+        break;
+      case "hop-by-hop":
+        drop(head, at, lineEnd);
+        break;
+      case "authorization":
+        head.authorizations.push(valueStart, valueEnd);
+        break;
+      case null:
+        if (!isPlain(bytes, at, nameEnd)) drop(head, at, lineEnd);
+    }
+    at = lineEnd;
+  }
+  const isWhole = at === end && bytes[end] === CR && bytes[end + 1] === LF;
+  return isWhole && hosts === 1 && connections <= 1 && lines <= maxLines;
+}
+
+/** Where the colon is, behind a token and before a space; -1: nowhere. */
+function endOfName(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
+  return at > start && bytes[at] === COLON && bytes[at + 1] === SPACE ? at : -1;
+}
+
+/** Where CR LF is, behind a value with no white space at its ends; -1: nowhere. */
+function endOfValue(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && VALUE[bytes[at] ?? 0] === 1) at += 1;
+  if (bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
+  if (at === start) return at;
+  return isBlank(bytes[start]) || isBlank(bytes[at - 1]) ? -1 : at;
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB;
+}
+
+function meaningOf(bytes: Uint8Array, start: number, end: number): Meaning | null {
+  const known = KNOWN[end - start];
+  if (known === undefined) return null;
+  for (const name of known) {
+    if (isWord(bytes, start, end, name.bytes)) return name.meaning;
+  }
+  return null;
+}
+
+/** In any case; `word` is in lower case and of token characters. */
+function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  if (end - start !== word.length) return false;
+  for (let i = 0; i < word.length; i += 1) {
+    if (TOKEN[bytes[start + i] ?? 0] !== word[i]) return false;
+  }
+  return true;
+}
+
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if (PLAIN[bytes[at] ?? 0] !== 1) return false;
+  return true;
+}
+
+/** Neighbours become one. */
+function drop({ dropped }: RequestHead, start: number, end: number): void {
+  if (dropped.at(-1) === start) dropped[dropped.length - 1] = end;
+  else dropped.push(start, end);
+}
+
+function startsWith(bytes: Uint8Array, start: number, word: Uint8Array): boolean {
+  for (let i = 0; i < word.length; i += 1) if (bytes[start + i] !== word[i]) return false;
+  return true;
+}
