@@ -2,9 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
+import type { Ports } from "./check.ts";
 import { inTime } from "./config/read-file.ts";
 import { addressText } from "./core/address-text.ts";
 import { clientAddress } from "./core/client-address.ts";
+import { upstreamRequest } from "./core/headers.ts";
 import type { Address, Snapshot } from "./core/snapshot.ts";
 import type { HtpasswdEvent, ReloadResult } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
@@ -125,7 +127,9 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     random: Math.random,
     userAgent,
   });
-  const listeners = createListeners({ exchange: exchanger.exchange, logins, record, now }, logger);
+  const exchange: Ports["exchange"] = (upstream, forwarded, gone, waiting) =>
+    exchanger.exchange(upstream, upstreamRequest(forwarded), gone, waiting);
+  const listeners = createListeners({ exchange, logins, record, now }, logger);
   const operator = createOperator({
     overrides,
     logger,

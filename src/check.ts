@@ -12,7 +12,7 @@ import {
   plainFallback,
   proxyErrorFor,
 } from "./core/fallback.ts";
-import { authorizationForApp, firstHeader, headersForUpstream } from "./core/headers.ts";
+import { authorizationForApp, firstHeader } from "./core/headers.ts";
 import { fallbackFor } from "./core/host-policy.ts";
 import { badCheck, forbidden, relayed, shedReply } from "./core/replies.ts";
 import type {
@@ -35,12 +35,13 @@ import type {
   FallbackReason,
   FaultReason,
   ForbiddenReason,
+  Forwarded,
+  Gone,
   Judgement,
   LoginResult,
   Outcome,
   OverrideMode,
   RawHeaders,
-  UpstreamRequest,
   Verdict,
   VerdictLabel,
   Waiting,
@@ -49,12 +50,7 @@ import type {
 /** What the data path needs from the world. */
 export interface Ports {
   /** Always settles, never rejects. `gone` fires when the gateway no longer waits. */
-  exchange(
-    upstream: Upstream,
-    request: UpstreamRequest,
-    gone: AbortSignal,
-    waiting: Waiting,
-  ): Promise<Outcome>;
+  exchange(upstream: Upstream, forwarded: Forwarded, gone: Gone, waiting: Waiting): Promise<Outcome>;
   readonly logins: {
     /** Whether an htpasswd file in use, of whatever route, holds this name now. */
     knows(user: string): boolean;
@@ -101,7 +97,7 @@ export interface CheckContext {
   readonly route: Route;
   readonly state: RouteState;
   readonly trustedProxies: AddressList | null;
-  readonly gone: AbortSignal;
+  readonly gone: Gone;
 }
 
 interface Asked extends CheckContext {
@@ -136,9 +132,9 @@ export async function answerCheck(
   const admission = override === "upstream" ? UNJUDGED : health.admit(check);
   if (admission.kind === "refused") return finish(await fallBack(asked, "breaker_open", ports));
 
-  const request = requestFor(check, route, ports);
+  const forwarded = forward(check, route, ports);
   state.inFlight += 1;
-  const outcome = await exchange(route.upstream, request, gone, admission.waiting).finally(() => {
+  const outcome = await exchange(route.upstream, forwarded, gone, admission.waiting).finally(() => {
     state.inFlight -= 1;
   });
 
@@ -218,9 +214,8 @@ function noteForGrace({ check, route, state, begin }: Asked, verdict: Decided): 
  * from here takes the client's away, so that the emergency password, which stays here, never reaches an app.
  */
 function allow(check: Check, route: Route, answer: Answer, ports: Ports): Decision {
-  const isOfUpstream =
-    route.fallback.mode === "none" || firstHeader(answer.headers, "authorization") !== null;
-  if (isOfUpstream) return fromUpstream(answer, "allow");
+  if (!check.hasAuthorization || route.fallback.mode === "none") return fromUpstream(answer, "allow");
+  if (firstHeader(answer.headers, "authorization") !== null) return fromUpstream(answer, "allow");
   const isEmergency = (authorization: string) => isEmergencyLogin(authorization, ports);
   const authorization = authorizationForApp(check.headers, isEmergency);
   return { ...fromUpstream(answer, "allow"), reply: relayed(answer, authorization) };
@@ -262,15 +257,11 @@ function whyForbidden({ allowFrom }: BasicAuthFallback, address: string | null):
   return isListed(address, allowFrom) ? null : "outside_allow_from";
 }
 
-function requestFor(check: Check, route: Route, ports: Ports): UpstreamRequest {
-  const { method, target, body } = check;
-  const staysHere = (authorization: string) =>
-    route.stripEmergencyCredentials && isEmergencyLogin(authorization, ports);
+function forward(check: Check, route: Route, ports: Ports): Forwarded {
+  const { method, body } = check;
   return {
-    method,
-    target,
-    headers: headersForUpstream(check.headers, body !== null, staysHere),
-    body,
+    check,
+    staysHere: (authorization) => route.stripEmergencyCredentials && isEmergencyLogin(authorization, ports),
     // A check asks and changes nothing, whatever the method of the request it is about.
     repeatable: body === null && (route.fallback.mode !== "none" || SAFE_METHODS.has(method)),
   };

@@ -53,6 +53,7 @@ const check: Check = {
   target: PATH,
   path: PATH,
   headers: Object.entries(headersOf(PLAIN)).flat(),
+  hasAuthorization: false,
   body: null,
 };
 const answer: Answer = {

@@ -3,7 +3,7 @@
  * hop-by-hop headers (RFC 9110 section 7.6.1), names a gateway could take for an alias of another
  * (CVE-2026-39858: `X_Forwarded_Host`), the length of a body that stays behind, and emergency credentials.
  */
-import type { RawHeaders } from "./types.ts";
+import type { Forwarded, RawHeaders, UpstreamRequest } from "./types.ts";
 
 const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
 
@@ -46,6 +46,13 @@ export function overridden(headers: RawHeaders, others: RawHeaders): RawHeaders 
     index % 2 === 0 && !names.has(name.toLowerCase()) ? [name, headers[index + 1] ?? ""] : [],
   );
   return [...kept, ...others];
+}
+
+/** A check as the upstream gets it. */
+export function upstreamRequest({ check, staysHere, repeatable }: Forwarded): UpstreamRequest {
+  const { method, target, body } = check;
+  const headers = headersForUpstream(check.headers, body !== null, staysHere);
+  return { method, target, headers, body, repeatable };
 }
 
 /**

@@ -4,17 +4,41 @@
  */
 import { headersForGateway } from "./headers.ts";
 import type { BasicAuthFallback } from "./snapshot.ts";
-import type { Answer, RawHeaders, Reply } from "./types.ts";
+import type { Answer, Body, RawHeaders, Reply } from "./types.ts";
 
 const NO_STORE = ["Cache-Control", "no-store"] as const;
 const NO_BODY = { kind: "whole", bytes: new Uint8Array() } as const;
 /** Long enough to spare a broken upstream, short enough for a person who waits. */
 const RETRY_AFTER_SECONDS = "10";
 
-/** The upstream's own answer, as it came less hop-by-hop headers. `added` comes behind its headers. */
-export function relayed(answer: Answer, added: RawHeaders = []): Reply {
-  const { status, statusText, headers, body } = answer;
-  return { status, statusText, headers: [...headersForGateway(headers, status), ...added], body };
+/**
+ * The upstream's own answer, as it came less hop-by-hop headers; `added` comes behind its headers. A class, because
+ * its headers must cost nothing where nobody reads them: the wire passes them on as bytes.
+ */
+export class Relayed implements Reply {
+  readonly answer: Answer;
+  readonly added: RawHeaders;
+  readonly status: number;
+  readonly body: Body;
+
+  constructor(answer: Answer, added: RawHeaders) {
+    this.answer = answer;
+    this.added = added;
+    this.status = answer.status;
+    this.body = answer.body;
+  }
+
+  get statusText(): string {
+    return this.answer.statusText;
+  }
+
+  get headers(): RawHeaders {
+    return [...headersForGateway(this.answer.headers, this.status), ...this.added];
+  }
+}
+
+export function relayed(answer: Answer, added: RawHeaders = []): Relayed {
+  return new Relayed(answer, added);
 }
 
 export function allowed(): Reply {

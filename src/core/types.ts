@@ -13,6 +13,8 @@ export interface Check {
   /** `target` up to the first "?". Never decoded. */
   readonly path: string;
   readonly headers: RawHeaders;
+  /** Whether Authorization is among `headers`: asked of every check, and most have none. */
+  readonly hasAuthorization: boolean;
   /** Carried on `none` routes only; null when the check has none or its body stays behind. */
   readonly body: AsyncIterable<Uint8Array> | null;
 }
@@ -77,7 +79,23 @@ export type Admission =
   | { readonly kind: "refused" };
 export type Asking = Extract<Admission, { kind: "ask" }>;
 
-/** What goes to the upstream: a check by the header rules of core/headers.ts. */
+/** Fires once, when nobody waits any more. An AbortSignal is one. */
+export interface Gone {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** A check on its way to the upstream: whole, with what is needed to tell what of it stays here. */
+export interface Forwarded {
+  readonly check: Check;
+  /** Whether an Authorization value must stay here. */
+  readonly staysHere: (authorization: string) => boolean;
+  /** May be sent a second time when a connection dies before the answer's first byte. */
+  readonly repeatable: boolean;
+}
+
+/** What goes to the upstream: a check by the header rules of core/headers.ts, or a request of our own. */
 export interface UpstreamRequest {
   readonly method: string;
   readonly target: string;

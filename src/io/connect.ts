@@ -8,7 +8,7 @@ import { checkServerIdentity, connect as connectTls } from "node:tls";
 import { addressText } from "../core/address-text.ts";
 import { createDoubts } from "../core/doubts.ts";
 import type { Address, Upstream } from "../core/snapshot.ts";
-import type { ConnectFailure } from "../core/types.ts";
+import type { ConnectFailure, Gone } from "../core/types.ts";
 import { startDeadline } from "./deadlines.ts";
 
 /** Whom a connection leads to. */
@@ -28,7 +28,7 @@ export type Connected =
 const OWN_LIMITS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"]);
 
 /** `died`: whom the connection led to that died before; it comes last. null: none did. */
-export type Connector = (died: Peer | null, interrupt: AbortSignal) => Promise<Connected>;
+export type Connector = (died: Peer | null, interrupt: Gone) => Promise<Connected>;
 
 /** Until when there is time. */
 interface Time {
@@ -121,7 +121,7 @@ function resolve(
   host: string,
   milliseconds: number,
   lookup: LookupFunction,
-  interrupt: AbortSignal,
+  interrupt: Gone,
 ): Promise<Resolved> {
   if (isIP(host) !== 0) return Promise.resolve({ kind: "resolved", addresses: [host] });
   return settled(milliseconds, "dns", interrupt, (settle) => {
@@ -137,7 +137,7 @@ function connectTo(
   peer: Peer,
   upstream: Upstream,
   milliseconds: number,
-  interrupt: AbortSignal,
+  interrupt: Gone,
 ): Promise<Connected> {
   const socket = open(upstream, peer);
   // Whoever owns the socket next listens too, but an error in between must not end the process.
@@ -162,7 +162,7 @@ function connectTo(
 function settled<Result>(
   milliseconds: number,
   late: ConnectFailure,
-  interrupt: AbortSignal,
+  interrupt: Gone,
   begin: (settle: (result: Result | Unresolved) => void) => void,
 ): Promise<Result | Unresolved> {
   return new Promise((resolvePromise) => {

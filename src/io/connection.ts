@@ -12,21 +12,13 @@ import { AnswerReader, type Asked } from "./answer-reader.ts";
 import type { Peer } from "./connect.ts";
 import { createInterimFilter } from "./interim.ts";
 import type { Interrupt } from "./interrupt.ts";
+import type { ConnectionEvents, ConnectionKind, Pooled } from "./pool.ts";
 
 /** An idle connection is kept so long, unless the upstream's Keep-Alive header names less. */
 const IDLE_MS = 60_000;
 
-export interface ConnectionEvents {
-  /** The answer is through and the connection may carry another request. */
-  free(connection: Connection): void;
-  /** The upstream gave an answer, whether or not it comes whole. */
-  answered(): void;
-  /** It is gone for good. */
-  closed(connection: Connection): void;
-}
-
 /** Owns its socket until `close`. */
-export class Connection {
+class Connection implements Pooled {
   readonly peer: Peer;
   readonly #socket: Socket;
   readonly #client: Client;
@@ -113,6 +105,11 @@ export class Connection {
     };
   }
 }
+
+export const CONNECTION: ConnectionKind<Connection> = {
+  create: (socket, peer, upstream, events) => new Connection(socket, peer, upstream, events),
+  isOne: (connection) => connection instanceof Connection,
+};
 
 /** An undici client that uses this socket and never opens another. */
 function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client {

@@ -6,51 +6,33 @@
  */
 import type { LookupFunction } from "node:net";
 import type { Upstream } from "../core/snapshot.ts";
-import type { Outcome, UpstreamRequest, Waiting } from "../core/types.ts";
+import type { Gone, Outcome, UpstreamRequest, Waiting } from "../core/types.ts";
 import type { Peer } from "./connect.ts";
+import { CONNECTION } from "./connection.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
-import { Pool, type Taken } from "./pool.ts";
+import { createPools, type NotTaken, type Pool, type Pools } from "./pool.ts";
 import { createResolver } from "./resolver.ts";
 
 export interface Exchanger {
   /** `gone` fires when the gateway no longer waits; `waiting` holds a way out while the answer is waited for. */
-  exchange(
-    upstream: Upstream,
-    request: UpstreamRequest,
-    gone: AbortSignal,
-    waiting: Waiting,
-  ): Promise<Outcome>;
+  exchange(upstream: Upstream, request: UpstreamRequest, gone: Gone, waiting: Waiting): Promise<Outcome>;
   /** Drops the connections of all other upstreams: idle ones at once, busy ones after their answer. */
   use(upstreams: Iterable<Upstream>): void;
   close(): void;
+  /** Where its connections are. */
+  readonly pools: Pick<Pools, "of">;
 }
 
 /** `lookup`: names to addresses; as `createResolver` has it. */
 export function createExchanger(lookup: LookupFunction = createResolver(() => performance.now())): Exchanger {
-  const pools = new Map<Upstream, Pool>();
-  const poolOf = (upstream: Upstream): Pool => {
-    let pool = pools.get(upstream);
-    if (!pool) {
-      pool = new Pool(upstream, lookup);
-      pools.set(upstream, pool);
-    }
-    return pool;
-  };
+  const pools = createPools(lookup);
   return {
+    pools,
+    use: pools.use,
+    close: pools.close,
     exchange: (upstream, request, gone, waiting) => {
       const interrupt = startInterrupt(upstream.timeouts.total, gone, waiting);
-      return exchange(poolOf(upstream), request, interrupt);
-    },
-    use: (upstreams) => {
-      const wanted = new Set(upstreams);
-      for (const [upstream, pool] of pools) {
-        if (wanted.has(upstream)) continue;
-        pools.delete(upstream);
-        pool.close();
-      }
-    },
-    close: () => {
-      for (const pool of pools.values()) pool.close();
+      return exchange(pools.of(upstream), request, interrupt);
     },
   };
 }
@@ -72,7 +54,7 @@ async function attempt(
   interrupt: Interrupt,
   died: Peer | null,
 ): Promise<Attempted> {
-  const taken = await pool.take(died, interrupt.signal);
+  const taken = await pool.take(CONNECTION, died, interrupt.signal);
   if (taken.kind !== "taken") {
     interrupt.clear();
     return withoutConnection(taken, interrupt);
@@ -85,7 +67,7 @@ async function attempt(
   return ranOut && queued ? { kind: "overload" } : asked;
 }
 
-function withoutConnection(taken: Exclude<Taken, { kind: "taken" }>, interrupt: Interrupt): Outcome {
+function withoutConnection(taken: NotTaken, interrupt: Interrupt): Outcome {
   if (interrupt.reason === "abandoned" || interrupt.reason === "released") return { kind: interrupt.reason };
   if (interrupt.reason === "starved") return { kind: "overload" };
   if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout", unasked: true };

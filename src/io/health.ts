@@ -29,6 +29,7 @@ import type {
   Asking,
   Check,
   FallbackReason,
+  Gone,
   Judgement,
   Outcome,
   UpstreamRequest,
@@ -44,12 +45,7 @@ const UNKNOWN: Finding = { kind: "unknown" };
 const PROBE_CONNECTIONS = 2;
 
 export interface HealthPorts {
-  exchange(
-    upstream: Upstream,
-    request: UpstreamRequest,
-    gone: AbortSignal,
-    waiting: Waiting,
-  ): Promise<Outcome>;
+  exchange(upstream: Upstream, request: UpstreamRequest, gone: Gone, waiting: Waiting): Promise<Outcome>;
   readonly record: {
     probe(route: Route, result: "ok" | "fault"): void;
     breaker(route: Route, state: Breaker["kind"], reason: FallbackReason | null): void;

@@ -1,5 +1,5 @@
 /** What ends an exchange from outside: its total deadline, a gateway that no longer waits, a breaker that opened. */
-import type { Waiting } from "../core/types.ts";
+import type { Gone, Waiting } from "../core/types.ts";
 import { startDeadline } from "./deadlines.ts";
 
 /** `starved`: the deadline passed because of our own stalls. */
@@ -14,7 +14,7 @@ export interface Interrupt {
   clear(): void;
 }
 
-export function startInterrupt(totalMs: number, gone: AbortSignal, waiting: Waiting): Interrupt {
+export function startInterrupt(totalMs: number, gone: Gone, waiting: Waiting): Interrupt {
   const controller = new AbortController();
   let reason: InterruptReason | null = null;
   const interrupt = (why: InterruptReason): void => {

@@ -3,15 +3,10 @@ import { addressText } from "../core/address-text.ts";
 import { isRedirect } from "../core/classify.ts";
 import { type Finding, findingOf, type ProbeTemplate, probeRequest } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
-import type { Outcome, UpstreamRequest, Waiting } from "../core/types.ts";
+import type { Gone, Outcome, UpstreamRequest, Waiting } from "../core/types.ts";
 
 export interface ProbePorts {
-  exchange(
-    upstream: Upstream,
-    request: UpstreamRequest,
-    gone: AbortSignal,
-    waiting: Waiting,
-  ): Promise<Outcome>;
+  exchange(upstream: Upstream, request: UpstreamRequest, gone: Gone, waiting: Waiting): Promise<Outcome>;
   readonly userAgent: string;
   /** Ends every probe. */
   readonly stop: AbortSignal;

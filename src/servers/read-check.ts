@@ -1,6 +1,6 @@
 /** A check out of a parsed request, or null where what Node lets pass is still no check of ours. */
 import type { IncomingMessage } from "node:http";
-import { headerValues } from "../core/headers.ts";
+import { firstHeader, headerValues } from "../core/headers.ts";
 import type { Check } from "../core/types.ts";
 
 /** Origin form (RFC 9112 section 3.2.1): no absolute form, no fragment, no space or control character. */
@@ -18,6 +18,7 @@ export function readCheck(request: IncomingMessage, target: string): Check | nul
     target,
     path: query === -1 ? target : target.slice(0, query),
     headers: request.rawHeaders,
+    hasAuthorization: firstHeader(request.rawHeaders, "authorization") !== null,
     body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
   };
 }

@@ -1,13 +1,13 @@
 import { mock } from "node:test";
 import t, { type Test } from "tap";
 import type { Route, Upstream } from "../../src/core/snapshot.ts";
-import type { Asking, Check, Outcome, UpstreamRequest, Verdict } from "../../src/core/types.ts";
+import type { Asking, Check, Gone, Outcome, UpstreamRequest, Verdict } from "../../src/core/types.ts";
 import { RouteHealth } from "../../src/io/health.ts";
 import { answering, failing } from "../support/check-world.ts";
 import { answer, check, FAULT_RULES, PROBE_RULES, route, streamedBody } from "../support/fixtures.ts";
 import { upstreamAt } from "../support/raw-upstream.ts";
 
-type Exchange = (request: UpstreamRequest, gone: AbortSignal) => Outcome | Promise<Outcome>;
+type Exchange = (request: UpstreamRequest, gone: Gone) => Outcome | Promise<Outcome>;
 
 interface Scene {
   readonly health: RouteHealth;

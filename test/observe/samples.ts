@@ -59,7 +59,14 @@ export function routeWith(name: string, mode: FallbackMode): Route {
 }
 
 export function checkWith(headers: readonly string[] = [], method = "GET"): Check {
-  return { method, target: "/auth?token=query-secret", path: "/auth", headers, body: null };
+  return {
+    method,
+    target: "/auth?token=query-secret",
+    path: "/auth",
+    headers,
+    hasAuthorization: false,
+    body: null,
+  };
 }
 
 function replyWith(status: number): Reply {

@@ -1,5 +1,6 @@
 /** The data path among hand-made ports. */
 import { answerCheck, type CheckContext, type Ports, type RouteState } from "../../src/check.ts";
+import { upstreamRequest } from "../../src/core/headers.ts";
 import type { Fallback, Route } from "../../src/core/snapshot.ts";
 import type {
   Admission,
@@ -65,8 +66,8 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   const { health, observed, confirmations, asking } = handMadeHealth(scene);
   let clock = 1_000;
   const ports: Ports = {
-    exchange: async (_upstream, request, _gone, waiting) => {
-      requests.push(request);
+    exchange: async (_upstream, forwarded, _gone, waiting) => {
+      requests.push(upstreamRequest(forwarded));
       waitings.push(waiting);
       clock += 5;
       return typeof outcome === "function" ? outcome() : outcome;

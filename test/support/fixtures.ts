@@ -1,5 +1,6 @@
 /** Checks, routes and answers as tests need them: good ones, unless a test says what differs. */
 import { BlockList } from "node:net";
+import { firstHeader } from "../../src/core/headers.ts";
 import type {
   AddressList,
   BasicAuthFallback,
@@ -12,11 +13,12 @@ import type { Answer, Body, Check, RawHeaders, Reply } from "../../src/core/type
 import { upstreamAt } from "./raw-upstream.ts";
 
 export function check(changes: Partial<Omit<Check, "path">> = {}): Check {
-  const { target = "/auth" } = changes;
+  const { target = "/auth", headers = ["Host", "app.example"] } = changes;
   return {
     method: "GET",
     target,
-    headers: ["Host", "app.example"],
+    headers,
+    hasAuthorization: firstHeader(headers, "authorization") !== null,
     body: null,
     ...changes,
     path: target.split("?", 1)[0] ?? "",
