@@ -31,9 +31,16 @@ import { createRecorder } from "./observe/recorder.ts";
 import { createOperator } from "./operator.ts";
 import { createOverrides } from "./overrides.ts";
 import { type AdminServer, createAdminServer, type Readiness } from "./servers/admin.ts";
+import type { Wire } from "./servers/checks.ts";
 import { createServing, type Generation } from "./serving.ts";
 import { version } from "./version.ts";
+import { createWireExchanger } from "./wire/exchange.ts";
+import { GatewayConnection } from "./wire/gateway-connection.ts";
+import { WireCheck } from "./wire/wire-check.ts";
 
+const WIRE: Wire = {
+  accept: (socket, use, options) => new GatewayConnection(socket, use, options),
+};
 const TICK_MS = 1_000;
 /** What messages that wait to be told may cost a shutdown. */
 const NOTIFY_DRAIN_MS = 1_000;
@@ -84,6 +91,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
   const onFile = (event: HtpasswdEvent): void => logHtpasswd(logger, event);
   const logins = createLogins({ now, randomBytes, pool, onFile, inTime });
   const exchanger = createExchanger();
+  const wireExchanger = createWireExchanger(exchanger.pools, now);
   const metrics = createMetrics({
     version: version(),
     node: process.version,
@@ -128,8 +136,11 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     userAgent,
   });
   const exchange: Ports["exchange"] = (upstream, forwarded, gone, waiting) =>
-    exchanger.exchange(upstream, upstreamRequest(forwarded), gone, waiting);
-  const listeners = createListeners({ exchange, logins, record, now }, logger);
+    forwarded.check instanceof WireCheck
+      ? wireExchanger.exchange(upstream, forwarded.check, forwarded, gone, waiting)
+      : exchanger.exchange(upstream, upstreamRequest(forwarded), gone, waiting);
+  const wire = (): Wire | null => (snapshot.wire === "auto" ? WIRE : null);
+  const listeners = createListeners({ exchange, logins, record, now }, wire, logger);
   const operator = createOperator({
     overrides,
     logger,
@@ -206,6 +217,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     clearInterval(tick);
     notifier.close();
     serving.close();
+    wireExchanger.close();
     logins.close();
     const admins = [...leftAdmins, ...(admin ? [admin.server] : [])];
     await Promise.all([

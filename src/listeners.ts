@@ -6,7 +6,7 @@ import type { Address, Limits } from "./core/snapshot.ts";
 import { type Drainable, drain } from "./io/drain.ts";
 import { createDropLog, type DropLog, logDefect } from "./observe/events.ts";
 import type { Logger } from "./observe/logs.ts";
-import { type CheckServer, type Current, createCheckServer } from "./servers/checks.ts";
+import { type CheckServer, type Current, createCheckServer, type Wire } from "./servers/checks.ts";
 import type { Generation } from "./serving.ts";
 
 interface Listener {
@@ -47,7 +47,8 @@ export interface ListenerChanges {
 /** An address that cannot be had; the message names it. */
 export class ListenError extends Error {}
 
-export function createListeners(ports: Ports, logger: Logger): Listeners {
+/** `wire`: the carrier that has connections first, for those that come now; null: none. */
+export function createListeners(ports: Ports, wire: () => Wire | null, logger: Logger): Listeners {
   let used = new Map<string, Listener>();
   const left = new Set<Listener>();
 
@@ -59,6 +60,7 @@ export function createListeners(ports: Ports, logger: Logger): Listeners {
       listen: wanted,
       limits,
       ports,
+      wire,
       current: () => listener.current,
       onDrop: drops.dropped,
       onDefect: (error) => logDefect(logger, error),

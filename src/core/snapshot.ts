@@ -172,6 +172,9 @@ export interface Limits {
   readonly connections: number;
 }
 
+/** What carries checks. `auto`: plain ones as bytes over raw sockets; `fastify`: all over Fastify and undici. */
+export type WireMode = "auto" | "fastify";
+
 export interface Drain {
   readonly delay: number;
   readonly timeout: number;
@@ -192,6 +195,7 @@ export interface Snapshot {
   readonly log: LogOptions;
   readonly limits: Limits;
   readonly drain: Drain;
+  readonly wire: WireMode;
   /** Proxies in front of the gateway; null: none. */
   readonly trustedProxies: AddressList | null;
   readonly notify: readonly NotifyTarget[];

@@ -3,17 +3,17 @@
  * its body have come (DESIGN section 4). From then on the rest is streamed.
  */
 import type { Socket } from "node:net";
-import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { isFinalStatus } from "../core/classify.ts";
 import { firstHeader, headerValues } from "../core/headers.ts";
 import type { Upstream } from "../core/snapshot.ts";
-import type { AnswerFailure, Body, FailureReason, Outcome, RawHeaders } from "../core/types.ts";
+import type { AnswerFailure, Body, Outcome, RawHeaders } from "../core/types.ts";
+import { type BodyStream, createBodyStream } from "./body-stream.ts";
 import { isStarved, stalledSoFar } from "./deadlines.ts";
 import type { Interrupt } from "./interrupt.ts";
 
 /** Bytes of a body that must have come, unless it ends before. */
-const COMPLETE_BYTES = 64 * 1024;
+export const COMPLETE_BYTES = 64 * 1024;
 
 /**
  * `stale`: the connection died before the answer's first byte, and was a reused one or leads to one server of
@@ -43,11 +43,7 @@ export interface ReaderOptions {
 type Controller = Dispatcher.DispatchController;
 type Phase =
   | { readonly kind: "waiting" }
-  | {
-      readonly kind: "streaming";
-      readonly body: Readable;
-      readonly ended: (failure: FailureReason | null) => void;
-    }
+  | { readonly kind: "streaming"; readonly stream: BodyStream }
   | { readonly kind: "over" };
 
 /** Owns the connection from its request to the end of the answer. */
@@ -103,7 +99,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
     if (this.#bytes > (this.#options.upstream.answerBytes ?? Number.POSITIVE_INFINITY))
       return this.#fail("too_large");
     if (this.#phase.kind === "streaming") {
-      if (!this.#phase.body.push(chunk)) this.#pause(controller);
+      if (!this.#phase.stream.push(chunk)) this.#pause(controller);
       return;
     }
     this.#chunks.push(chunk);
@@ -118,10 +114,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
       if (!isFinalStatus(this.#status)) return this.#fail("malformed");
       this.#settleAnswer({ kind: "whole", bytes: Buffer.concat(this.#chunks) });
     }
-    if (phase.kind === "streaming") {
-      phase.body.push(null);
-      phase.ended(null);
-    }
+    if (phase.kind === "streaming") phase.stream.end();
     this.#finish(this.#bodySent);
   }
 
@@ -137,30 +130,18 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
 
   #stream(controller: Controller): void {
     if (!isFinalStatus(this.#status)) return this.#fail("malformed");
-    const ended = Promise.withResolvers<FailureReason | null>();
-    const body = new Readable({
-      read: () => {
-        if (this.#phase.kind !== "streaming") return;
-        this.#expectBytes();
-        controller.resume();
-      },
-      destroy: (error, done) => {
-        ended.resolve(null);
-        this.#finish(false);
-        done(error);
-      },
-    });
-    // A stream may break off before anybody reads it.
-    body.on("error", () => {});
-    this.#phase = { kind: "streaming", body, ended: ended.resolve };
+    const onWanted = (): void => {
+      if (this.#phase.kind !== "streaming") return;
+      this.#expectBytes();
+      controller.resume();
+    };
+    const stream = createBodyStream(onWanted, () => this.#finish(false));
+    this.#phase = { kind: "streaming", stream };
     this.#options.interrupt.keep();
-    for (const chunk of this.#chunks) body.push(chunk);
+    for (const chunk of this.#chunks) stream.push(chunk);
     this.#chunks = [];
     this.#pause(controller);
-    const cancel = (): void => {
-      body.destroy();
-    };
-    this.#settleAnswer({ kind: "stream", chunks: body, cancel, ended: ended.promise });
+    this.#settleAnswer(stream.body);
   }
 
   /** A gateway that reads slowly is not an upstream that writes slowly: no deadline runs meanwhile but the total. */
@@ -205,10 +186,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   #settleOutcome(asked: Asked): void {
     const phase = this.#phase;
     if (phase.kind === "waiting") this.#options.settle(asked);
-    if (phase.kind === "streaming") {
-      phase.ended(asked.kind === "failure" ? asked.reason : null);
-      phase.body.destroy(new Error("the upstream's answer broke off"));
-    }
+    if (phase.kind === "streaming") phase.stream.breakOff(asked.kind === "failure" ? asked.reason : null);
     this.#finish(false);
   }
 

@@ -67,7 +67,8 @@ async function attempt(
   return ranOut && queued ? { kind: "overload" } : asked;
 }
 
-function withoutConnection(taken: NotTaken, interrupt: Interrupt): Outcome {
+/** What came of an exchange that got no connection. */
+export function withoutConnection(taken: NotTaken, interrupt: Pick<Interrupt, "reason">): Outcome {
   if (interrupt.reason === "abandoned" || interrupt.reason === "released") return { kind: interrupt.reason };
   if (interrupt.reason === "starved") return { kind: "overload" };
   if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout", unasked: true };

@@ -19,10 +19,16 @@ import { writeReply } from "./write-reply.ts";
 const KEEP_ALIVE_MS = 120_000;
 /** No gateway sends a head more slowly. */
 const HEAD_MS = 15_000;
+/** How often it is looked for what is too late. */
+const CHECKING_MS = 5_000;
 /** Each line costs time and memory of its own: 250 KiB of short ones would stall every other check. */
 const MAX_HEADER_LINES = 1_000;
 /** Unanswered checks of one connection. Gateways do not pipeline; a sender who does could fill the memory. */
 const MAX_PIPELINED = 16;
+const WHY = {
+  "cut short": new Error("the head was cut short"),
+  "too slow": Object.assign(new Error("the head was too slow"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }),
+} as const;
 /** In a drain, how long a kept connection may stay unused before it is closed. */
 const LINGER_MS = 1_000;
 
@@ -40,6 +46,8 @@ export interface CheckServerOptions {
   readonly listen: Address;
   readonly limits: Limits;
   readonly ports: Ports;
+  /** Takes connections first and hands over what is not for it; null: there is only Fastify. */
+  wire(): Wire | null;
   current(): Current;
   /** A connection beyond `limits.connections` was closed. */
   onDrop(): void;
@@ -57,10 +65,39 @@ export interface CheckServer {
   close(): Promise<void>;
 }
 
-interface SocketUse {
+/** How a connection is used, whichever carrier has it. */
+export interface SocketUse {
   inFlight: number;
-  /** When its last check was answered, or it was opened. */
+  /** When its last check was answered, or a head began, or it was opened. */
   since: number;
+}
+
+/** A carrier that has connections first. */
+export interface Wire {
+  accept(socket: Socket, use: SocketUse, options: WireOptions): WireConnection;
+}
+
+export interface WireConnection {
+  /** Call it every few seconds. */
+  closeIfLate(now: number): void;
+}
+
+/** The rules of a listener, the same for both carriers. */
+export interface WireOptions {
+  readonly ports: Ports;
+  readonly headBytes: number;
+  readonly maxHeaderLines: number;
+  /** Unanswered checks of one connection. */
+  readonly maxPipelined: number;
+  readonly keepAliveMs: number;
+  readonly headMs: number;
+  current(): Current;
+  isDraining(): boolean;
+  /** Fastify has it from here: `bytes` were read and belong to it. */
+  handOver(socket: Socket, bytes: Buffer): void;
+  /** Its head is no good and never will be. */
+  refuse(socket: Socket, why: "cut short" | "too slow"): void;
+  onDefect(error: unknown): void;
 }
 
 export function createCheckServer(options: CheckServerOptions): CheckServer {
@@ -72,7 +109,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     http: {
       maxHeaderSize: limits.headBytes,
       headersTimeout: HEAD_MS,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: CHECKING_MS,
     },
     keepAliveTimeout: KEEP_ALIVE_MS,
     return503OnClosing: false,
@@ -87,10 +124,43 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   server.maxHeadersCount = MAX_HEADER_LINES + 1;
   server.on("drop", options.onDrop);
   server.on("connect", (_request, socket: Socket) => refuseGarbled(new Error("CONNECT"), socket, false));
+  const carried = new Map<Socket, WireConnection>();
+  const toFastify = server.listeners("connection");
+  const handOver = (socket: Socket, bytes: Buffer): void => {
+    carried.delete(socket);
+    for (const listener of toFastify) listener.call(server, socket);
+    socket.unshift(bytes);
+    socket.resume();
+  };
+  const wireOptions: WireOptions = {
+    ports,
+    headBytes: limits.headBytes,
+    maxHeaderLines: MAX_HEADER_LINES,
+    maxPipelined: MAX_PIPELINED,
+    keepAliveMs: KEEP_ALIVE_MS,
+    headMs: HEAD_MS,
+    current: options.current,
+    isDraining: () => draining,
+    handOver,
+    refuse: (socket, why) => refuseGarbled(WHY[why], socket, false),
+    onDefect: options.onDefect,
+  };
+  server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
-    uses.set(socket, { inFlight: 0, since: ports.now() });
-    socket.once("close", () => uses.delete(socket));
+    const use = { inFlight: 0, since: ports.now() };
+    uses.set(socket, use);
+    socket.once("close", () => {
+      uses.delete(socket);
+      carried.delete(socket);
+    });
+    const wire = options.wire();
+    if (wire) carried.set(socket, wire.accept(socket, use, wireOptions));
+    else for (const listener of toFastify) listener.call(server, socket);
   });
+  const lateness = setInterval(() => {
+    const now = ports.now();
+    for (const connection of carried.values()) connection.closeIfLate(now);
+  }, CHECKING_MS).unref();
 
   const serve = async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
     const reply = await replyTo(request, response, target, options);
@@ -143,6 +213,8 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       clearInterval(sweep);
     },
     close: async () => {
+      clearInterval(lateness);
+      for (const socket of carried.keys()) socket.destroy();
       server.closeAllConnections();
       await app.close();
     },

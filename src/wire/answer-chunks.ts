@@ -2,7 +2,7 @@
  * The lines between the chunks of a body (RFC 9112 section 7.1), byte by byte. Extensions are checked and forgotten.
  * No white space stands anywhere but in quotes, and every line ends in CR LF.
  */
-import { TEXT, TOKEN } from "./answer-lines.ts";
+import { CR, LF, TEXT, TOKEN } from "./bytes.ts";
 
 /** "data": as many bytes as `size` says come next. "last": that was the last chunk. */
 export type ChunkPhase =
@@ -32,8 +32,6 @@ export interface Chunks {
   extensionBytes: number;
 }
 
-const CR = 13;
-const LF = 10;
 const QUOTE = 34;
 const SEMICOLON = 59;
 const EQUALS = 61;

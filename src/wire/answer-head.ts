@@ -7,8 +7,8 @@
  *                      could disagree on where it ends
  */
 import { HOP_BY_HOP } from "../core/headers.ts";
-import type { RawHeaders } from "../core/types.ts";
-import { type Lines, TOKEN } from "./answer-lines.ts";
+import type { Lines } from "./answer-lines.ts";
+import { isWord, knownNames, meaningOf as meaningIn, SPACE } from "./bytes.ts";
 
 /** How the body ends. "none": there is no body, whatever the lines announce. */
 type Framing = "none" | "length" | "chunked" | "close";
@@ -45,12 +45,7 @@ type Meaning =
   | "transfer-encoding"
   | "stays here";
 
-interface KnownName {
-  readonly bytes: Uint8Array;
-  readonly meaning: Meaning;
-}
-
-const MEANINGS: Readonly<Record<string, Meaning>> = {
+const KNOWN = knownNames<Meaning>({
   ...Object.fromEntries([...HOP_BY_HOP, "x-auth-fallback"].map((name) => [name, "stays here"])),
   connection: "connection",
   "content-length": "content-length",
@@ -59,19 +54,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "proxy-connection": "proxy-connection",
   "set-cookie": "set-cookie",
   "transfer-encoding": "transfer-encoding",
-};
-
-/** By length: most names are told from these without a look at their letters. */
-const KNOWN: readonly (readonly KnownName[])[] = Array.from({ length: 20 }, (_, length) =>
-  Object.entries(MEANINGS)
-    .filter(([name]) => name.length === length)
-    .map(([name, meaning]) => ({ bytes: Buffer.from(name, "latin1"), meaning })),
-);
+});
 const KEEP_ALIVE = "keep-alive";
 const KEEP_ALIVE_BYTES = Buffer.from(KEEP_ALIVE, "latin1");
 const CHUNKED = Buffer.from("chunked", "latin1");
 const ZERO = 48;
-const SPACE = 32;
 const CLOSES = /(?:^|,)[\t ]*close[\t ]*(?:,|$)/;
 const KEEPS_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/;
 const TIMEOUT = /(?:^|,)[\t ]*timeout=(\d+)/i;
@@ -140,15 +127,6 @@ export function framesBody(lines: Lines): boolean {
     if (meaning === "content-length" || meaning === "transfer-encoding") return true;
   }
   return false;
-}
-
-/** Every line, as text: for answers that are read by more than their bytes. */
-export function headersOf({ lines }: AnswerHead): RawHeaders {
-  const headers: string[] = [];
-  for (let index = 0; index < lines.used; index += 4) {
-    headers.push(nameText(lines, index), valueText(lines, index));
-  }
-  return headers;
 }
 
 /** As it may be written to a gateway: empty where a byte of it is no visible ASCII. */
@@ -282,21 +260,5 @@ function valueText({ bytes, offsets }: Lines, index: number): string {
 }
 
 function meaningOf({ bytes, offsets }: Lines, index: number): Meaning | null {
-  const start = offsets[index] ?? 0;
-  const end = offsets[index + 1] ?? 0;
-  const known = KNOWN[end - start];
-  if (known === undefined) return null;
-  for (const name of known) {
-    if (isWord(bytes, start, end, name.bytes)) return name.meaning;
-  }
-  return null;
-}
-
-/** In any case; `word` is in lower case and of token characters. */
-function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
-  if (end - start !== word.length) return false;
-  for (let i = 0; i < word.length; i += 1) {
-    if (TOKEN[bytes[start + i] ?? 0] !== word[i]) return false;
-  }
-  return true;
+  return meaningIn(KNOWN, bytes, offsets[index] ?? 0, offsets[index + 1] ?? 0);
 }

@@ -9,6 +9,8 @@
  * Interim answers (RFC 9110 section 15.2) are skipped; they count towards the limit of the final one.
  */
 
+import { COLON, CR, LF, SPACE, TAB, TEXT, TOKEN } from "./bytes.ts";
+
 type Phase =
   | "version"
   | "status end"
@@ -50,26 +52,10 @@ export interface Lines {
 const NOTHING = Buffer.alloc(0);
 /** Kept from answer to answer. */
 const KEPT_OFFSETS = 1_024;
-const CR = 13;
-const LF = 10;
-const SPACE = 32;
-const TAB = 9;
-const COLON = 58;
 const ZERO = 48;
 const VERSION = Buffer.from("HTTP/1.", "latin1");
 const STATUS_START = VERSION.length + 2;
 const STATUS_END = STATUS_START + 2;
-
-/** RFC 9110 section 5.6.2, in lower case; 0: no token character. */
-export const TOKEN = table((_code, char) =>
-  /[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(char) ? char.toLowerCase().charCodeAt(0) : 0,
-);
-/** Of field values, reasons and quoted strings. */
-export const TEXT = table((code) => (code === TAB || (code >= SPACE && code !== 127) ? 1 : 0));
-
-function table(of: (code: number, char: string) => number): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, code) => of(code, String.fromCharCode(code)));
-}
 
 export function newLines(): Lines {
   return {

@@ -11,8 +11,12 @@
  *  not at all     Content-Length, Transfer-Encoding, Expect, Upgrade
  */
 
+import { COLON, CR, isWord, knownNames, LF, meaningOf, SPACE, TAB, TEXT, TOKEN, table } from "./bytes.ts";
+
 /** Offsets are into the buffer that was read. One is filled anew for each head. */
 export interface RequestHead {
+  /** Of the request line. */
+  start: number;
   isHead: boolean;
   targetStart: number;
   targetEnd: number;
@@ -32,6 +36,7 @@ export interface RequestHead {
 
 export function newRequestHead(): RequestHead {
   return {
+    start: 0,
     isHead: false,
     targetStart: 0,
     targetEnd: 0,
@@ -44,37 +49,17 @@ export function newRequestHead(): RequestHead {
   };
 }
 
-const CR = 13;
-const LF = 10;
-const SPACE = 32;
-const TAB = 9;
 const QUESTION = 63;
-const COLON = 58;
 const SLASH = 47;
 
-/** RFC 9110 section 5.6.2, in lower case; 0: no token character. */
-const TOKEN = table((_code, char) => {
-  if (!/[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(char)) return 0;
-  return char.toLowerCase().charCodeAt(0);
-});
 /** Of names that pass: core/headers.ts lets no alias of another name through. */
 const PLAIN = table((_code, char) => (/[0-9A-Za-z-]/.test(char) ? 1 : 0));
 /** Origin form without a fragment, in visible ASCII (RFC 3986): Node's parser takes no other either. */
 const TARGET = table((code, char) => (code > SPACE && code < 127 && char !== "#" ? 1 : 0));
-const VALUE = table((code) => (code === TAB || (code >= SPACE && code !== 127) ? 1 : 0));
-
-function table(of: (code: number, char: string) => number): Uint8Array {
-  return Uint8Array.from({ length: 256 }, (_, code) => of(code, String.fromCharCode(code)));
-}
 
 type Meaning = "host" | "connection" | "authorization" | "hop-by-hop" | "not ours";
 
-interface KnownName {
-  readonly bytes: Uint8Array;
-  readonly meaning: Meaning;
-}
-
-const MEANINGS: Readonly<Record<string, Meaning>> = {
+const KNOWN = knownNames<Meaning>({
   host: "host",
   connection: "connection",
   authorization: "authorization",
@@ -88,14 +73,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   "transfer-encoding": "not ours",
   expect: "not ours",
   upgrade: "not ours",
-};
-
-/** By length: most names are told from these without a look at their letters. */
-const KNOWN: readonly (readonly KnownName[])[] = Array.from({ length: 20 }, (_, length) =>
-  Object.entries(MEANINGS)
-    .filter(([name]) => name.length === length)
-    .map(([name, meaning]) => ({ bytes: Buffer.from(name, "latin1"), meaning })),
-);
+});
 
 const GET = Buffer.from("GET ", "latin1");
 const HEAD = Buffer.from("HEAD ", "latin1");
@@ -120,6 +98,7 @@ export function readRequestHead(
 
 /** Where the header lines start; -1: not ours. */
 function readRequestLine(bytes: Uint8Array, start: number, end: number, head: RequestHead): number {
+  head.start = start;
   head.isHead = startsWith(bytes, start, HEAD);
   if (!head.isHead && !startsWith(bytes, start, GET)) return -1;
   const targetStart = start + (head.isHead ? HEAD.length : GET.length);
@@ -159,7 +138,7 @@ function readLines(
     const valueEnd = endOfValue(bytes, valueStart, end);
     if (nameEnd === -1 || valueEnd === -1) return false;
     const lineEnd = valueEnd + 2;
-    switch (meaningOf(bytes, at, nameEnd)) {
+    switch (meaningOf(KNOWN, bytes, at, nameEnd)) {
       case "not ours":
         return false;
       case "host":
@@ -196,7 +175,7 @@ function endOfName(bytes: Uint8Array, start: number, end: number): number {
 /** Where CR LF is, behind a value with no white space at its ends; -1: nowhere. */
 function endOfValue(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
-  while (at < end && VALUE[bytes[at] ?? 0] === 1) at += 1;
+  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
   if (at === start) return at;
   return isBlank(bytes[start]) || isBlank(bytes[at - 1]) ? -1 : at;
@@ -204,24 +183,6 @@ function endOfValue(bytes: Uint8Array, start: number, end: number): number {
 
 function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
-}
-
-function meaningOf(bytes: Uint8Array, start: number, end: number): Meaning | null {
-  const known = KNOWN[end - start];
-  if (known === undefined) return null;
-  for (const name of known) {
-    if (isWord(bytes, start, end, name.bytes)) return name.meaning;
-  }
-  return null;
-}
-
-/** In any case; `word` is in lower case and of token characters. */
-function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
-  if (end - start !== word.length) return false;
-  for (let i = 0; i < word.length; i += 1) {
-    if (TOKEN[bytes[start + i] ?? 0] !== word[i]) return false;
-  }
-  return true;
 }
 
 function isPlain(bytes: Uint8Array, start: number, end: number): boolean {

@@ -52,6 +52,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
     log: { level: "info", access: "sampled" },
     limits: { headBytes: 256 * 1024, connections: 10_000 },
     drain: { delay: 0, timeout: 25_000 },
+    wire: "auto",
     trustedProxies: null,
     notify: [],
     routes: [
@@ -142,6 +143,7 @@ routes:
     log: { level: "debug", access: "all" },
     limits: { headBytes: 65536, connections: 7 },
     drain: { delay: 1500, timeout: 3_600_000 },
+    wire: "auto",
   });
   t.ok(trustedProxies?.check("2001:db8::7", "ipv6"));
   const tls = { ca: null, cert: null, key: null, serverName: null, verify: true };

@@ -5,6 +5,7 @@ import { type App, startApp } from "../../src/app.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { readBounded } from "../../src/config/read-file.ts";
+import type { WireMode } from "../../src/core/snapshot.ts";
 
 export interface Served {
   readonly app: App;
@@ -15,15 +16,21 @@ export interface Served {
   metrics(): Promise<string>;
 }
 
+/** What carries the checks of a test run; by itself, as a config without `wire` has it. */
+const WIRE: WireMode = process.env.SPAREKEY_TEST_WIRE === "fastify" ? "fastify" : "auto";
+
 /** Closed with the test. Routes with the same `listen` share a listener; 127.0.0.2:0 makes another one. */
 export async function serve(t: Test, yaml: string): Promise<Served> {
   const loaded = await parseConfig(yaml, "test.yaml", {}, readBounded);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
   const lines: string[] = [];
-  const app = await startApp(loaded.snapshot, {
-    writeLine: (line) => lines.push(line),
-    reload: async () => ({ ok: false, problems: ["there is no file to read"] }),
-  });
+  const app = await startApp(
+    { ...loaded.snapshot, wire: WIRE },
+    {
+      writeLine: (line) => lines.push(line),
+      reload: async () => ({ ok: false, problems: ["there is no file to read"] }),
+    },
+  );
   t.teardown(() => app.close());
   const urls = app.listeners.map(({ host, port }) => `http://${host}:${port}`);
   return {

@@ -3,7 +3,8 @@ import assert from "node:assert";
 import { firstHeader, headersForGateway } from "../../src/core/headers.ts";
 import type { RawHeaders } from "../../src/core/types.ts";
 import { endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "../../src/wire/answer-body.ts";
-import { type AnswerHead, headersOf, reasonOf } from "../../src/wire/answer-head.ts";
+import { type AnswerHead, reasonOf } from "../../src/wire/answer-head.ts";
+import { headersOf } from "../../src/wire/bytes.ts";
 
 export interface Said {
   readonly status: number;
@@ -64,7 +65,7 @@ export function read(
 
 function headOf(head: AnswerHead): Omit<Said, "text" | "kept"> {
   const { status } = head;
-  const all = headersOf(head);
+  const all = headersOf(head.lines.bytes, head.lines.start, head.linesEnd);
   const headers = passing(head);
   assert.deepEqual(headers, headersForGateway(all, status), "by core/headers.ts");
   assert.equal(head.passesLength, firstHeader(headers, "content-length") !== null);

@@ -1,0 +1,88 @@
+/** Tables of bytes, and the header lines that are told apart by their names. Nothing here makes a string of a name. */
+import type { RawHeaders } from "../core/types.ts";
+
+export const CR = 13;
+export const LF = 10;
+export const SPACE = 32;
+export const TAB = 9;
+export const COLON = 58;
+
+/** RFC 9110 section 5.6.2, in lower case; 0: no token character. */
+export const TOKEN = table((_code, char) =>
+  /[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(char) ? char.toLowerCase().charCodeAt(0) : 0,
+);
+/** Of field values, reasons and quoted strings; bytes beyond ASCII are among them. */
+export const TEXT = table((code) => (code === TAB || (code >= SPACE && code !== 127) ? 1 : 0));
+
+export function table(of: (code: number, char: string) => number): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, code) => of(code, String.fromCharCode(code)));
+}
+
+/** In any case; `word` is in lower case and of token characters. */
+export function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  if (end - start !== word.length) return false;
+  for (let i = 0; i < word.length; i += 1) {
+    if (TOKEN[bytes[start + i] ?? 0] !== word[i]) return false;
+  }
+  return true;
+}
+
+interface KnownName<Meaning> {
+  readonly bytes: Uint8Array;
+  readonly meaning: Meaning;
+}
+/** By length: most names are told from these without a look at their letters. */
+export type KnownNames<Meaning> = readonly (readonly KnownName<Meaning>[])[];
+
+/** `meanings`: by name, in lower case. */
+export function knownNames<Meaning>(meanings: Readonly<Record<string, Meaning>>): KnownNames<Meaning> {
+  const names = Object.entries(meanings);
+  const longest = Math.max(...names.map(([name]) => name.length));
+  return Array.from({ length: longest + 1 }, (_, length) =>
+    names
+      .filter(([name]) => name.length === length)
+      .map(([name, meaning]) => ({ bytes: Buffer.from(name, "latin1"), meaning })),
+  );
+}
+
+export function meaningOf<Meaning>(
+  known: KnownNames<Meaning>,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Meaning | null {
+  const names = known[end - start];
+  if (names === undefined) return null;
+  for (const name of names) {
+    if (isWord(bytes, start, end, name.bytes)) return name.meaning;
+  }
+  return null;
+}
+
+/** Whole header lines, read by a strict grammar before, as text. */
+export function headersOf(bytes: Buffer, start: number, end: number): RawHeaders {
+  const headers: string[] = [];
+  for (const line of bytes.toString("latin1", start, end).split("\r\n")) {
+    const colon = line.indexOf(":");
+    if (colon !== -1) headers.push(line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+/, ""));
+  }
+  return headers;
+}
+
+/** Copies `start` to `end` less the ranges of `dropped` (start, end, start, end …, in order); returns where it ends. */
+export function copyLess(
+  bytes: Buffer,
+  start: number,
+  end: number,
+  dropped: readonly number[],
+  into: Buffer,
+  at: number,
+): number {
+  let from = start;
+  let to = at;
+  for (let index = 0; index < dropped.length; index += 2) {
+    to += bytes.copy(into, to, from, dropped[index] ?? end);
+    from = dropped[index + 1] ?? end;
+  }
+  return to + bytes.copy(into, to, from, end);
+}

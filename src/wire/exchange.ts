@@ -1,0 +1,316 @@
+/**
+ * Asks an upstream once, over plain HTTP and in bytes, by the rules of io/exchange.ts: always settles, within
+ * `timeouts.total`; never rejects. What differs is what it costs: a connection at hand is used without a wait, and one
+ * timer looks after all deadlines.
+ */
+import type { Upstream } from "../core/snapshot.ts";
+import type { AnswerFailure, Body, FailureReason, Forwarded, Gone, Outcome, Waiting } from "../core/types.ts";
+import { COMPLETE_BYTES } from "../io/answer-reader.ts";
+import { type BodyStream, createBodyStream } from "../io/body-stream.ts";
+import type { Peer } from "../io/connect.ts";
+import { isStarved, stalledSoFar } from "../io/deadlines.ts";
+import { withoutConnection } from "../io/exchange.ts";
+import type { InterruptReason } from "../io/interrupt.ts";
+import type { ConnectionKind, Pool, Pools } from "../io/pool.ts";
+import type { AnswerHead } from "./answer-head.ts";
+import { type Asker, UpstreamConnection } from "./upstream-connection.ts";
+import { WireAnswer } from "./wire-answer.ts";
+import type { WireCheck } from "./wire-check.ts";
+
+/** How exact the deadlines are. */
+const TICK_MS = 20;
+const IDLE_TICK_MS = 1_000;
+const NOTHING = new Uint8Array();
+
+/** Of checks that are bytes, to upstreams over plain HTTP. */
+export interface WireExchanger {
+  exchange(
+    upstream: Upstream,
+    check: WireCheck,
+    forwarded: Forwarded,
+    gone: Gone,
+    waiting: Waiting,
+  ): Promise<Outcome>;
+  close(): void;
+}
+
+/** `now`: milliseconds, monotonic. */
+export function createWireExchanger(pools: Pick<Pools, "of">, now: () => number): WireExchanger {
+  const connections = new Set<UpstreamConnection>();
+  const kind: ConnectionKind<UpstreamConnection> = {
+    create: (socket, peer, upstream, events) => {
+      const connection = new UpstreamConnection(socket, peer, upstream, {
+        ...events,
+        closed: (gone) => {
+          connections.delete(connection);
+          events.closed(gone);
+        },
+      });
+      connections.add(connection);
+      return connection;
+    },
+    isOne: (connection) => connection instanceof UpstreamConnection,
+  };
+  const deadlines = createDeadlines(now);
+  const idleTick = setInterval(() => {
+    const time = now();
+    for (const connection of connections) connection.closeIfIdle(time);
+  }, IDLE_TICK_MS).unref();
+  return {
+    exchange: (upstream, check, forwarded, gone, waiting) =>
+      new Promise((settle) => {
+        const around = { kind, pool: pools.of(upstream), upstream, gone, waiting, deadlines, settle };
+        new Exchange(around, check, forwarded).begin();
+      }),
+    close: () => clearInterval(idleTick),
+  };
+}
+
+interface Around {
+  readonly kind: ConnectionKind<UpstreamConnection>;
+  readonly pool: Pool;
+  readonly upstream: Upstream;
+  readonly gone: Gone;
+  readonly waiting: Waiting;
+  readonly deadlines: Deadlines;
+  settle(outcome: Outcome): void;
+}
+
+/** One exchange. For the pool, it is what may interrupt the wait for a connection. */
+class Exchange implements Asker, Gone, Timed {
+  readonly #around: Around;
+  readonly #check: WireCheck;
+  readonly #forwarded: Forwarded;
+  readonly #onGone = (): void => this.#interrupt("abandoned");
+  readonly #onRelease = (): void => this.#interrupt("released");
+  /** Of the pool, while a connection is waited for. */
+  readonly #listeners: (() => void)[] = [];
+  reason: InterruptReason | null = null;
+  #connection: UpstreamConnection | null = null;
+  #queued = false;
+  #retried = false;
+  #totalAt = 0;
+  #readAt = Number.POSITIVE_INFINITY;
+  #stalledBefore = 0;
+  #stalledBeforeRead = 0;
+  #head: AnswerHead | null = null;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #stream: BodyStream | null = null;
+  #isOver = false;
+
+  constructor(around: Around, check: WireCheck, forwarded: Forwarded) {
+    this.#around = around;
+    this.#check = check;
+    this.#forwarded = forwarded;
+  }
+
+  begin(): void {
+    const { kind, pool, upstream, gone, waiting, deadlines } = this.#around;
+    if (gone.aborted) return this.#around.settle({ kind: "abandoned" });
+    gone.addEventListener("abort", this.#onGone);
+    waiting.add(this.#onRelease);
+    this.#totalAt = deadlines.add(this) + upstream.timeouts.total;
+    this.#stalledBefore = stalledSoFar();
+    const connection = pool.takeIdle(kind);
+    if (connection) this.#ask(connection);
+    else void this.#take(null);
+  }
+
+  get aborted(): boolean {
+    return this.reason !== null;
+  }
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  removeEventListener(_type: "abort", listener: () => void): void {
+    const index = this.#listeners.indexOf(listener);
+    if (index !== -1) this.#listeners.splice(index, 1);
+  }
+
+  look(now: number): void {
+    const { total, read } = this.#around.upstream.timeouts;
+    if (now >= this.#totalAt) {
+      return this.#interrupt(isStarved(total, this.#stalledBefore) ? "starved" : "total_timeout");
+    }
+    if (now < this.#readAt) return;
+    if (isStarved(read, this.#stalledBeforeRead)) this.#giveUp({ kind: "overload" });
+    else this.#giveUp({ kind: "failure", reason: "read_timeout" });
+  }
+
+  heard(): void {
+    this.#expectBytes();
+  }
+
+  head(head: AnswerHead): void {
+    this.#head = head;
+    const { answerBytes } = this.#around.upstream;
+    // What others announce is the length of a body that does not follow (RFC 9110 section 8.6).
+    const announced = head.framing === "length" ? head.contentLength : 0;
+    if (answerBytes !== null && announced > answerBytes) this.#fail("too_large");
+  }
+
+  body(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > (this.#around.upstream.answerBytes ?? Number.POSITIVE_INFINITY))
+      return this.#fail("too_large");
+    if (this.#stream) {
+      if (!this.#stream.push(chunk)) this.#pause();
+      return;
+    }
+    this.#chunks.push(chunk);
+    if (this.#bytes > COMPLETE_BYTES) this.#startStream();
+  }
+
+  end(): void {
+    this.#connection = null;
+    this.#finish();
+    if (this.#stream) return this.#stream.end();
+    const [first] = this.#chunks;
+    const bytes = this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : (first ?? NOTHING);
+    this.#settleAnswer({ kind: "whole", bytes });
+  }
+
+  failed(reason: AnswerFailure): void {
+    this.#connection = null;
+    this.#settleOutcome({ kind: "failure", reason });
+  }
+
+  stale(peer: Peer): void {
+    this.#connection = null;
+    if (this.#retried || !this.#forwarded.repeatable) return this.failed("reset");
+    this.#retried = true;
+    this.#readAt = Number.POSITIVE_INFINITY;
+    void this.#take(peer);
+  }
+
+  async #take(died: Peer | null): Promise<void> {
+    const { kind, pool } = this.#around;
+    const taken = await pool.take(kind, died, this);
+    if (taken.kind !== "taken") return this.#settleOutcome(withoutConnection(taken, this));
+    this.#queued = taken.queued;
+    if (this.reason === null) return this.#ask(taken.connection);
+    this.#connection = taken.connection;
+    this.#giveUp(this.#interrupted(this.reason));
+  }
+
+  #ask(connection: UpstreamConnection): void {
+    this.#connection = connection;
+    this.#expectBytes();
+    connection.ask(this.#check.requestBytes(this.#forwarded.staysHere), this.#check.method === "HEAD", this);
+  }
+
+  #expectBytes(): void {
+    this.#readAt = this.#around.deadlines.now() + this.#around.upstream.timeouts.read;
+    this.#stalledBeforeRead = stalledSoFar();
+  }
+
+  #startStream(): void {
+    const onWanted = (): void => {
+      if (this.#isOver) return;
+      this.#expectBytes();
+      this.#connection?.resume();
+    };
+    const stream = createBodyStream(onWanted, () => this.#drop());
+    this.#stream = stream;
+    // The answer counts: a breaker that opens has no say in it any more.
+    this.#around.waiting.delete(this.#onRelease);
+    for (const chunk of this.#chunks) stream.push(chunk);
+    this.#chunks = [];
+    this.#pause();
+    this.#settleAnswer(stream.body);
+  }
+
+  /** A gateway that reads slowly is not an upstream that writes slowly: no deadline runs meanwhile but the total. */
+  #pause(): void {
+    this.#readAt = Number.POSITIVE_INFINITY;
+    this.#connection?.pause();
+  }
+
+  #interrupt(reason: InterruptReason): void {
+    if (this.reason !== null || this.#isOver) return;
+    this.reason = reason;
+    if (this.#connection) return this.#giveUp(this.#interrupted(reason));
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  #interrupted(reason: InterruptReason): Outcome {
+    if (reason === "abandoned" || reason === "released") return { kind: reason };
+    // The time in line was ours to answer for, not the upstream's.
+    if (reason === "starved" || this.#queued) return { kind: "overload" };
+    return { kind: "failure", reason };
+  }
+
+  #fail(reason: FailureReason): void {
+    this.#giveUp({ kind: "failure", reason });
+  }
+
+  #giveUp(outcome: Outcome): void {
+    this.#drop();
+    this.#settleOutcome(outcome);
+  }
+
+  /** What is still to come of the answer nobody can have. */
+  #drop(): void {
+    const connection = this.#connection;
+    this.#connection = null;
+    connection?.close();
+    this.#finish();
+  }
+
+  /** Ends without an answer; a stream that has begun breaks off. */
+  #settleOutcome(outcome: Outcome): void {
+    this.#finish();
+    if (this.#stream) this.#stream.breakOff(outcome.kind === "failure" ? outcome.reason : null);
+    else this.#around.settle(outcome);
+  }
+
+  #settleAnswer(body: Body): void {
+    if (this.#head) this.#around.settle({ kind: "answer", answer: new WireAnswer(this.#head, body) });
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { gone, waiting, deadlines } = this.#around;
+    gone.removeEventListener("abort", this.#onGone);
+    waiting.delete(this.#onRelease);
+    deadlines.delete(this);
+  }
+}
+
+interface Timed {
+  /** Whatever is due at `now` happens. */
+  look(now: number): void;
+}
+
+interface Deadlines {
+  now(): number;
+  /** Returns the time now. */
+  add(timed: Timed): number;
+  delete(timed: Timed): void;
+}
+
+/** One timer for all, while there are any. Sockets have their turn first, as io/deadlines.ts has it. */
+function createDeadlines(now: () => number): Deadlines {
+  const all = new Set<Timed>();
+  let timer: NodeJS.Timeout | null = null;
+  const look = (): void => {
+    const time = now();
+    for (const timed of all) timed.look(time);
+    if (all.size > 0 || timer === null) return;
+    clearInterval(timer);
+    timer = null;
+  };
+  return {
+    now,
+    add: (timed) => {
+      all.add(timed);
+      timer ??= setInterval(() => setImmediate(look), TICK_MS);
+      return now();
+    },
+    delete: (timed) => void all.delete(timed),
+  };
+}

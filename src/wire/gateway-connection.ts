@@ -1,0 +1,252 @@
+/**
+ * One connection of a gateway, read as bytes. Plain checks are answered here, one after another; at the first thing
+ * that is not one, the connection goes to the other carrier whole, with the bytes read so far.
+ */
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { answerCheck } from "../check.ts";
+import { internalError } from "../core/replies.ts";
+import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
+import type { Route } from "../core/snapshot.ts";
+import type { Body, Decision, Gone, Reply } from "../core/types.ts";
+import type { Current, SocketUse, WireConnection, WireOptions } from "../servers/checks.ts";
+import { addBytes, dropFirst, type Heads, heldBytes, letGo, mayBecomePlain, newHeads } from "./heads.ts";
+import { type ReplyContext, streamHead, wholeReply } from "./reply-bytes.ts";
+import { newRequestHead, type RequestHead, readRequestHead } from "./request-head.ts";
+import { WireCheck } from "./wire-check.ts";
+
+const HEALTH_PATH = "/healthz";
+const CHUNK_END = "\r\n";
+const LAST_CHUNK = "0\r\n\r\n";
+/** One for all: a head is read in one go. */
+const HEAD: RequestHead = newRequestHead();
+
+/** For the check it carries, it is what tells that nobody waits any more. */
+export class GatewayConnection implements Gone, WireConnection {
+  readonly #socket: Socket;
+  readonly #options: WireOptions;
+  readonly #use: SocketUse;
+  readonly #heads: Heads = newHeads();
+  /** Whether bytes of a head have come, or the first head is waited for. */
+  #awaitsHead = true;
+  #isHead = false;
+  #keepsAlive = true;
+  /** Of the check in flight. */
+  #current: Current | null = null;
+  #onGone: (() => void) | null = null;
+  aborted = false;
+
+  constructor(socket: Socket, use: SocketUse, options: WireOptions) {
+    this.#socket = socket;
+    this.#use = use;
+    this.#options = options;
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("error", ignore);
+    socket.on("close", this.#onClose);
+  }
+
+  addEventListener(_type: "abort", listener: () => void): void {
+    this.#onGone = listener;
+  }
+
+  removeEventListener(): void {
+    this.#onGone = null;
+  }
+
+  /** Call it every few seconds. */
+  closeIfLate(now: number): void {
+    if (this.#use.inFlight > 0) return;
+    const idle = now - this.#use.since;
+    if (this.#awaitsHead) {
+      if (idle >= this.#options.headMs) this.#options.refuse(this.#socket, "too slow");
+    } else if (idle >= this.#options.keepAliveMs) this.#socket.destroy();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#awaitsHead && this.#use.inFlight === 0) {
+      this.#awaitsHead = true;
+      this.#use.since = this.#options.ports.now();
+    }
+    const heads = this.#heads;
+    addBytes(heads, chunk);
+    if (this.#use.inFlight === 0) return this.#readHead();
+    // No gateway pipelines; a sender who does could fill the memory.
+    if (heads.complete >= this.#options.maxPipelined) this.#socket.destroy();
+    else if (heldBytes(heads) > this.#options.headBytes) this.#socket.pause();
+  };
+
+  #readHead(): void {
+    const heads = this.#heads;
+    const { headBytes, maxHeaderLines, maxPipelined } = this.#options;
+    if (heads.complete > maxPipelined) return void this.#socket.destroy();
+    if (heads.complete === 0) {
+      if (heldBytes(heads) > headBytes || !mayBecomePlain(heads)) this.#handOver();
+      return;
+    }
+    const { buffer, start, firstEnd } = heads;
+    const isPlain =
+      firstEnd - start <= headBytes && readRequestHead(buffer, start, firstEnd, maxHeaderLines, HEAD);
+    if (isPlain) this.#answer(new WireCheck(buffer, HEAD), HEAD.keepsAlive);
+    else this.#handOver();
+  }
+
+  #answer(check: WireCheck, keepsAlive: boolean): void {
+    const { ports, current: currentOf } = this.#options;
+    const current = currentOf();
+    const route = plainRoute(current.table, check.path);
+    if (route === null) return this.#handOver();
+    dropFirst(this.#heads);
+    this.#isHead = check.method === "HEAD";
+    this.#keepsAlive = keepsAlive;
+    this.#awaitsHead = false;
+    this.#use.inFlight = 1;
+    this.#current = current;
+    current.hold();
+    const { trustedProxies } = current;
+    const context = { route, state: current.stateOf(route), trustedProxies, gone: this };
+    answerCheck(check, context, ports).then(this.#onDecision, this.#onDefect);
+  }
+
+  readonly #onDecision = (decision: Decision | null): void => {
+    if (decision === null) return this.#finish();
+    const { reply } = decision;
+    try {
+      if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
+      else void this.#writeStream(reply, reply.body);
+    } catch (error) {
+      this.#onDefect(error);
+    }
+  };
+
+  readonly #onDefect = (error: unknown): void => {
+    this.#options.onDefect(error);
+    this.#keepsAlive = false;
+    const reply = internalError();
+    if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
+  };
+
+  #writeWhole(reply: Reply, body: Uint8Array): void {
+    const context = this.#context();
+    const bytes = wholeReply(reply, body, context);
+    if (context.isLast) this.#socket.end(bytes, () => this.#socket.destroy());
+    else this.#socket.write(bytes);
+    this.#finish();
+  }
+
+  /** A stream that breaks off cuts the connection, so that no half answer looks whole. */
+  async #writeStream(reply: Reply, body: Extract<Body, { kind: "stream" }>): Promise<void> {
+    const socket = this.#socket;
+    const context = this.#context();
+    try {
+      const { bytes, isChunked } = streamHead(reply, context);
+      await this.#write(bytes);
+      for await (const chunk of body.chunks) {
+        if (context.isHead) continue;
+        if (isChunked) socket.write(`${chunk.length.toString(16)}${CHUNK_END}`, "latin1");
+        await this.#write(chunk);
+        if (isChunked) socket.write(CHUNK_END, "latin1");
+      }
+      if (isChunked && !context.isHead) socket.write(LAST_CHUNK, "latin1");
+      if (context.isLast) socket.end(() => socket.destroy());
+    } catch {
+      body.cancel();
+      // To a gateway, a plain close could be the end of a whole answer.
+      socket.resetAndDestroy();
+    }
+    this.#finish();
+  }
+
+  /** Settles once there is room for more; rejects when the gateway is gone. */
+  async #write(bytes: Uint8Array): Promise<void> {
+    const socket = this.#socket;
+    if (socket.destroyed) throw new Error("the gateway is gone");
+    if (socket.write(bytes)) return;
+    const closed = new AbortController();
+    const onClose = (): void => closed.abort();
+    socket.once("close", onClose);
+    try {
+      await once(socket, "drain", { signal: closed.signal });
+    } finally {
+      socket.removeListener("close", onClose);
+    }
+  }
+
+  #context(): ReplyContext {
+    const { keepAliveMs, isDraining } = this.#options;
+    return {
+      isHead: this.#isHead,
+      isLast: !this.#keepsAlive || isDraining(),
+      dateLine: dateLine(),
+      keepAliveSeconds: Math.floor(keepAliveMs / 1_000),
+    };
+  }
+
+  #finish(): void {
+    const current = this.#current;
+    this.#current = null;
+    this.#onGone = null;
+    this.#use.inFlight = 0;
+    this.#use.since = this.#options.ports.now();
+    current?.release();
+    if (heldBytes(this.#heads) > 0) this.#readNext();
+  }
+
+  /** What a sender pipelined is looked at once the reply before it has gone out. */
+  #readNext(): void {
+    const socket = this.#socket;
+    if (this.#use.inFlight > 0 || socket.destroyed || !socket.writable) return;
+    if (socket.writableNeedDrain) return void socket.once("drain", () => this.#readNext());
+    this.#awaitsHead = true;
+    socket.resume();
+    this.#readHead();
+  }
+
+  #handOver(): void {
+    const socket = this.#socket;
+    const { buffer, start, end } = this.#heads;
+    const bytes = buffer.subarray(start, end);
+    letGo(this.#heads);
+    socket.removeListener("data", this.#onData);
+    socket.removeListener("end", this.#onEnd);
+    socket.removeListener("error", ignore);
+    socket.removeListener("close", this.#onClose);
+    socket.pause();
+    this.#options.handOver(socket, bytes);
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#use.inFlight === 0 && heldBytes(this.#heads) > 0)
+      this.#options.refuse(this.#socket, "cut short");
+    else this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.aborted = true;
+    letGo(this.#heads);
+    this.#onGone?.();
+  };
+}
+
+/** A route that is asked over plain HTTP; null: not for this carrier. */
+function plainRoute(table: RouteTable, path: string): Route | null {
+  if (path === HEALTH_PATH) return null;
+  const route = findRoute(table, path);
+  if (route === null || route.upstream.protocol !== "http:") return null;
+  return route.path.kind === "prefix" && hasDotSegment(path) ? null : route;
+}
+
+function ignore(): void {}
+
+let lastSecond = 0;
+let lastLine = "";
+
+/** As of now, to the second (RFC 9110 section 6.6.1). */
+function dateLine(): string {
+  const second = Math.floor(Date.now() / 1_000);
+  if (second !== lastSecond) {
+    lastSecond = second;
+    lastLine = `Date: ${new Date(second * 1_000).toUTCString()}\r\n`;
+  }
+  return lastLine;
+}

@@ -1,0 +1,144 @@
+/**
+ * One open connection to an upstream, read as bytes. One check at a time: an answer can never reach another one, and
+ * bytes that nobody asked for end the connection.
+ */
+import type { Socket } from "node:net";
+import type { Upstream } from "../core/snapshot.ts";
+import type { Peer } from "../io/connect.ts";
+import type { ConnectionEvents, Pooled } from "../io/pool.ts";
+import { type AnswerReader, endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "./answer-body.ts";
+import type { AnswerHead } from "./answer-head.ts";
+
+/** An idle connection is kept so long, unless the upstream's Keep-Alive names less. */
+const IDLE_MS = 60_000;
+
+/** Whoever waits for the answer. */
+export interface Asker {
+  /** Some bytes came. */
+  heard(): void;
+  head(head: AnswerHead): void;
+  body(chunk: Buffer): void;
+  /** The answer is whole. */
+  end(): void;
+  /** `reset`: the connection broke off. */
+  failed(reason: "malformed" | "too_large" | "reset"): void;
+  /** It died before the first byte of the answer, and was a reused one or leads to one server of several. */
+  stale(peer: Peer): void;
+}
+
+/** Owns its socket until `close`. */
+export class UpstreamConnection implements Pooled {
+  readonly peer: Peer;
+  readonly #socket: Socket;
+  readonly #upstream: Upstream;
+  readonly #events: ConnectionEvents;
+  readonly #reader: AnswerReader = newAnswerReader();
+  #asker: Asker | null = null;
+  #asked = 0;
+  #heard = false;
+  /** When it must have been used again; milliseconds of `now`. */
+  #idleUntil = Number.POSITIVE_INFINITY;
+
+  constructor(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents) {
+    this.peer = peer;
+    this.#socket = socket;
+    this.#upstream = upstream;
+    this.#events = events;
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("end", () => this.#ended());
+    socket.on("close", () => this.#closed());
+  }
+
+  get usable(): boolean {
+    return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable;
+  }
+
+  ask(request: Buffer, isHead: boolean, asker: Asker): void {
+    this.#asker = asker;
+    this.#asked += 1;
+    this.#heard = false;
+    this.#idleUntil = Number.POSITIVE_INFINITY;
+    expectAnswer(this.#reader, isHead);
+    this.#socket.write(request);
+  }
+
+  /** The asker wants no more; nobody else can have the rest. */
+  close(): void {
+    this.#asker = null;
+    this.#socket.destroy();
+  }
+
+  closeIfIdle(now: number): void {
+    if (now >= this.#idleUntil) this.close();
+  }
+
+  /** While a gateway reads slowly, the upstream is held back. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  #read(chunk: Buffer): void {
+    const reader = this.#reader;
+    let at = 0;
+    this.#heard = true;
+    this.#asker?.heard();
+    while (this.#asker !== null) {
+      at = readAnswer(reader, chunk, at, chunk.length, this.#upstream.headBytes);
+      switch (reader.event) {
+        case "more":
+          return;
+        case "head":
+          this.#events.answered();
+          this.#asker.head(reader.head);
+          break;
+        case "body":
+          this.#asker.body(chunk.subarray(reader.bodyStart, reader.bodyEnd));
+          break;
+        case "end":
+          return this.#finish(at === chunk.length && reader.head.keepsAlive);
+        case "malformed":
+        case "too_large":
+          return this.#fail(reader.event);
+      }
+    }
+    this.#socket.destroy();
+  }
+
+  #finish(reusable: boolean): void {
+    const asker = this.#asker;
+    this.#asker = null;
+    asker?.end();
+    if (!reusable || !this.usable) return this.close();
+    this.#idleUntil = performance.now() + Math.min(IDLE_MS, this.#reader.head.idleMs);
+    this.#events.free(this);
+  }
+
+  #fail(reason: "malformed" | "too_large" | "reset"): void {
+    const asker = this.#asker;
+    this.close();
+    asker?.failed(reason);
+  }
+
+  #ended(): void {
+    if (this.#asker !== null && endOfBytes(this.#reader) === "end") this.#finish(false);
+    else this.#died();
+  }
+
+  #closed(): void {
+    this.#died();
+    this.#events.closed(this);
+  }
+
+  #died(): void {
+    const asker = this.#asker;
+    // Of a list, one in its shutdown still takes connections and loses them: the others are to be asked.
+    const isStale = !this.#heard && (this.#asked > 1 || this.#upstream.servers.length > 1);
+    this.close();
+    if (isStale) asker?.stale(this.peer);
+    else asker?.failed("reset");
+  }
+}

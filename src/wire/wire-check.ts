@@ -1,0 +1,72 @@
+/** A check as bytes: what passes on is never made into strings, what a decision asks for is, when it asks. */
+import type { Check, RawHeaders } from "../core/types.ts";
+import { copyLess, headersOf } from "./bytes.ts";
+import type { RequestHead } from "./request-head.ts";
+
+/** In front of the value of an Authorization, by the strict grammar. */
+const AUTHORIZATION_BYTES = "authorization: ".length;
+const LINE_END_BYTES = 2;
+const NONE: readonly number[] = [];
+
+/** `bytes` must not change as long as it lives. */
+export class WireCheck implements Check {
+  readonly method: "GET" | "HEAD";
+  readonly target: string;
+  readonly path: string;
+  readonly body = null;
+  readonly #bytes: Buffer;
+  readonly #start: number;
+  readonly #linesStart: number;
+  readonly #linesEnd: number;
+  readonly #dropped: readonly number[];
+  /** Values: start, end, … */
+  readonly #authorizations: readonly number[];
+  #headers: RawHeaders | null = null;
+
+  constructor(bytes: Buffer, head: RequestHead) {
+    const { start, targetStart, targetEnd, pathEnd, linesStart, linesEnd, dropped, authorizations } = head;
+    this.method = head.isHead ? "HEAD" : "GET";
+    this.target = bytes.toString("latin1", targetStart, targetEnd);
+    this.path = pathEnd === targetEnd ? this.target : this.target.slice(0, pathEnd - targetStart);
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#linesStart = linesStart;
+    this.#linesEnd = linesEnd;
+    this.#dropped = dropped.length === 0 ? NONE : [...dropped];
+    this.#authorizations = authorizations.length === 0 ? NONE : [...authorizations];
+  }
+
+  get hasAuthorization(): boolean {
+    return this.#authorizations.length > 0;
+  }
+
+  get headers(): RawHeaders {
+    this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#linesEnd);
+    return this.#headers;
+  }
+
+  /** As the upstream gets it. `staysHere` tells of an Authorization value whether it must not go along. */
+  requestBytes(staysHere: (authorization: string) => boolean): Buffer {
+    const end = this.#linesEnd + LINE_END_BYTES;
+    const dropped = this.hasAuthorization ? this.#withEmergency(staysHere) : this.#dropped;
+    if (dropped.length === 0) return this.#bytes.subarray(this.#start, end);
+    const request = Buffer.allocUnsafe(end - this.#start);
+    return request.subarray(0, copyLess(this.#bytes, this.#start, end, dropped, request, 0));
+  }
+
+  #withEmergency(staysHere: (authorization: string) => boolean): readonly number[] {
+    const lines: [number, number][] = pairs(this.#dropped);
+    for (const [start, end] of pairs(this.#authorizations)) {
+      if (!staysHere(this.#bytes.toString("latin1", start, end))) continue;
+      lines.push([start - AUTHORIZATION_BYTES, end + LINE_END_BYTES]);
+    }
+    return lines.sort(([a], [b]) => a - b).flat();
+  }
+}
+
+function pairs(ranges: readonly number[]): [number, number][] {
+  return Array.from({ length: ranges.length / 2 }, (_, index) => [
+    ranges[2 * index] ?? 0,
+    ranges[2 * index + 1] ?? 0,
+  ]);
+}
