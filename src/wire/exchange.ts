@@ -38,6 +38,7 @@ export function createWireExchanger(pools: Pick<Pools, "of">, now: () => number)
   const connections = new Set<UpstreamConnection>();
   const deadlines = new Deadlines(now);
   const kind: ConnectionKind<UpstreamConnection> = {
+    reading: "bytes",
     create: (socket, peer, upstream, events) => {
       const closed = (gone: Pooled): void => {
         connections.delete(connection);
