@@ -3,12 +3,14 @@ import type { Answer, Body, RawHeaders } from "../core/types.ts";
 import { type AnswerHead, reasonOf } from "./answer-head.ts";
 import { copyLess, copyOf, headersOf } from "./bytes.ts";
 
+export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 const NONE: readonly number[] = [];
 
 /** Keeps a copy of the head's bytes: the connection reads other answers meanwhile. */
 export class WireAnswer implements Answer {
   readonly status: number;
-  readonly body: Body;
+  /** Set once it is known, before the answer is handed on. */
+  body: Body = NO_BODY;
   /** Whether such a line is among those that pass. */
   readonly passesLength: boolean;
   readonly passesDate: boolean;
@@ -20,10 +22,10 @@ export class WireAnswer implements Answer {
   readonly #dropped: readonly number[];
   #headers: RawHeaders | null = null;
 
-  constructor(head: AnswerHead, body: Body) {
+  /** Takes what it needs at once: the bytes of `head` are about to be overwritten. */
+  constructor(head: AnswerHead) {
     const { lines, dropped } = head;
     this.status = head.status;
-    this.body = body;
     this.passesLength = head.passesLength;
     this.passesDate = head.passesDate;
     this.passesStatusLine = head.passesStatusLine;
