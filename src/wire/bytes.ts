@@ -31,18 +31,18 @@ interface KnownName<Meaning> {
   readonly bytes: Uint8Array;
   readonly meaning: Meaning;
 }
-/** By length: most names are told from these without a look at their letters. */
-export type KnownNames<Meaning> = readonly (readonly KnownName<Meaning>[])[];
+/** By length and first letter: nearly all names are told from these without a look at the others. */
+export type KnownNames<Meaning> = readonly (readonly KnownName<Meaning>[] | undefined)[];
 
-/** `meanings`: by name, in lower case. */
+/** `meanings`: by name, in lower case; each begins with a letter. */
 export function knownNames<Meaning>(meanings: Readonly<Record<string, Meaning>>): KnownNames<Meaning> {
-  const names = Object.entries(meanings);
-  const longest = Math.max(...names.map(([name]) => name.length));
-  return Array.from({ length: longest + 1 }, (_, length) =>
-    names
-      .filter(([name]) => name.length === length)
-      .map(([name, meaning]) => ({ bytes: Buffer.from(name, "latin1"), meaning })),
-  );
+  const known: KnownName<Meaning>[][] = [];
+  for (const [name, meaning] of Object.entries(meanings)) {
+    const bytes = Buffer.from(name, "latin1");
+    const place = placeOf(bytes, 0, bytes.length);
+    known[place] = [...(known[place] ?? []), { bytes, meaning }];
+  }
+  return Array.from(known);
 }
 
 export function meaningOf<Meaning>(
@@ -51,12 +51,18 @@ export function meaningOf<Meaning>(
   start: number,
   end: number,
 ): Meaning | null {
-  const names = known[end - start];
+  const place = placeOf(bytes, start, end);
+  const names = place < known.length ? known[place] : undefined;
   if (names === undefined) return null;
   for (const name of names) {
     if (isWord(bytes, start, end, name.bytes)) return name.meaning;
   }
   return null;
+}
+
+/** The same for letters in either case. */
+function placeOf(bytes: Uint8Array, start: number, end: number): number {
+  return ((end - start) << 5) | ((bytes[start] ?? 0) & 31);
 }
 
 /** Whole header lines, read by a strict grammar before, as text. */

@@ -26,7 +26,7 @@ export class WireCheck implements Check {
   constructor(bytes: Buffer, head: RequestHead) {
     const { start, targetStart, targetEnd, pathEnd, linesStart, linesEnd, dropped, authorizations } = head;
     this.method = head.isHead ? "HEAD" : "GET";
-    this.target = bytes.toString("latin1", targetStart, targetEnd);
+    this.target = targetOf(bytes, targetStart, targetEnd);
     this.path = pathEnd === targetEnd ? this.target : this.target.slice(0, pathEnd - targetStart);
     this.#bytes = bytes;
     this.#start = start;
@@ -62,6 +62,20 @@ export class WireCheck implements Check {
     }
     return lines.sort(([a], [b]) => a - b).flat();
   }
+}
+
+let lastTarget = "";
+
+/** A gateway asks for one path nearly always: its text, and what hangs on that, is made once. */
+function targetOf(bytes: Buffer, start: number, end: number): string {
+  const isLast = lastTarget.length === end - start && isText(bytes, start, lastTarget);
+  if (!isLast) lastTarget = bytes.toString("latin1", start, end);
+  return lastTarget;
+}
+
+function isText(bytes: Buffer, start: number, text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (bytes[start + i] !== text.charCodeAt(i)) return false;
+  return true;
 }
 
 function pairs(ranges: readonly number[]): [number, number][] {
