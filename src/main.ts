@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import type { CommandIo } from "./commands/command-io.ts";
 import { placesOf } from "./observe/events.ts";
+import { restartOnce } from "./restart.ts";
 import { version } from "./version.ts";
 
 const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when the auth server cannot decide
@@ -57,6 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function run(args: readonly string[]): Promise<number> {
   const file = configFile(args);
+  restartOnce();
   const { runCommand } = await import("./commands/run.ts");
   return runCommand(file, { stop: stopSignal(), onReload: reloadSignal() }, io);
 }

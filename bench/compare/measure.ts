@@ -33,12 +33,17 @@ export async function measureCase(
       const around = { upstreamPort: upstream.port, htpasswd: bench.htpasswd, prefix: bench.cores.subject };
       subjects.push(await startSubject(name, around));
     }
+    const idle = new Map(subjects.map((subject) => [subject, residentMb(subject)]));
     await warmUp(one, subjects, bench);
-    return await interleave(one, subjects, bench);
+    return await interleave(one, subjects, idle, bench);
   } finally {
     await Promise.all(subjects.map((subject) => subject.stop()));
     await upstream.stop();
   }
+}
+
+function residentMb({ pid }: Subject): number {
+  return usedBy(pid).residentBytes / BYTES_PER_MB;
 }
 
 async function warmUp(one: Case, subjects: readonly Subject[], bench: Bench): Promise<void> {
@@ -66,7 +71,12 @@ async function ask(url: string, load: Load): Promise<IncomingMessage> {
   return response;
 }
 
-async function interleave(one: Case, subjects: readonly Subject[], bench: Bench): Promise<CaseFigures> {
+async function interleave(
+  one: Case,
+  subjects: readonly Subject[],
+  idle: ReadonlyMap<Subject, number>,
+  bench: Bench,
+): Promise<CaseFigures> {
   const [reference, ...others] = subjects;
   if (reference === undefined) throw new Error(`${one.name} has no subject`);
   const pairs = new Map<Subject, Pair[]>(others.map((subject) => [subject, []]));
@@ -79,11 +89,14 @@ async function interleave(one: Case, subjects: readonly Subject[], bench: Bench)
     }
     if (others.length === 0) alone.push(await measure(one, reference, bench));
   }
-  const measured = others.map((subject) => figuresOf(subject.name, pairs.get(subject) ?? []));
+  const idleMb = (subject: Subject): number => idle.get(subject) ?? Number.NaN;
+  const measured = others.map((subject) =>
+    figuresOf(subject.name, idleMb(subject), pairs.get(subject) ?? []),
+  );
   return {
     name: one.name,
     title: one.title,
-    subjects: [referenceFigures(reference.name, alone), ...measured],
+    subjects: [referenceFigures(reference.name, idleMb(reference), alone), ...measured],
   };
 }
 

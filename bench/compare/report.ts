@@ -25,10 +25,10 @@ const COLUMNS: readonly { readonly metric: Metric; readonly head: string }[] = [
   { metric: "p99Ms", head: "p99 ms" },
   { metric: "residentMb", head: "RSS MB" },
 ];
+const HEADS = ["", ...COLUMNS.map(({ head }) => head), "idle RSS MB"];
 
 export function caseText({ name, title, subjects }: CaseFigures): string {
-  const heads = ["", ...COLUMNS.map(({ head }) => head)];
-  return `\n${title} (${name})\n${aligned([heads, ...subjects.map(cellsOf)])}`;
+  return `\n${title} (${name})\n${aligned([HEADS, ...subjects.map(cellsOf)])}`;
 }
 
 export function loginText(figures: LoginFigures): string {
@@ -44,12 +44,12 @@ export function decisionText({ what, nanos }: DecisionFigures): string {
 }
 
 /** Median; behind it the ratio to the reference: median (min–max). */
-function cellsOf({ subject, figures, ratios }: SubjectFigures): readonly string[] {
+function cellsOf({ subject, figures, ratios, idleMb }: SubjectFigures): readonly string[] {
   const cells = COLUMNS.map(({ metric }) => {
     const figure = shortNumber(figures[metric].median);
     return ratios === null ? figure : `${figure}  ×${ratioText(ratios[metric])}`;
   });
-  return [subject, ...cells];
+  return [subject, ...cells, shortNumber(idleMb)];
 }
 
 function ratioText({ min, median, max }: Spread): string {
@@ -121,13 +121,12 @@ function isCompared({ subjects }: CaseFigures): boolean {
 
 function pageOf(results: Results): string {
   const { versions, settings, cases, hung, logins, decisions, remarks } = results;
-  const heads = ["", ...COLUMNS.map(({ head }) => head)];
   return `${[
     "# What a check costs",
     "",
     "Written by `npm run bench`. Each figure is the median of its runs; behind it, ×, the ratio to the run of the first line just before: median (min–max).",
     ...cases.map(
-      ({ title, subjects }) => `\n## ${capital(title)}\n\n${markdownTable(heads, subjects.map(cellsOf))}`,
+      ({ title, subjects }) => `\n## ${capital(title)}\n\n${markdownTable(HEADS, subjects.map(cellsOf))}`,
     ),
     "\n## Upstream hangs: the login page instead, once the breaker has opened; 8 clients\n",
     markdownTable(HUNG_HEADS, hung.map(hungCells)),
@@ -143,7 +142,7 @@ function pageOf(results: Results): string {
       ]),
     ),
     "\n## How it was measured\n",
-    `${settings.rounds} rounds, ${settings.secondsPerRun} s a run, every run after one of the reference, heads of ${settings.headBytes} bytes. ${coresText(settings.coresApart)} CPU time is user and system of all processes of a subject, as the kernel counts it; RSS is the sum over them. wrk does not count the time to connect as latency, and its percentiles make up for checks that it did not send while it waited.`,
+    `${settings.rounds} rounds, ${settings.secondsPerRun} s a run, every run after one of the reference, heads of ${settings.headBytes} bytes. ${coresText(settings.coresApart)} CPU time is user and system of all processes of a subject, as the kernel counts it; RSS is the sum over them, idle: before the first check. wrk does not count the time to connect as latency, and its percentiles make up for checks that it did not send while it waited.`,
     "",
     ...Object.entries(settings.subjects).map(([subject, text]) => `- **${subject}**: ${text}`),
     "",

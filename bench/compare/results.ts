@@ -21,6 +21,8 @@ export interface Pair {
 export interface SubjectFigures {
   readonly subject: string;
   readonly runs: number;
+  /** Before its first check. */
+  readonly idleMb: number;
   readonly figures: Readonly<Record<Metric, Spread>>;
   /** null: it is the reference. */
   readonly ratios: Readonly<Record<Metric, Spread>> | null;
@@ -78,10 +80,11 @@ export interface Results {
   readonly remarks: readonly string[];
 }
 
-export function figuresOf(subject: string, pairs: readonly Pair[]): SubjectFigures {
+export function figuresOf(subject: string, idleMb: number, pairs: readonly Pair[]): SubjectFigures {
   return {
     subject,
     runs: pairs.length,
+    idleMb,
     figures: eachMetric((metric) => spreadOf(pairs.map((pair) => pair.subject[metric]))),
     ratios: eachMetric((metric) =>
       spreadOf(pairs.map((pair) => pair.subject[metric] / pair.reference[metric])),
@@ -89,9 +92,9 @@ export function figuresOf(subject: string, pairs: readonly Pair[]): SubjectFigur
   };
 }
 
-export function referenceFigures(subject: string, runs: readonly Run[]): SubjectFigures {
+export function referenceFigures(subject: string, idleMb: number, runs: readonly Run[]): SubjectFigures {
   const figures = eachMetric((metric) => spreadOf(runs.map((run) => run[metric])));
-  return { subject, runs: runs.length, figures, ratios: null };
+  return { subject, runs: runs.length, idleMb, figures, ratios: null };
 }
 
 function eachMetric(spread: (metric: Metric) => Spread): Record<Metric, Spread> {

@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
-import { Client } from "undici";
+import Client from "undici/lib/dispatcher/client.js";
 import { addressText } from "../core/address-text.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { UpstreamRequest } from "../core/types.ts";

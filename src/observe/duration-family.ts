@@ -1,13 +1,13 @@
 /**
  * Histograms from counts that exist already: the package's own can only be fed one value at a time.
  */
-import {
-  Histogram,
-  type MetricObjectWithValues,
-  type MetricValueWithName,
-  type PrometheusContentType,
-  type Registry,
+import type {
+  MetricObjectWithValues,
+  MetricValueWithName,
+  PrometheusContentType,
+  Registry,
 } from "@prometheus-io/client";
+import Histogram from "@prometheus-io/client/lib/histogram.js";
 import { DURATION_BOUNDS, type Durations } from "./route-record.ts";
 
 export interface RouteDurations {

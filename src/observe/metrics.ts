@@ -3,7 +3,10 @@
  * from them at each scrape.
  */
 import { setImmediate } from "node:timers/promises";
-import { Counter, Gauge, type PrometheusContentType, Registry } from "@prometheus-io/client";
+import type { PrometheusContentType } from "@prometheus-io/client";
+import Counter from "@prometheus-io/client/lib/counter.js";
+import Gauge from "@prometheus-io/client/lib/gauge.js";
+import Registry from "@prometheus-io/client/lib/registry.js";
 import type { Route } from "../core/snapshot.ts";
 import { DurationFamily } from "./duration-family.ts";
 import { isActive } from "./fallback-periods.ts";

@@ -16,7 +16,7 @@ t.test("least, median and most", async (t) => {
 });
 
 t.test("each run is compared with the one of the reference before it", async (t) => {
-  const figures = figuresOf("sparekey", [
+  const figures = figuresOf("sparekey", 64, [
     { subject: run(30), reference: run(10) },
     { subject: run(80), reference: run(20) },
     { subject: run(50), reference: run(50) },
@@ -24,7 +24,8 @@ t.test("each run is compared with the one of the reference before it", async (t)
   t.same(figures.figures.cpuMicros, { min: 30, median: 50, max: 80 });
   t.same(figures.ratios?.cpuMicros, { min: 1, median: 3, max: 4 });
   t.equal(figures.runs, 3);
-  t.equal(referenceFigures("nginx", [run(10)]).ratios, null, "the reference has no ratio to itself");
+  t.equal(figures.idleMb, 64);
+  t.equal(referenceFigures("nginx", 9, [run(10)]).ratios, null, "the reference has no ratio to itself");
 });
 
 t.test("three digits of a number", async (t) => {

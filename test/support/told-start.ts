@@ -1,0 +1,7 @@
+/** Preloaded into a program: tells on stderr how it was started. */
+import { writeSync } from "node:fs";
+
+const STDERR = 2;
+const { pid, ppid, execArgv, argv, env } = process;
+const { MALLOC_ARENA_MAX: arenas = null, SOME_SECRET: secret = null } = env;
+writeSync(STDERR, `${JSON.stringify({ pid, ppid, execArgv, args: argv.slice(2), arenas, secret })}\n`);
