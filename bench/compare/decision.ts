@@ -55,6 +55,8 @@ const check: Check = {
   headers: Object.entries(headersOf(PLAIN)).flat(),
   hasAuthorization: false,
   body: null,
+  hold: () => {},
+  release: () => {},
 };
 const answer: Answer = {
   status: 200,

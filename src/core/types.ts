@@ -17,6 +17,9 @@ export interface Check {
   readonly hasAuthorization: boolean;
   /** Carried on `none` routes only; null when the check has none or its body stays behind. */
   readonly body: AsyncIterable<Uint8Array> | null;
+  /** It is good until its reply is out; who refers to it for longer holds it, and lets go of it again. */
+  hold(): void;
+  release(): void;
 }
 
 /**

@@ -176,6 +176,8 @@ export class RouteHealth {
 
   #learn(check: Check): void {
     this.#firstPassed ??= learned(check);
+    check.hold();
+    this.#lastPassed?.release();
     this.#lastPassed = check;
   }
 

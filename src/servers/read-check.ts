@@ -20,6 +20,9 @@ export function readCheck(request: IncomingMessage, target: string): Check | nul
     headers: request.rawHeaders,
     hasAuthorization: firstHeader(request.rawHeaders, "authorization") !== null,
     body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
+    // Nobody else writes to it.
+    hold: () => {},
+    release: () => {},
   };
 }
 

@@ -15,7 +15,7 @@ import type { ConnectionKind, Pool, Pooled, Pools } from "../io/pool.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { Deadlines, type Timed } from "./deadlines.ts";
 import { type Asker, UpstreamConnection } from "./upstream-connection.ts";
-import { NO_BODY, WireAnswer } from "./wire-answer.ts";
+import { NO_BODY, type WireAnswer } from "./wire-answer.ts";
 import type { WireCheck } from "./wire-check.ts";
 
 const IDLE_TICK_MS = 1_000;
@@ -146,8 +146,8 @@ class Exchange implements Asker, Gone, Timed {
     this.#expectBytes();
   }
 
-  head(head: AnswerHead): void {
-    this.#answer = new WireAnswer(head);
+  head(head: AnswerHead, answer: WireAnswer): void {
+    this.#answer = answer;
     const { answerBytes } = this.#around.upstream;
     // What others announce is the length of a body that does not follow (RFC 9110 section 8.6).
     const announced = head.framing === "length" ? head.contentLength : 0;

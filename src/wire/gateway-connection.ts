@@ -17,10 +17,10 @@ import {
   type WireConnection,
   type WireOptions,
 } from "../servers/checks.ts";
-import { copyOf } from "./bytes.ts";
 import { addBytes, dropFirst, type Heads, heldBytes, letGo, mayBecomePlain, newHeads } from "./heads.ts";
 import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "./reply-bytes.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "./request-head.ts";
+import { Room } from "./room.ts";
 import { WireCheck } from "./wire-check.ts";
 
 const KEPT_ENDS = keptEndsFor(Math.floor(KEEP_ALIVE_MS / 1_000));
@@ -37,6 +37,10 @@ export class GatewayConnection implements Gone, WireConnection {
   readonly #use: SocketUse;
   readonly #stopListening: () => void;
   readonly #heads: Heads = newHeads();
+  readonly #checkRoom = new Room();
+  readonly #replies = new Room();
+  /** The last check that is in `#checkRoom`. */
+  #inRoom: WireCheck | null = null;
   /** Whether bytes of a head have come, or the first head is waited for. */
   #awaitsHead = true;
   #isHead = false;
@@ -91,7 +95,12 @@ export class GatewayConnection implements Gone, WireConnection {
   #answerWhole(length: number): boolean {
     const { headBytes, maxHeaderLines } = this.#options;
     const isPlain = length <= headBytes && readRequestHead(READ_BUFFER, 0, length, maxHeaderLines, HEAD);
-    return isPlain && this.#answer(new WireCheck(copyOf(READ_BUFFER, 0, length), HEAD), HEAD.keepsAlive);
+    if (!isPlain) return false;
+    this.#inRoom?.leaveBytes();
+    const bytes = this.#checkRoom.take(length);
+    READ_BUFFER.copy(bytes, 0, 0, length);
+    this.#inRoom = new WireCheck(bytes, HEAD);
+    return this.#answer(this.#inRoom, HEAD.keepsAlive);
   }
 
   #readHead(): void {
@@ -147,7 +156,7 @@ export class GatewayConnection implements Gone, WireConnection {
 
   #writeWhole(reply: Reply, body: Uint8Array): void {
     const context = this.#context();
-    const bytes = wholeReply(reply, body, context);
+    const bytes = wholeReply(reply, body, context, this.#replyRoom());
     if (context.isLast) this.#socket.end(bytes, () => this.#socket.destroy());
     else this.#socket.write(bytes);
     this.#finish();
@@ -158,7 +167,7 @@ export class GatewayConnection implements Gone, WireConnection {
     const socket = this.#socket;
     const context = this.#context();
     try {
-      const { bytes, isChunked } = streamHead(reply, context);
+      const { bytes, isChunked } = streamHead(reply, context, this.#replyRoom());
       await this.#write(bytes);
       for await (const chunk of body.chunks) {
         if (context.isHead) continue;
@@ -189,6 +198,11 @@ export class GatewayConnection implements Gone, WireConnection {
     } finally {
       socket.removeListener("close", onClose);
     }
+  }
+
+  /** Of a reply that the gateway has not taken yet, the bytes stay as they are. */
+  #replyRoom(): Room {
+    return this.#socket.writableLength === 0 ? this.#replies : new Room();
   }
 
   #context(): ReplyContext {

@@ -5,6 +5,7 @@
 import { firstHeader } from "../core/headers.ts";
 import { Relayed } from "../core/replies.ts";
 import type { RawHeaders, Reply } from "../core/types.ts";
+import type { Room } from "./room.ts";
 import { WireAnswer } from "./wire-answer.ts";
 
 export interface ReplyContext {
@@ -56,22 +57,22 @@ function endsAfter(lines: string): HeadEnds {
   };
 }
 
-/** A reply whose body is all there. */
-export function wholeReply(reply: Reply, body: Uint8Array, context: ReplyContext): Buffer {
+/** A reply whose body is all there. `room`: where it is written to. */
+export function wholeReply(reply: Reply, body: Uint8Array, context: ReplyContext, room: Room): Buffer {
   const parts = partsOf(reply);
   const hasNoBody = context.isHead || isBodiless(reply.status);
   // An upstream's answer to HEAD may leave its length open; 0 would be a claim.
   const isOpen = context.isHead && body.length === 0;
   const needsLength = !parts.hasLength && !isBodiless(reply.status) && !isOpen;
   const length = needsLength ? `Content-Length: ${body.length}\r\n` : "";
-  return headAndBody(reply, parts, length, false, hasNoBody ? NOTHING : body, context);
+  return headAndBody(reply, parts, length, false, hasNoBody ? NOTHING : body, context, room);
 }
 
 /** The head of a reply whose body follows. */
-export function streamHead(reply: Reply, context: ReplyContext): ReplyHead {
+export function streamHead(reply: Reply, context: ReplyContext, room: Room): ReplyHead {
   const parts = partsOf(reply);
   const isChunked = !parts.hasLength && !isBodiless(reply.status) && !context.isHead;
-  return { bytes: headAndBody(reply, parts, "", isChunked, NOTHING, context), isChunked };
+  return { bytes: headAndBody(reply, parts, "", isChunked, NOTHING, context, room), isChunked };
 }
 
 function headAndBody(
@@ -81,6 +82,7 @@ function headAndBody(
   isChunked: boolean,
   body: Uint8Array,
   { isLast, keptEnds, dateLine }: ReplyContext,
+  room: Room,
 ): Buffer {
   const front = answer?.passesStatusLine ? "" : `HTTP/1.1 ${reply.status} ${reply.statusText}\r\n`;
   const close = isLast ? "Connection: close\r\n" : "";
@@ -88,13 +90,13 @@ function headAndBody(
   const ends = isLast ? LAST_ENDS : keptEnds;
   const end = isChunked ? ends.chunked : ends.plain;
   const passed = answer?.headBytes ?? 0;
-  const bytes = Buffer.allocUnsafe(front.length + passed + lines.length + end.length + body.length);
+  const bytes = room.take(front.length + passed + lines.length + end.length + body.length);
   let at = front === "" ? 0 : bytes.write(front, 0, "latin1");
   if (answer) at = answer.copyHead(bytes, at);
   if (lines !== "") at += bytes.write(lines, at, "latin1");
   at += end.copy(bytes, at);
   if (body.length > 0) bytes.set(body, at);
-  return bytes;
+  return bytes.subarray(0, at + body.length);
 }
 
 function partsOf(reply: Reply): Parts {

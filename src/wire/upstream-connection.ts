@@ -9,6 +9,8 @@ import type { Peer } from "../io/connect.ts";
 import type { ConnectionEvents, Pooled } from "../io/pool.ts";
 import { type AnswerReader, endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "./answer-body.ts";
 import type { AnswerHead } from "./answer-head.ts";
+import { Room } from "./room.ts";
+import { WireAnswer } from "./wire-answer.ts";
 
 /** An idle connection is kept so long, unless the upstream's Keep-Alive names less. */
 const IDLE_MS = 60_000;
@@ -17,7 +19,7 @@ const IDLE_MS = 60_000;
 export interface Asker {
   /** Some bytes came. */
   heard(): void;
-  head(head: AnswerHead): void;
+  head(head: AnswerHead, answer: WireAnswer): void;
   body(chunk: Buffer): void;
   /** The answer is whole. */
   end(): void;
@@ -35,6 +37,9 @@ export class UpstreamConnection implements Pooled {
   readonly #events: ConnectionEvents;
   readonly #clock: { readonly time: number };
   readonly #reader: AnswerReader = newAnswerReader();
+  readonly #room = new Room();
+  /** The last one, which is in `#room`. */
+  #answer: WireAnswer | null = null;
   #asker: Asker | null = null;
   #asked = 0;
   #heard = false;
@@ -103,7 +108,7 @@ export class UpstreamConnection implements Pooled {
           return;
         case "head":
           this.#events.answered();
-          this.#asker.head(reader.head);
+          this.#asker.head(reader.head, this.#newAnswer());
           break;
         case "body":
           this.#asker.body(Buffer.from(READ_BUFFER.subarray(reader.bodyStart, reader.bodyEnd)));
@@ -118,11 +123,19 @@ export class UpstreamConnection implements Pooled {
     this.#socket.destroy();
   }
 
+  #newAnswer(): WireAnswer {
+    this.#answer?.leaveBytes();
+    this.#answer = new WireAnswer(this.#reader.head, this.#room);
+    return this.#answer;
+  }
+
   #finish(reusable: boolean): void {
     const asker = this.#asker;
     this.#asker = null;
     asker?.end();
-    if (!reusable || !this.usable) return this.close();
+    // The rest of a request that was answered early is in memory that its gateway's next check takes.
+    const isWritten = this.#socket.writableLength === 0;
+    if (!reusable || !isWritten || !this.usable) return this.close();
     this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, this.#reader.head.idleMs);
     this.#events.free(this);
   }

@@ -2,11 +2,12 @@
 import type { Answer, Body, RawHeaders } from "../core/types.ts";
 import { type AnswerHead, reasonOf } from "./answer-head.ts";
 import { copyLess, copyOf, headersOf } from "./bytes.ts";
+import type { Room } from "./room.ts";
 
 export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 const NONE: readonly number[] = [];
 
-/** Keeps a copy of the head's bytes: the connection reads other answers meanwhile. */
+/** The head is copied into `room` of its connection, until the next answer needs it. */
 export class WireAnswer implements Answer {
   readonly status: number;
   /** Set once it is known, before the answer is handed on. */
@@ -15,22 +16,25 @@ export class WireAnswer implements Answer {
   readonly passesLength: boolean;
   readonly passesDate: boolean;
   readonly passesStatusLine: boolean;
-  readonly #bytes: Buffer;
+  #bytes: Buffer;
+  readonly #end: number;
   readonly #reasonStart: number;
   readonly #reasonEnd: number;
   readonly #linesStart: number;
   readonly #dropped: readonly number[];
   #headers: RawHeaders | null = null;
+  #isOver = false;
 
-  /** Takes what it needs at once: the bytes of `head` are about to be overwritten. */
-  constructor(head: AnswerHead) {
+  constructor(head: AnswerHead, room: Room) {
     const { lines, dropped } = head;
     this.status = head.status;
     this.passesLength = head.passesLength;
     this.passesDate = head.passesDate;
     this.passesStatusLine = head.passesStatusLine;
     const start = lines.statusLine;
-    this.#bytes = copyOf(lines.bytes, start, head.linesEnd);
+    this.#end = head.linesEnd - start;
+    this.#bytes = room.take(this.#end);
+    lines.bytes.copy(this.#bytes, 0, start, head.linesEnd);
     this.#reasonStart = lines.reasonStart - start;
     this.#reasonEnd = lines.reasonEnd - start;
     this.#linesStart = lines.start - start;
@@ -42,22 +46,31 @@ export class WireAnswer implements Answer {
   }
 
   get headers(): RawHeaders {
-    this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#bytes.length);
+    this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#end);
     return this.#headers;
   }
 
   /** How much `copyHead` writes. */
   get headBytes(): number {
-    let bytes = this.#bytes.length - this.#copiedFrom();
+    let bytes = this.#end - this.#copiedFrom();
     for (let index = 0; index < this.#dropped.length; index += 2) {
       bytes -= (this.#dropped[index + 1] ?? 0) - (this.#dropped[index] ?? 0);
     }
     return bytes;
   }
 
-  /** The lines that pass, as they came, the status line where it may; returns where they end. */
+  /** Another answer is about to be written where this one is. */
+  leaveBytes(): void {
+    this.#bytes = copyOf(this.#bytes, 0, this.#isOver ? 0 : this.#end);
+  }
+
+  /**
+   * The lines that pass, as they came, the status line where it may; returns where they end. Nobody may ask for
+   * anything more then.
+   */
   copyHead(into: Buffer, at: number): number {
-    return copyLess(this.#bytes, this.#copiedFrom(), this.#bytes.length, this.#dropped, into, at);
+    this.#isOver = true;
+    return copyLess(this.#bytes, this.#copiedFrom(), this.#end, this.#dropped, into, at);
   }
 
   #copiedFrom(): number {

@@ -1,20 +1,22 @@
 /** A check as bytes: what passes on is never made into strings, what a decision asks for is, when it asks. */
 import type { Check, RawHeaders } from "../core/types.ts";
-import { copyLess, headersOf } from "./bytes.ts";
+import { copyLess, copyOf, headersOf } from "./bytes.ts";
 import type { RequestHead } from "./request-head.ts";
 
 /** In front of the value of an Authorization, by the strict grammar. */
 const AUTHORIZATION_BYTES = "authorization: ".length;
 const LINE_END_BYTES = 2;
+const NOTHING = Buffer.alloc(0);
 const NONE: readonly number[] = [];
 
-/** `bytes` must not change as long as it lives. */
+/** `bytes` must not change until it has left them. */
 export class WireCheck implements Check {
   readonly method: "GET" | "HEAD";
   readonly target: string;
   readonly path: string;
   readonly body = null;
-  readonly #bytes: Buffer;
+  #bytes: Buffer;
+  #holders = 0;
   readonly #start: number;
   readonly #linesStart: number;
   readonly #linesEnd: number;
@@ -34,6 +36,19 @@ export class WireCheck implements Check {
     this.#linesEnd = linesEnd;
     this.#dropped = dropped.length === 0 ? NONE : [...dropped];
     this.#authorizations = authorizations.length === 0 ? NONE : [...authorizations];
+  }
+
+  hold(): void {
+    this.#holders += 1;
+  }
+
+  release(): void {
+    this.#holders -= 1;
+  }
+
+  /** Another check is about to be written where this one is. Where nobody holds it, it is over: no byte is left. */
+  leaveBytes(): void {
+    this.#bytes = this.#holders > 0 ? copyOf(this.#bytes, 0, this.#linesEnd + LINE_END_BYTES) : NOTHING;
   }
 
   get hasAuthorization(): boolean {

@@ -66,6 +66,8 @@ export function checkWith(headers: readonly string[] = [], method = "GET"): Chec
     headers,
     hasAuthorization: false,
     body: null,
+    hold: () => {},
+    release: () => {},
   };
 }
 

@@ -20,6 +20,8 @@ export function check(changes: Partial<Omit<Check, "path">> = {}): Check {
     headers,
     hasAuthorization: firstHeader(headers, "authorization") !== null,
     body: null,
+    hold: () => {},
+    release: () => {},
     ...changes,
     path: target.split("?", 1)[0] ?? "",
   };
