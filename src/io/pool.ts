@@ -5,6 +5,7 @@
  */
 import type { LookupFunction, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
+import { LinkedList, type Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { Gone } from "../core/types.ts";
 import { type Connected, type Connector, createConnector, type Peer, type Reading } from "./connect.ts";
@@ -38,13 +39,15 @@ export type Taken<Connection> =
   { readonly kind: "taken"; readonly connection: Connection; readonly queued: boolean } | NotTaken;
 export type NotTaken = Exclude<Connected, { readonly kind: "connected" }>;
 
-interface Waiter {
+/** Who stands in line for a connection. Whatever it is told, it has left the line before. */
+export interface Waiter {
   /** A fresh one is needed. */
   readonly isPicky: boolean;
   /** Answers of the upstream when the wait began. */
   readonly answers: number;
-  /** False: it is of no use here. */
-  offer(connection: Pooled): boolean;
+  /** False: it is of no use here, and the wait goes on. */
+  fits(connection: Pooled): boolean;
+  take(connection: Pooled): void;
   fail(why: NotTaken): void;
   /** There is room now. */
   open(): void;
@@ -56,7 +59,7 @@ export class Pool {
   readonly #connect: Connector;
   readonly #idle: Pooled[] = [];
   readonly #all = new Set<Pooled>();
-  readonly #waiters = new Set<Waiter>();
+  readonly #line = new LinkedList<Waiter>();
   readonly #events: ConnectionEvents = {
     free: (connection) => this.#free(connection),
     closed: (connection) => this.#forget(connection),
@@ -132,47 +135,62 @@ export class Pool {
     return { kind: "taken", connection, queued: false };
   }
 
+  /** How many answers the upstream has given, whatever became of their connections. */
+  get answers(): number {
+    return this.#answers;
+  }
+
+  /** Null: it need not wait, for there is a connection at hand or room for one. */
+  standInLine(waiter: Waiter): Place<Waiter> | null {
+    return this.#idle.length > 0 || this.#hasRoom() ? null : this.#line.add(waiter);
+  }
+
+  leaveLine(place: Place<Waiter>): void {
+    this.#line.leave(place);
+  }
+
   async #wait<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
     died: Peer | null,
     interrupt: Gone,
   ): Promise<Taken<Connection>> {
     const answers = this.#answers;
-    const taken = await this.#standInLine(kind, died, interrupt);
+    return this.afterWait(await this.#waitInLine(kind, died, interrupt), answers);
+  }
+
+  /** What it means for one in line since there were so many `answers`. */
+  afterWait<Connection>(taken: Taken<Connection>, answers: number): Taken<Connection> {
     if (this.#answers === answers) return taken;
     if (taken.kind === "interrupted") return { kind: "overload" };
     return taken.kind === "taken" ? { ...taken, queued: true } : taken;
   }
 
-  #standInLine<Connection extends Pooled>(
+  #waitInLine<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
     died: Peer | null,
     interrupt: Gone,
   ): Promise<Taken<Connection>> {
     if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
     return new Promise((resolve) => {
-      const onInterrupt = (): void => leave({ kind: "interrupted" });
-      const leave = (taken: Taken<Connection>): void => {
-        this.#waiters.delete(waiter);
+      const onInterrupt = (): void => {
+        this.leaveLine(place);
+        settle({ kind: "interrupted" });
+      };
+      const settle = (taken: Taken<Connection>): void => {
         interrupt.removeEventListener("abort", onInterrupt);
         resolve(taken);
       };
-      const waiter: Waiter = {
+      interrupt.addEventListener("abort", onInterrupt);
+      const place = this.#line.add({
         isPicky: died !== null,
         answers: this.#answers,
-        offer: (connection) => {
-          if (!kind.isOne(connection)) return false;
-          leave({ kind: "taken", connection, queued: false });
-          return true;
+        fits: (connection) => kind.isOne(connection),
+        take: (connection) => {
+          if (kind.isOne(connection)) settle({ kind: "taken", connection, queued: false });
         },
-        fail: leave,
-        open: () => {
-          this.#waiters.delete(waiter);
-          void this.#open(kind, died, interrupt).then(leave);
-        },
-      };
-      interrupt.addEventListener("abort", onInterrupt);
-      this.#waiters.add(waiter);
+        fail: settle,
+        open: () => void this.#open(kind, died, interrupt).then(settle),
+      });
     });
   }
 
@@ -182,23 +200,28 @@ export class Pool {
    */
   #passOn(why: NotTaken): void {
     if (why.kind === "failure") {
-      const unheard = [...this.#waiters].filter((waiter) => waiter.answers === this.#answers);
+      const unheard: Waiter[] = [];
+      this.#line.each((place) => {
+        if (place.item.answers !== this.#answers) return;
+        this.#line.leave(place);
+        unheard.push(place.item);
+      });
       for (const waiter of unheard) waiter.fail(why);
     }
     this.#openForNext();
   }
 
   #openForNext(): void {
-    const [waiter] = this.#waiters;
-    if (waiter && this.#hasRoom()) waiter.open();
+    if (this.#hasRoom()) this.#line.shift()?.open();
   }
 
   #free(connection: Pooled): void {
     if (this.#closed) return connection.close();
-    const [waiter] = this.#waiters;
-    if (!waiter) this.#idle.push(connection);
+    const waiter = this.#line.first;
+    if (waiter === null) this.#idle.push(connection);
     // Its end makes room for the one that is needed.
-    else if (waiter.isPicky || !waiter.offer(connection)) connection.close();
+    else if (waiter.isPicky || !waiter.fits(connection)) connection.close();
+    else this.#line.shift()?.take(connection);
   }
 
   #forget(connection: Pooled): void {

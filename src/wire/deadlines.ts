@@ -2,14 +2,12 @@
  * One timer for the deadlines of all exchanges, and one clock that it reads: a check sets three deadlines, and next
  * to none of them ever passes. Never early; late by two ticks at most, our own stalls aside.
  */
+import { LinkedList, type Place } from "../core/linked-list.ts";
 
 /** Half of what deadlines may be late. */
 const TICK_MS = 10;
 
-/** What has deadlines. It is in the list of one `Deadlines` at a time, and nobody else changes its places. */
 export interface Timed {
-  before: Timed | null;
-  after: Timed | null;
   /** Whatever is due at `now` happens. */
   look(now: number): void;
 }
@@ -17,10 +15,9 @@ export interface Timed {
 /** Owns its timer, which runs as long as there is anything to look at. */
 export class Deadlines {
   readonly #now: () => number;
-  #first: Timed | null = null;
+  readonly #all = new LinkedList<Timed>();
   #timer: NodeJS.Timeout | null = null;
   #time = 0;
-  #next: Timed | null = null;
 
   /** `now`: milliseconds, monotonic. */
   constructor(now: () => number) {
@@ -32,22 +29,13 @@ export class Deadlines {
     return this.#time;
   }
 
-  add(timed: Timed): void {
+  add(timed: Timed): Place<Timed> {
     if (this.#timer === null) this.#start();
-    const first = this.#first;
-    timed.after = first;
-    if (first) first.before = timed;
-    this.#first = timed;
+    return this.#all.add(timed);
   }
 
-  delete(timed: Timed): void {
-    const { before, after } = timed;
-    if (this.#next === timed) this.#next = after;
-    if (before) before.after = after;
-    else if (this.#first === timed) this.#first = after;
-    if (after) after.before = before;
-    timed.before = null;
-    timed.after = null;
+  leave(place: Place<Timed>): void {
+    this.#all.leave(place);
   }
 
   #start(): void {
@@ -61,11 +49,8 @@ export class Deadlines {
   }
 
   #look(now: number): void {
-    for (let timed = this.#first; timed !== null; timed = this.#next) {
-      this.#next = timed.after;
-      timed.look(now);
-    }
-    if (this.#first !== null || this.#timer === null) return;
+    this.#all.each(({ item }) => item.look(now));
+    if (this.#all.first !== null || this.#timer === null) return;
     clearInterval(this.#timer);
     this.#timer = null;
   }

@@ -3,6 +3,7 @@
  * `timeouts.total`; never rejects. What differs is what it costs: a connection at hand is used without a wait, and one
  * timer looks after all deadlines.
  */
+import type { Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { AnswerFailure, Body, FailureReason, Forwarded, Gone, Outcome, Waiting } from "../core/types.ts";
 import { COMPLETE_BYTES } from "../io/answer-reader.ts";
@@ -11,7 +12,7 @@ import type { Peer } from "../io/connect.ts";
 import { isStarved, stalledSoFar } from "../io/deadlines.ts";
 import { withoutConnection } from "../io/exchange.ts";
 import type { InterruptReason } from "../io/interrupt.ts";
-import type { ConnectionKind, Pool, Pooled, Pools } from "../io/pool.ts";
+import type { ConnectionKind, NotTaken, Pool, Pooled, Pools, Waiter } from "../io/pool.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { Deadlines, type Timed } from "./deadlines.ts";
 import { type Asker, UpstreamConnection } from "./upstream-connection.ts";
@@ -74,7 +75,7 @@ interface Around {
 }
 
 /** One exchange. For the pool, it is what may interrupt the wait for a connection. */
-class Exchange implements Asker, Gone, Timed {
+class Exchange implements Asker, Gone, Timed, Waiter {
   readonly #around: Around;
   readonly #check: WireCheck;
   readonly #forwarded: Forwarded;
@@ -82,8 +83,11 @@ class Exchange implements Asker, Gone, Timed {
   readonly #onRelease = (): void => this.#interrupt("released");
   /** Of the pool, while a connection is waited for. */
   #listeners: (() => void)[] | null = null;
-  before: Timed | null = null;
-  after: Timed | null = null;
+  readonly isPicky = false;
+  answers = 0;
+  #place: Place<Timed> | null = null;
+  /** In the pool's line, or where it was. */
+  #placeInLine: Place<Waiter> | null = null;
   reason: InterruptReason | null = null;
   #connection: UpstreamConnection | null = null;
   #queued = false;
@@ -110,12 +114,33 @@ class Exchange implements Asker, Gone, Timed {
     if (gone.aborted) return this.#around.settle({ kind: "abandoned" });
     gone.addEventListener("abort", this.#onGone);
     waiting.add(this.#onRelease);
-    deadlines.add(this);
+    this.#place = deadlines.add(this);
     this.#totalAt = deadlines.time + upstream.timeouts.total;
     this.#stalledBefore = stalledSoFar();
     const connection = pool.takeIdle(kind);
-    if (connection) this.#ask(connection);
-    else void this.#take(null);
+    if (connection) return this.#ask(connection);
+    this.answers = pool.answers;
+    this.#placeInLine = pool.standInLine(this);
+    if (this.#placeInLine === null) void this.#take(null, null);
+  }
+
+  fits(connection: Pooled): boolean {
+    return this.#around.kind.isOne(connection);
+  }
+
+  take(connection: Pooled): void {
+    const { kind, pool } = this.#around;
+    this.#queued = pool.answers !== this.answers;
+    if (kind.isOne(connection)) this.#ask(connection);
+  }
+
+  fail(why: NotTaken): void {
+    const taken = this.#around.pool.afterWait(why, this.answers);
+    if (taken.kind !== "taken") this.#settleOutcome(withoutConnection(taken, this));
+  }
+
+  open(): void {
+    void this.#take(null, this.answers);
   }
 
   get aborted(): boolean {
@@ -184,12 +209,14 @@ class Exchange implements Asker, Gone, Timed {
     if (this.#retried || !this.#forwarded.repeatable) return this.failed("reset");
     this.#retried = true;
     this.#readAt = Number.POSITIVE_INFINITY;
-    void this.#take(peer);
+    void this.#take(peer, null);
   }
 
-  async #take(died: Peer | null): Promise<void> {
+  /** `answers`: of the upstream when the wait in line began that is over now; null: there was none. */
+  async #take(died: Peer | null, answers: number | null): Promise<void> {
     const { kind, pool } = this.#around;
-    const taken = await pool.take(kind, died, this);
+    const found = await pool.take(kind, died, this);
+    const taken = answers === null ? found : pool.afterWait(found, answers);
     if (taken.kind !== "taken") return this.#settleOutcome(withoutConnection(taken, this));
     this.#queued = taken.queued;
     if (this.reason === null) return this.#ask(taken.connection);
@@ -233,7 +260,12 @@ class Exchange implements Asker, Gone, Timed {
   #interrupt(reason: InterruptReason): void {
     if (this.reason !== null || this.#isOver) return;
     this.reason = reason;
+    const { pool } = this.#around;
     if (this.#connection) return this.#giveUp(this.#interrupted(reason));
+    if (this.#placeInLine?.isLeft === false) {
+      pool.leaveLine(this.#placeInLine);
+      return this.fail({ kind: "interrupted" });
+    }
     for (const listener of [...(this.#listeners ?? [])]) listener();
   }
 
@@ -281,7 +313,7 @@ class Exchange implements Asker, Gone, Timed {
     const { gone, waiting, deadlines } = this.#around;
     gone.removeEventListener("abort", this.#onGone);
     waiting.delete(this.#onRelease);
-    deadlines.delete(this);
+    if (this.#place) deadlines.leave(this.#place);
   }
 }
 
