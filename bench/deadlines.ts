@@ -6,6 +6,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { LinkedList } from "../src/core/linked-list.ts";
 import type { Upstream } from "../src/core/snapshot.ts";
 import type { Outcome } from "../src/core/types.ts";
 import { createExchanger } from "../src/io/exchange.ts";
@@ -114,7 +115,7 @@ async function distance(row: Row, value: number): Promise<number> {
     upstream,
     request,
     new AbortController().signal,
-    new Set(),
+    new LinkedList(),
   );
   const off = performance.now() - begin - value;
   const seen = outcome.kind === "failure" ? outcome.reason : outcome.kind;

@@ -14,6 +14,7 @@ import {
 } from "./core/fallback.ts";
 import { authorizationForApp, firstHeader } from "./core/headers.ts";
 import { fallbackFor } from "./core/host-policy.ts";
+import { LinkedList } from "./core/linked-list.ts";
 import { badCheck, forbidden, relayed, shedReply } from "./core/replies.ts";
 import type {
   AddressList,
@@ -309,7 +310,7 @@ function fromUpstream(answer: Answer, label: VerdictLabel): Decision {
 }
 
 /** Of a check that is asked past the breaker: no generation has this number, so what comes of it moves nothing. */
-const UNJUDGED: Asking = { kind: "ask", generation: -1, isTrial: false, waiting: new Set() };
+const UNJUDGED: Asking = { kind: "ask", generation: -1, isTrial: false, waiting: new LinkedList() };
 
 /** A person who chose the fallback did not choose what was before it; who is sent to the login has no session. */
 const ENDS_GRACE: ReadonlySet<FallbackReason> = new Set(["override", "login_down"]);

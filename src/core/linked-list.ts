@@ -46,6 +46,9 @@ export class LinkedList<Item> {
     else before.after = after;
     if (after === null) this.#last = before;
     else after.before = before;
+    // An old one that is left must not keep all that came after it from the young collection.
+    place.before = null;
+    place.after = null;
   }
 
   /** Each may leave, and others with it. Not to be called by a visit. */

@@ -2,6 +2,8 @@
  * The words of sparekey as types. Everything here is data: read-only, without behaviour.
  * Times are milliseconds unless a name says otherwise; header text is latin1, one char per byte.
  */
+import type { LinkedList } from "./linked-list.ts";
+
 /** Name, value, name, value …: in the order and spelling received. */
 export type RawHeaders = readonly string[];
 
@@ -69,7 +71,7 @@ export type Outcome =
   | { readonly kind: "unsendable" };
 
 /** Exchanges that wait for an answer: each is called, at most once, to give up waiting. */
-export type Waiting = Set<() => void>;
+export type Waiting = LinkedList<() => void>;
 
 /** Whether a check may ask. `waiting`: who is in it learns when the breaker opens. */
 export type Admission =

@@ -1,4 +1,5 @@
 /** What waits to be told to one target: in order, bounded, and tried again until it is too old. */
+import { LinkedList } from "../core/linked-list.ts";
 import { deliveryOf, KEPT_MS, messageRequest, originText, waitAfter } from "../core/notify.ts";
 import type { NotifyTarget } from "../core/snapshot.ts";
 import type { NotifyEvent, NotifyReason, Outcome } from "../core/types.ts";
@@ -104,7 +105,7 @@ export class Courier {
   async #ask({ text }: Message): Promise<Outcome> {
     const { exchange, userAgent } = this.#ports;
     const request = messageRequest(this.#target, text, userAgent);
-    const outcome = await exchange(this.#target.upstream, request, this.#stop.signal, new Set());
+    const outcome = await exchange(this.#target.upstream, request, this.#stop.signal, new LinkedList());
     if (outcome.kind === "answer" && outcome.answer.body.kind === "stream") outcome.answer.body.cancel();
     return outcome;
   }

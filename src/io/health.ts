@@ -13,6 +13,7 @@ import {
   startTrial,
   withoutResult,
 } from "../core/breaker.ts";
+import { LinkedList } from "../core/linked-list.ts";
 import {
   BARE,
   bestOf,
@@ -64,7 +65,7 @@ export class RouteHealth {
   readonly #ports: HealthPorts;
   readonly #probePorts: ProbePorts;
   readonly #probeUpstream: Upstream;
-  readonly #waiting: Waiting = new Set();
+  readonly #waiting: Waiting = new LinkedList();
   readonly #upstream: SharedFinding;
   readonly #login: SharedFinding;
   readonly #closed = new AbortController();
@@ -106,7 +107,7 @@ export class RouteHealth {
       kind: "ask",
       generation: this.#beginTrial(),
       isTrial: true,
-      waiting: new Set<() => void>(),
+      waiting: new LinkedList<() => void>(),
     } as const;
     // So that no client holds the breaker open by taking the trial and hanging up.
     this.#beside = this.#examine(check);
@@ -262,7 +263,7 @@ export class RouteHealth {
     if (next.kind !== before.kind) this.#ports.record.breaker(this.#route, next.kind, reason);
     this.#scheduleTrial();
     if (before.kind === "closed" && next.kind === "open") {
-      for (const release of [...this.#waiting]) release();
+      this.#waiting.each(({ item: release }) => release());
     }
   }
 

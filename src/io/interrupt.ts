@@ -24,7 +24,7 @@ export function startInterrupt(totalMs: number, gone: Gone, waiting: Waiting): I
   };
   const onGone = (): void => interrupt("abandoned");
   const onRelease = (): void => interrupt("released");
-  waiting.add(onRelease);
+  const place = waiting.add(onRelease);
   const deadline = startDeadline(totalMs, (starved) => interrupt(starved ? "starved" : "total_timeout"));
   if (gone.aborted) onGone();
   else gone.addEventListener("abort", onGone);
@@ -34,10 +34,10 @@ export function startInterrupt(totalMs: number, gone: Gone, waiting: Waiting): I
       return reason;
     },
     keep: () => {
-      waiting.delete(onRelease);
+      waiting.leave(place);
     },
     clear: () => {
-      waiting.delete(onRelease);
+      waiting.leave(place);
       deadline.clear();
       gone.removeEventListener("abort", onGone);
     },

@@ -1,6 +1,8 @@
 /** Sends the checks we make ourselves: to the upstream, and to the login page it redirects to. */
+
 import { addressText } from "../core/address-text.ts";
 import { isRedirect } from "../core/classify.ts";
+import { LinkedList } from "../core/linked-list.ts";
 import { type Finding, findingOf, type ProbeTemplate, probeRequest } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
 import type { Gone, Outcome, UpstreamRequest, Waiting } from "../core/types.ts";
@@ -51,7 +53,7 @@ async function ask(
   request: UpstreamRequest,
   { exchange, stop }: ProbePorts,
 ): Promise<Outcome> {
-  const outcome = await exchange(upstream, request, stop, new Set());
+  const outcome = await exchange(upstream, request, stop, new LinkedList());
   if (outcome.kind === "answer" && outcome.answer.body.kind === "stream") outcome.answer.body.cancel();
   return outcome;
 }

@@ -86,6 +86,7 @@ class Exchange implements Asker, Gone, Timed, Waiter {
   readonly isPicky = false;
   answers = 0;
   #place: Place<Timed> | null = null;
+  #placeAmongWaiting: Place<() => void> | null = null;
   /** In the pool's line, or where it was. */
   #placeInLine: Place<Waiter> | null = null;
   reason: InterruptReason | null = null;
@@ -113,7 +114,7 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     const { kind, pool, upstream, gone, waiting, deadlines } = this.#around;
     if (gone.aborted) return this.#around.settle({ kind: "abandoned" });
     gone.addEventListener("abort", this.#onGone);
-    waiting.add(this.#onRelease);
+    this.#placeAmongWaiting = waiting.add(this.#onRelease);
     this.#place = deadlines.add(this);
     this.#totalAt = deadlines.time + upstream.timeouts.total;
     this.#stalledBefore = stalledSoFar();
@@ -244,7 +245,7 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     const stream = createBodyStream(onWanted, () => this.#drop());
     this.#stream = stream;
     // The answer counts: a breaker that opens has no say in it any more.
-    this.#around.waiting.delete(this.#onRelease);
+    this.#leaveWaiting();
     for (const chunk of this.#chunks ?? []) stream.push(chunk);
     this.#chunks = null;
     this.#pause();
@@ -307,12 +308,16 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     this.#around.settle({ kind: "answer", answer });
   }
 
+  #leaveWaiting(): void {
+    if (this.#placeAmongWaiting) this.#around.waiting.leave(this.#placeAmongWaiting);
+  }
+
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { gone, waiting, deadlines } = this.#around;
+    const { gone, deadlines } = this.#around;
     gone.removeEventListener("abort", this.#onGone);
-    waiting.delete(this.#onRelease);
+    this.#leaveWaiting();
     if (this.#place) deadlines.leave(this.#place);
   }
 }

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import t, { type Test } from "tap";
+import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Upstream } from "../../src/core/snapshot.ts";
 import type { Answer, Body, Outcome, UpstreamRequest } from "../../src/core/types.ts";
 import { createExchanger, type Exchanger } from "../../src/io/exchange.ts";
@@ -23,7 +24,7 @@ function exchanger(t: Test): Exchanger {
 }
 
 function ask(made: Exchanger, upstream: Upstream, request: Partial<UpstreamRequest> = {}): Promise<Outcome> {
-  return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal, new Set());
+  return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal, new LinkedList());
 }
 
 function listOf(...servers: readonly { readonly port: number }[]): Upstream {
@@ -443,7 +444,7 @@ t.test("a gateway that goes away", async (t) => {
       upstreamAt(upstream.port),
       REQUEST,
       controller.signal,
-      new Set(),
+      new LinkedList(),
     );
     t.same(outcome, { kind: "abandoned" });
   });
@@ -453,7 +454,7 @@ t.test("a gateway that goes away", async (t) => {
       upstreamAt(upstream.port),
       REQUEST,
       AbortSignal.abort(),
-      new Set(),
+      new LinkedList(),
     );
     t.same(outcome, { kind: "abandoned" });
     t.same(upstream.heads, []);

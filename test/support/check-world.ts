@@ -1,6 +1,7 @@
 /** The data path among hand-made ports. */
 import { answerCheck, type CheckContext, type Ports, type RouteState } from "../../src/check.ts";
 import { upstreamRequest } from "../../src/core/headers.ts";
+import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Fallback, Route } from "../../src/core/snapshot.ts";
 import type {
   Admission,
@@ -119,7 +120,7 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
 function handMadeHealth({ isOpen = false, confirms = false, isLoginUp = true }: Scene) {
   const observed: string[] = [];
   const confirmations: Check[] = [];
-  const asking: Asking = { kind: "ask", generation: 7, isTrial: false, waiting: new Set() };
+  const asking: Asking = { kind: "ask", generation: 7, isTrial: false, waiting: new LinkedList() };
   const health: RouteState["health"] = {
     admit: (): Admission => (isOpen ? { kind: "refused" } : asking),
     observe: (of, _check, verdict) => {

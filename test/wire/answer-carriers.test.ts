@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import t, { type Test } from "tap";
 import { headersForGateway } from "../../src/core/headers.ts";
+import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Answer, Body } from "../../src/core/types.ts";
 import { createExchanger } from "../../src/io/exchange.ts";
 import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
@@ -38,7 +39,7 @@ async function otherCarrier(t: Test): Promise<Carrier> {
     const target = upstreamAt(upstream.port, { timeouts: PATIENT });
     const { method } = each;
     const request = { method, target: `/${index}`, headers: ["Host", "a"], body: null, repeatable: true };
-    const ask = () => exchanger.exchange(target, request, new AbortController().signal, new Set());
+    const ask = () => exchanger.exchange(target, request, new AbortController().signal, new LinkedList());
     const outcome = await ask();
     if (outcome.kind === "failure") return outcome.reason;
     if (outcome.kind !== "answer") return outcome.kind;
