@@ -28,6 +28,8 @@ interface HeapOption {
 const HEAP: readonly HeapOption[] = [
   // 3 × 4 MB of young generation. Less than that costs a third more CPU time per check.
   { option: "--max-semi-space-size=4", own: /semi[-_]space[-_]size/ },
+  // Else objects of a check are put among the old, and keep the next check's from the young collection.
+  { option: "--no-allocation-site-pretenuring", own: /allocation[-_]site[-_]pretenuring/ },
   // Else what a small young generation passes on would pile up in the old one.
   { option: "--heap-growing-percent=50", own: /heap[-_]growing[-_]percent/ },
 ];

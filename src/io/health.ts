@@ -263,7 +263,7 @@ export class RouteHealth {
     if (next.kind !== before.kind) this.#ports.record.breaker(this.#route, next.kind, reason);
     this.#scheduleTrial();
     if (before.kind === "closed" && next.kind === "open") {
-      this.#waiting.each(({ item: release }) => release());
+      this.#waiting.each((release) => release());
     }
   }
 

@@ -201,10 +201,10 @@ export class Pool {
   #passOn(why: NotTaken): void {
     if (why.kind === "failure") {
       const unheard: Waiter[] = [];
-      this.#line.each((place) => {
-        if (place.item.answers !== this.#answers) return;
+      this.#line.each((waiter, place) => {
+        if (waiter.answers !== this.#answers) return;
         this.#line.leave(place);
-        unheard.push(place.item);
+        unheard.push(waiter);
       });
       for (const waiter of unheard) waiter.fail(why);
     }

@@ -49,7 +49,7 @@ export class Deadlines {
   }
 
   #look(now: number): void {
-    this.#all.each(({ item }) => item.look(now));
+    this.#all.each((timed) => timed.look(now));
     if (this.#all.first !== null || this.#timer === null) return;
     clearInterval(this.#timer);
     this.#timer = null;

@@ -263,7 +263,7 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     this.reason = reason;
     const { pool } = this.#around;
     if (this.#connection) return this.#giveUp(this.#interrupted(reason));
-    if (this.#placeInLine?.isLeft === false) {
+    if (this.#placeInLine && this.#placeInLine.item !== null) {
       pool.leaveLine(this.#placeInLine);
       return this.fail({ kind: "interrupted" });
     }
