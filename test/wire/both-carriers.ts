@@ -1,0 +1,132 @@
+/** The same talk with two sparekeys, one for each carrier, and what both made of it in words that can be compared. */
+import type { Test } from "tap";
+import type { WireMode } from "../../src/core/snapshot.ts";
+import { serve } from "../support/app.ts";
+import { type Step, type Talked, talk } from "../support/gateway-talk.ts";
+import { type Received, recordingUpstream } from "../support/recording-upstream.ts";
+import { readReplies } from "../support/reply-parts.ts";
+
+export interface UpstreamAnswer {
+  /** Latin1. */
+  readonly bytes: string;
+  /** Behind the bytes. */
+  readonly then?: "closes" | "resets";
+}
+
+/** Each check's target begins with a mode and the case's id: `/allow/17`, or `/none/17.hidden` for one more. */
+export interface Case {
+  readonly id: string;
+  readonly name: string;
+  readonly steps: readonly Step[];
+  /** To each check of the case. */
+  readonly answer: UpstreamAnswer;
+}
+
+export interface Seen {
+  /** Requests as the upstream got them, by their targets. */
+  readonly asked: readonly string[];
+  /** Replies as the gateway got them. */
+  readonly replies: readonly string[];
+  /** Bytes behind the replies. */
+  readonly rest: string;
+  readonly end: Talked["end"];
+}
+
+export interface Carrier {
+  talk(each: Case): Promise<Talked>;
+  /** Once nothing more can come of it. */
+  seen(each: Case, talked: Talked): Seen;
+  /** Requests that reached the upstream and belong to no case. */
+  readonly strays: readonly string[];
+  /** Counters that do not tell of time, by their series. */
+  counters(): Promise<readonly string[]>;
+}
+
+const USER = "eve";
+/** Of `eve:emergency`. */
+const HTPASSWD = `${USER}:{SHA}pLdRf7p4Xr/vKaVQwFcXll6RO0k=\n`;
+const OK: UpstreamAnswer = { bytes: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" };
+
+export async function carrier(t: Test, wire: WireMode): Promise<Carrier> {
+  const cases = new Map<string, Case>();
+  const upstream = await recordingUpstream(t, (socket, id) => {
+    const { bytes, then } = cases.get(id)?.answer ?? OK;
+    socket.write(bytes, "latin1", () => {
+      if (then === "resets") socket.resetAndDestroy();
+    });
+    if (then === "closes") socket.end();
+  });
+  const folder = t.testdir({ htpasswd: HTPASSWD });
+  const { app, metrics } = await serve(t, config(upstream.port, `${folder}/htpasswd`), wire);
+  const port = app.listeners[0]?.port ?? 0;
+  return {
+    talk: (each) => {
+      cases.set(each.id, each);
+      return talk(port, each.steps);
+    },
+    seen: (each, talked) => seen(each, talked, upstream.received.get(each.id) ?? []),
+    get strays() {
+      return upstream.strays;
+    },
+    counters: async () => {
+      const lines = (await metrics()).split("\n");
+      return lines.filter((line) => COUNTERS.test(line)).sort();
+    },
+  };
+}
+
+const COUNTERS = /^sparekey_(checks|fallback|faults|upstream_answers|emergency_logins)_total\{/;
+
+function config(port: number, htpasswd: string): string {
+  const basic = `{ mode: basic-auth, htpasswd: ${htpasswd}, rateLimit: { failures: 100000, global: 100000 } }`;
+  const fallbacks = { allow: "{ mode: allow }", basic, deny: "{ mode: deny }", none: "{ mode: none }" };
+  const routes = Object.entries(fallbacks).map(
+    ([name, fallback]) => `
+  - name: ${name}
+    path: /${name}/*
+    upstream: http://127.0.0.1:${port}
+    timeouts: { connect: 60s, read: 60s, total: 60s }
+    fallback: ${fallback}`,
+  );
+  return `
+listen: 127.0.0.1:0
+admin: { listen: "127.0.0.9:0" }
+limits: { headBytes: 32KiB }
+routes:${routes.join("")}`;
+}
+
+function seen({ steps }: Case, talked: Talked, received: readonly Received[]): Seen {
+  const methods = steps.flatMap(({ methods }) => methods ?? UNKNOWN);
+  const { parts, rest } = readReplies(talked.received, methods, talked.end === "closed");
+  return {
+    asked: received.map(askedText).sort(),
+    replies: parts.map((part) => {
+      const head = part.head.replace(/^Date: .*$/m, "Date: now");
+      return part.isWhole ? `${head}${part.body}` : "a reply that is cut off";
+    }),
+    rest: parts.at(-1)?.isWhole === false ? "" : rest,
+    end: talked.end,
+  };
+}
+
+/** Replies to checks of which nobody knows beforehand how many there are. */
+const UNKNOWN: readonly string[] = Array.from({ length: 16 }, () => "GET");
+
+/**
+ * What undici writes differently (docs/decisions/0001) is taken out: Host, in lower case and first, and Connection
+ * behind it. The wire leaves Host where it stands and says nothing of the connection.
+ */
+function askedText({ head, body, isWhole }: Received): string {
+  const [first = "", ...lines] = head.split("\r\n").slice(0, -2);
+  const ofUndici = /^host: /.test(lines[0] ?? "") && /^connection: (keep-alive|close)$/.test(lines[1] ?? "");
+  const [host = "no Host", ...others] = ofUndici ? lines.toSpliced(1, 1) : hostFirst(lines);
+  const text = [first, host.replace(/^host: */i, "host: "), ...others].join("\r\n");
+  // Without a Host of the check's own undici names the upstream.
+  const portless = text.replace(/^host: 127\.0\.0\.1:\d+$/m, "host: the upstream's");
+  return `${portless}\r\n\r\n${body}${isWhole ? "" : "…"}`;
+}
+
+function hostFirst(lines: readonly string[]): readonly string[] {
+  const index = lines.findIndex((line) => /^host: /i.test(line));
+  return index === -1 ? ["no Host", ...lines] : [lines[index] ?? "", ...lines.toSpliced(index, 1)];
+}
