@@ -53,11 +53,12 @@ function headAndBody(
 ): Buffer {
   const { answer, added } = partsOf(reply);
   const { isLast, keepAliveSeconds, dateLine } = context;
-  const close = isLast ? "Connection: close\r\n" : "";
   const date = hasDate(reply) ? "" : dateLine;
-  const keep = isLast ? "" : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`;
+  const keep = isLast
+    ? "Connection: close\r\n"
+    : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`;
   const front = `HTTP/1.1 ${reply.status} ${reply.statusText}\r\n`;
-  const back = `${linesOf(added)}${close}${length}${date}${keep}${coding}\r\n`;
+  const back = `${linesOf(added)}${length}${date}${keep}${coding}\r\n`;
   const linesBytes = answer?.linesBytes ?? 0;
   const bytes = Buffer.allocUnsafe(front.length + linesBytes + back.length + body.length);
   let at = bytes.write(front, 0, "latin1");

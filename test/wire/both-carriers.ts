@@ -18,6 +18,8 @@ export interface Case {
   readonly id: string;
   readonly name: string;
   readonly steps: readonly Step[];
+  /** Of its first checks, where no step says it: what replies to them look like. */
+  readonly methods?: readonly string[];
   /** To each check of the case. */
   readonly answer: UpstreamAnswer;
 }
@@ -95,15 +97,13 @@ limits: { headBytes: 32KiB }
 routes:${routes.join("")}`;
 }
 
-function seen({ steps }: Case, talked: Talked, received: readonly Received[]): Seen {
-  const methods = steps.flatMap(({ methods }) => methods ?? UNKNOWN);
-  const { parts, rest } = readReplies(talked.received, methods, talked.end === "closed");
+function seen(each: Case, talked: Talked, received: readonly Received[]): Seen {
+  const methods = each.steps.flatMap(({ methods }) => methods ?? [...(each.methods ?? []), ...UNKNOWN]);
+  const text = talked.received.replace(/^Date: .*$/gm, "Date: now");
+  const { parts, rest } = readReplies(text, methods, talked.end === "closed");
   return {
     asked: received.map(askedText).sort(),
-    replies: parts.map((part) => {
-      const head = part.head.replace(/^Date: .*$/m, "Date: now");
-      return part.isWhole ? `${head}${part.body}` : "a reply that is cut off";
-    }),
+    replies: parts.map(({ head, body, isWhole }) => (isWhole ? head + body : "a reply that is cut off")),
     rest: parts.at(-1)?.isWhole === false ? "" : rest,
     end: talked.end,
   };

@@ -1,22 +1,40 @@
 /** Both carriers make the same of the same bytes; where not, the difference has a name and a reason here. */
+import { isDeepStrictEqual } from "node:util";
 import t, { type Test } from "tap";
 import { type Carrier, type Case, carrier, type Seen } from "./both-carriers.ts";
-import { cutShort, mutants, pipelines, singles, splits } from "./check-corpus.ts";
+import { cutShort, mutants, oneByOne, pipelines, singles, splits } from "./check-corpus.ts";
 
 /** Talks at a time. */
 const AT_ONCE = 24;
 
-async function compare(t: Test, cases: readonly Case[]): Promise<void> {
+interface Difference {
+  readonly each: Case;
+  readonly here: Seen | undefined;
+  readonly there: Seen | undefined;
+}
+
+interface Compared {
+  readonly cases: readonly Case[];
+  readonly here: readonly Seen[];
+  readonly there: readonly Seen[];
+}
+
+function differences({ cases, here, there }: Compared): readonly Difference[] {
+  return cases.flatMap((each, index) => {
+    const difference = { each, here: here[index], there: there[index] };
+    return isDeepStrictEqual(difference.here, difference.there) ? [] : [difference];
+  });
+}
+
+function shown(found: readonly Difference[]): readonly object[] {
+  return found.slice(0, 3).map(({ each, here, there }) => ({ name: each.name, here, there }));
+}
+
+async function areTheSame(t: Test, cases: readonly Case[]): Promise<void> {
   const wire = await carrier(t, "auto");
   const fastify = await carrier(t, "fastify");
-  const [mine, theirs] = [await all(wire, cases), await all(fastify, cases)];
-  const odd = cases.flatMap((each, index) => {
-    const [here, there] = [mine[index], theirs[index]];
-    if (JSON.stringify(here) === JSON.stringify(there)) return [];
-    return [{ name: each.name, here, there }];
-  });
-  t.equal(odd.length, 0);
-  t.same(odd.slice(0, Number(process.env.N ?? 3)), []);
+  const found = differences({ cases, here: await all(wire, cases), there: await all(fastify, cases) });
+  t.same(shown(found), [], `${found.length} of ${cases.length} differ`);
   t.same([wire.strays, fastify.strays], [[], []], "nothing else reached the upstreams");
   t.same(await wire.counters(), await fastify.counters(), "both counted the same");
 }
@@ -37,8 +55,27 @@ async function all(carrier: Carrier, cases: readonly Case[]): Promise<readonly S
   });
 }
 
-t.test("single checks", (t) => compare(t, singles(1_500, 1)));
-t.test("several in one write", (t) => compare(t, pipelines(500, 2)));
-t.test("cut at every byte", (t) => compare(t, splits()));
-t.test("cut short", (t) => compare(t, cutShort()));
-t.test("heads that were good once", (t) => compare(t, mutants(1_500, 3)));
+t.test("single checks", (t) => areTheSame(t, singles(1_500, 1)));
+t.test("several in one write", (t) => areTheSame(t, pipelines(500, 2)));
+t.test("cut at every byte", (t) => areTheSame(t, splits()));
+t.test("cut short", (t) => areTheSame(t, cutShort()));
+
+t.test("heads that were good once", async (t) => {
+  const cases = mutants(1_500, 3);
+  const wire = await carrier(t, "auto");
+  const fastify = await carrier(t, "fastify");
+  const here = await all(wire, cases);
+  const found = differences({ cases, here, there: await all(fastify, cases) });
+  // Behind a good check in the same write, Node's parser meets what is garbled before the reply is out, and Fastify
+  // cuts the connection; the wire replies first. So does Fastify where one is written after the other.
+  const again = found.map(({ each }) => oneByOne(each));
+  const patient = await carrier(t, "fastify");
+  const left = differences({
+    cases: again,
+    here: found.flatMap(({ here }) => here ?? []),
+    there: await all(patient, again),
+  });
+  t.ok(found.length < cases.length / 10, `${found.length} of ${cases.length} differ in one write`);
+  t.same(shown(left), [], `${left.length} differ one by one`);
+  t.same([wire.strays, fastify.strays, patient.strays], [[], [], []], "nothing else reached the upstreams");
+});
