@@ -113,6 +113,8 @@ export class UpstreamConnection implements Pooled {
     this.#asker = null;
     asker?.end();
     if (!reusable || !this.usable) return this.close();
+    // Whoever reads a long answer slowly may not have wanted its end yet.
+    if (this.#socket.isPaused()) this.#socket.resume();
     this.#idleUntil = performance.now() + Math.min(IDLE_MS, this.#reader.head.idleMs);
     this.#events.free(this);
   }

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from "node:util";
 import t, { type Test } from "tap";
 import { type Carrier, type Case, carrier, type Seen } from "./both-carriers.ts";
-import { cutShort, mutants, oneByOne, pipelines, singles, splits } from "./check-corpus.ts";
+import { answers, cutShort, mutants, oneByOne, pipelines, singles, splits } from "./check-corpus.ts";
 
 /** Talks at a time. */
 const AT_ONCE = 24;
@@ -58,6 +58,7 @@ async function all(carrier: Carrier, cases: readonly Case[]): Promise<readonly S
 t.test("single checks", (t) => areTheSame(t, singles(1_500, 1)));
 t.test("several in one write", (t) => areTheSame(t, pipelines(500, 2)));
 t.test("cut at every byte", (t) => areTheSame(t, splits()));
+t.test("every answer in every mode", (t) => areTheSame(t, answers()));
 t.test("cut short", (t) => areTheSame(t, cutShort()));
 
 t.test("heads that were good once", async (t) => {

@@ -1,6 +1,7 @@
 /** Checks by chance, the same in every run: as gateways write them, and in every other way that HTTP allows. */
 import { type Draws, draws } from "../support/draws.ts";
 import { basic } from "../support/fixtures.ts";
+import { ANSWER_SCRIPTS, type AnswerScript } from "./answer-scripts.ts";
 import type { Case } from "./both-carriers.ts";
 
 export type Mode = "allow" | "basic" | "deny" | "none";
@@ -239,7 +240,7 @@ export function mutants(count: number, seed: number): readonly Case[] {
 /** The heads of a case that is one write, each written when the reply to the one before has come. */
 export function oneByOne(each: Case): Case {
   const text = each.steps[0]?.pieces[0] ?? "";
-  const heads = text.split(/(?<=\r\n\r\n)/);
+  const heads = text.match(/(?:\r\n)*[\s\S]*?\r\n\r\n|[\s\S]+$/g) ?? [];
   const steps = heads.map((head, index) => ({
     pieces: [head],
     methods: index === heads.length - 1 ? null : [/^HEAD /.test(head) ? "HEAD" : "GET"],
@@ -317,4 +318,21 @@ export function cutShort(): readonly Case[] {
       };
     }),
   );
+}
+
+/** Every answer to a check of every mode, by GET and HEAD, from a good and from a hurried gateway. */
+export function answers(): readonly Case[] {
+  return ANSWER_SCRIPTS.flatMap((answer, row) =>
+    MODES.flatMap((mode) =>
+      ["GET", "HEAD"].map((method) => answered(answer, `answer${row}x${method}`, mode, method)),
+    ),
+  );
+}
+
+function answered(answer: AnswerScript, id: string, mode: Mode, method: string): Case {
+  const path = `/${mode}/${id}x${mode}`;
+  const lines = "Host: a\r\nCookie: b=c\r\nAuthorization: Bearer token";
+  const text = `${method} ${path} HTTP/1.1\r\n${lines}\r\n\r\n`;
+  const steps = [{ pieces: [text], methods: [method] }, lastStep(path)];
+  return { id: `${id}x${mode}`, name: `${answer.name}, ${mode}, ${method}`, steps, answer };
 }
