@@ -72,7 +72,6 @@ const LINES: readonly AnswerScript[] = [
   script("a reason beyond ASCII", lines("", "200 caf\xc3\xa9")),
   script("a Date of its own", lines("Date: Sat, 18 Apr 2026 09:05:07 GMT\r\n")),
   script("spelled oddly", lines("x-uSER: eve\r\ncontent-TYPE: text/plain\r\n")),
-  script("white space around values", lines("X-A:1\r\nX-B:  1\t \r\nX-C:\r\n")),
   script("bytes beyond ASCII", lines("X-User: caf\xe9\r\nX-Every: \x80\xa0\xff\r\n")),
   script("the same name again", lines("X-User: eve\r\nx-user: adam\r\nX-User: \r\n")),
   script(
@@ -86,7 +85,6 @@ const LINES: readonly AnswerScript[] = [
   script("Connection that lists the length", lines("Connection: content-length\r\nX-User: eve\r\n")),
   script("X-Auth-Fallback", lines("X-Auth-Fallback: allow\r\nX-User: eve\r\n")),
   script("Authorization", lines("Authorization: Bearer of-the-upstream\r\n")),
-  script("an empty Authorization", lines("authorization:\r\n")),
   script("names that are aliases", lines("X_User: eve\r\nX.User: eve\r\n")),
   script("a timeout of one second", lines("Keep-Alive: timeout=1\r\n")),
   script("200 lines", lines(Array.from({ length: 200 }, (_, at) => `X-Line-${at}: ${at}\r\n`).join(""))),
@@ -146,6 +144,12 @@ const BROKEN: readonly AnswerScript[] = [
   script("a space before the colon", lines("X : a\r\n")),
   script("a bad chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\nok\r\n0\r\n\r\n"),
   script("a head too large", lines(`X: ${"x".repeat(40_000)}\r\n`)),
+];
+
+/** Not written as usual, a name, a colon and one space. */
+export const SPACED_SCRIPTS: readonly AnswerScript[] = [
+  script("white space around values", lines("X-A:1\r\nX-B:  1\t \r\nX-C:\r\n")),
+  script("an empty Authorization", lines("authorization:\r\n")),
 ];
 
 /** None of these bytes may reach another check. */

@@ -25,7 +25,10 @@ export interface Case {
 }
 
 export interface Seen {
-  /** Requests as the upstream got them, by their targets. */
+  /**
+   * Requests as the upstream got them, by their targets. Without any answer those that are repeated count once: it is
+   * chance whether a connection had been used before, and only then they are.
+   */
   readonly asked: readonly string[];
   /** Replies as the gateway got them. */
   readonly replies: readonly string[];
@@ -100,9 +103,10 @@ routes:${routes.join("")}`;
 function seen(each: Case, talked: Talked, received: readonly Received[]): Seen {
   const methods = each.steps.flatMap(({ methods }) => methods ?? [...(each.methods ?? []), ...UNKNOWN]);
   const text = talked.received.replace(/^Date: .*$/gm, "Date: now");
+  const asked = received.map(askedText).sort();
   const { parts, rest } = readReplies(text, methods, talked.end === "closed");
   return {
-    asked: received.map(askedText).sort(),
+    asked: each.answer.bytes === "" ? [...new Set(asked)] : asked,
     replies: parts.map(({ head, body, isWhole }) => (isWhole ? head + body : "a reply that is cut off")),
     rest: parts.at(-1)?.isWhole === false ? "" : rest,
     end: talked.end,

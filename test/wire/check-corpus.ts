@@ -1,7 +1,7 @@
 /** Checks by chance, the same in every run: as gateways write them, and in every other way that HTTP allows. */
 import { type Draws, draws } from "../support/draws.ts";
 import { basic } from "../support/fixtures.ts";
-import { ANSWER_SCRIPTS, type AnswerScript } from "./answer-scripts.ts";
+import type { AnswerScript } from "./answer-scripts.ts";
 import type { Case } from "./both-carriers.ts";
 
 export type Mode = "allow" | "basic" | "deny" | "none";
@@ -320,9 +320,9 @@ export function cutShort(): readonly Case[] {
   );
 }
 
-/** Every answer to a check of every mode, by GET and HEAD, from a good and from a hurried gateway. */
-export function answers(): readonly Case[] {
-  return ANSWER_SCRIPTS.flatMap((answer, row) =>
+/** Each answer to a check of each mode, by GET and by HEAD. */
+export function answers(scripts: readonly AnswerScript[]): readonly Case[] {
+  return scripts.flatMap((answer, row) =>
     MODES.flatMap((mode) =>
       ["GET", "HEAD"].map((method) => answered(answer, `answer${row}x${method}`, mode, method)),
     ),
