@@ -122,8 +122,6 @@ const LONG_ONES: readonly AnswerScript[] = [
 ];
 
 const BROKEN: readonly AnswerScript[] = [
-  script("nothing", "", "closes"),
-  script("a reset", "", "resets"),
   script("half a head", "HTTP/1.1 200 OK\r\nContent-Le", "closes"),
   script("half a body", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "closes"),
   script("half a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf", "closes"),
@@ -146,8 +144,14 @@ const BROKEN: readonly AnswerScript[] = [
   script("a head too large", lines(`X: ${"x".repeat(40_000)}\r\n`)),
 ];
 
+/** Whether such a check is repeated depends on its connection: only a used one is. */
+export const UNHEARD: readonly AnswerScript[] = [
+  script("nothing", "", "closes"),
+  script("a reset", "", "resets"),
+];
+
 /** Not written as usual, a name, a colon and one space. */
-export const SPACED_SCRIPTS: readonly AnswerScript[] = [
+const SPACED: readonly AnswerScript[] = [
   script("white space around values", lines("X-A:1\r\nX-B:  1\t \r\nX-C:\r\n")),
   script("an empty Authorization", lines("authorization:\r\n")),
 ];
@@ -167,5 +171,6 @@ export const ANSWER_SCRIPTS: readonly AnswerScript[] = [
   ...INTERIM,
   ...LONG_ONES,
   ...BROKEN,
+  ...SPACED,
   ...UNASKED,
 ];

@@ -4,7 +4,7 @@ import { basic } from "../support/fixtures.ts";
 import type { AnswerScript } from "./answer-scripts.ts";
 import type { Case } from "./both-carriers.ts";
 
-export type Mode = "allow" | "basic" | "deny" | "none";
+type Mode = "allow" | "basic" | "deny" | "none";
 const MODES: readonly [Mode, ...Mode[]] = ["allow", "basic", "deny", "none"];
 
 const EMERGENCY = basic("eve", "emergency");
@@ -129,7 +129,7 @@ const ODD_HOSTS: readonly [string, ...string[]] = [
   "Host: \xe9",
 ];
 
-export interface Request {
+interface Request {
   readonly text: string;
   readonly method: string;
   /** Whether its own words end the connection behind the reply. */
@@ -137,7 +137,7 @@ export interface Request {
 }
 
 /** Without a body. `odd`: may be what only the other carrier takes. */
-export function request(draw: Draws, path: string, odd: boolean): Request {
+function request(draw: Draws, path: string, odd: boolean): Request {
   const method = odd ? draw.pick(METHODS) : draw.pick(["GET", "GET", "HEAD"]);
   const target = path + draw.pick(odd ? TARGETS : ["", "?x=1", "/deep?a=/b"]);
   const lines = Array.from({ length: draw.below(9) }, () => draw.pick(PLAIN_LINES));
@@ -151,7 +151,7 @@ export function request(draw: Draws, path: string, odd: boolean): Request {
 }
 
 /** One that ends its connection. */
-export function last(path: string): Request {
+function last(path: string): Request {
   const text = `GET ${path}.last HTTP/1.1\r\nHost: app.example\r\nX-Last: 1\r\nConnection: close\r\n\r\n`;
   return { text, method: "GET", closes: true };
 }
@@ -188,10 +188,11 @@ export function pipelines(count: number, seed: number): readonly Case[] {
 }
 
 /**
- * What ends the connection, what Node's parser refuses (its limit is 32 KiB here), for which Fastify cuts off the replies before it, and Expect:
- * Node writes its interim reply into the middle of those before it.
+ * What ends the connection and what Node's parser refuses (its limit is 32 KiB here), for which Fastify cuts off the
+ * replies before it; `endings` are these. And Expect: Node writes its interim reply into the middle of those before.
  */
-const NOT_IN_A_ROW = / HTTP\/1\.0|upgrade|expect|caf\xe9[^\r]* HTTP/i;
+const NOT_IN_A_ROW =
+  / HTTP\/1\.0|upgrade|expect|caf\xe9[^\r]* HTTP|content-length: 0[\s\S]*content-length: 0/i;
 
 function staying(draw: Draws, path: string, odd: boolean): Request {
   for (;;) {
@@ -201,7 +202,67 @@ function staying(draw: Draws, path: string, odd: boolean): Request {
   }
 }
 
-export function lastStep(path: string) {
+/** Behind the first of these in a row nothing can follow. */
+const ENDINGS: readonly (readonly [name: string, text: (path: string) => string])[] = [
+  ["the last", (path) => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`],
+  ["an odd last one", (path) => `PUT ${path} HTTP/1.1\r\nHost:a\r\nConnection: x, close\r\n\r\n`],
+  ["HTTP/1.0", (path) => `GET ${path} HTTP/1.0\r\nHost: a\r\n\r\n`],
+  ["HTTP/2.0", (path) => `GET ${path} HTTP/2.0\r\nHost: a\r\n\r\n`],
+  ["an upgrade", (path) => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n`],
+  ["CONNECT", (path) => `CONNECT ${path} HTTP/1.1\r\nHost: a\r\n\r\n`],
+  ["a byte beyond ASCII", (path) => `GET ${path}?\xe9 HTTP/1.1\r\nHost: a\r\n\r\n`],
+  ["two lengths", (path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n${"Content-Length: 0\r\n".repeat(2)}\r\n`],
+  ["a folded line", (path) => `GET ${path} HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n`],
+  ["too large", (path) => `GET ${path} HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(33_000)}\r\n\r\n`],
+];
+
+/** Good checks, an ending and another good one, in one write. */
+export function endings(): readonly Case[] {
+  return ENDINGS.flatMap(([name, ending], row) =>
+    MODES.flatMap((mode) =>
+      [0, 1, 3].map((before) => {
+        const id = `ending${row}x${mode}x${before}`;
+        const path = `/${mode}/${id}`;
+        const good = (at: number): string => `GET ${path}.${at} HTTP/1.1\r\nHost: a\r\n\r\n`;
+        const front = Array.from({ length: before }, (_, at) => good(at)).join("");
+        const steps = [{ pieces: [front + ending(`${path}.ending`) + good(before)], methods: null }];
+        return { id, name: `${name}, behind ${before}`, steps, methods: [], answer: PLAIN_ANSWER };
+      }),
+    ),
+  );
+}
+
+/** Bodies, which only the other carrier takes, with plain checks around them. */
+export function bodies(): readonly Case[] {
+  const lengths = ["5\r\n\r\nGET /", "40\r\n\r\nGET /none/stolen HTTP/1.1\r\nHost: a\r\nX: y"];
+  const chunks = [
+    "0\r\n\r\n",
+    "3\r\nabc\r\n0\r\n\r\n",
+    "A;x=y\r\n0\r\n\r\nGET /\r\n1\r\nz\r\n0\r\nX-Sum: 1\r\n\r\n",
+  ];
+  const framed = [
+    ...lengths.map((text) => `Content-Length: ${text}`),
+    ...chunks.map((text) => `Transfer-Encoding: chunked\r\n\r\n${text}`),
+  ];
+  return framed.flatMap((body, row) =>
+    MODES.flatMap((mode) =>
+      ["GET", "POST"].map((method) => carrying(body, `body${row}x${method}x${mode}`, mode, method)),
+    ),
+  );
+}
+
+function carrying(body: string, id: string, mode: Mode, method: string): Case {
+  const path = `/${mode}/${id}`;
+  const plain = (at: string): string => `GET ${path}.${at} HTTP/1.1\r\nHost: a\r\n\r\n`;
+  const text = `${method} ${path}.body HTTP/1.1\r\nHost: a\r\n${body}`;
+  const steps = [
+    { pieces: [plain("before") + text + plain("behind")], methods: ["GET", method, "GET"] },
+    lastStep(path),
+  ];
+  return { id, name: text, steps, answer: PLAIN_ANSWER };
+}
+
+function lastStep(path: string) {
   return { pieces: [last(path).text], methods: null };
 }
 
@@ -232,7 +293,10 @@ export function mutants(count: number, seed: number): readonly Case[] {
       const behind = at < good.method.length ? at : at + draw.below(text.length - at);
       text = text.slice(0, behind) + draw.pick(ODD_BYTES) + text.slice(behind + draw.below(3));
     }
-    const steps = [{ pieces: [text + last(path).text], methods: null }];
+    // Node closes behind a head without a Host; whether what follows it still reached the upstream would be chance.
+    const hasHost = /\r\nhost:/i.test(text.slice(0, text.indexOf("\r\n\r\n")));
+    const pieces = [hasHost ? text + last(path).text : text];
+    const steps = [{ pieces, methods: null, ...(!hasHost && { ends: true as const }) }];
     return { id, name: text, steps, methods: [good.method], answer: PLAIN_ANSWER };
   });
 }
@@ -282,6 +346,18 @@ const SPLIT: readonly (readonly [
     (path) => `PUT ${path}.0 HTTP/1.1\r\nHost: a\r\n\r\nGET ${path}.1 HTTP/1.1\r\nHost: b\r\n\r\n`,
     ["PUT", "GET"],
   ],
+  [
+    "a body between plain ones",
+    (path) =>
+      `GET ${path}.0 HTTP/1.1\r\nHost: a\r\n\r\nPOST ${path}.1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /GET ${path}.2 HTTP/1.1\r\nHost: a\r\n\r\n`,
+    ["GET", "POST", "GET"],
+  ],
+  [
+    "a body in chunks",
+    (path) =>
+      `POST ${path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n`,
+    ["POST"],
+  ],
   ["malformed", (path) => `GET ${path} HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n`, ["GET"]],
 ];
 
@@ -318,6 +394,15 @@ export function cutShort(): readonly Case[] {
       };
     }),
   );
+}
+
+/** Of a connection used before, each time. */
+export function unheard(scripts: readonly AnswerScript[]): readonly Case[] {
+  return answers(scripts).flatMap((each) => {
+    const id = `before-${each.id}`;
+    const steps = [{ pieces: [`GET /none/${id} HTTP/1.1\r\nHost: a\r\n\r\n`], methods: ["GET"] }];
+    return [{ id, name: `before ${each.name}`, steps, answer: PLAIN_ANSWER }, each];
+  });
 }
 
 /** Each answer to a check of each mode, by GET and by HEAD. */
