@@ -45,7 +45,7 @@ export function readReplies(text: string, methods: readonly string[], ended: boo
 function framingOf(head: string, status: number, method: string): ReplyPart["framing"] {
   if (method === "HEAD" || status < 200 || status === 204 || status === 304) return "none";
   if (/^transfer-encoding: chunked\r$/im.test(head)) return "chunked";
-  return /^content-length: \d+\r$/im.test(head) ? "length" : "close";
+  return /^content-length:[ \t]*\d+[ \t]*\r$/im.test(head) ? "length" : "close";
 }
 
 interface ReadBody {
@@ -59,7 +59,7 @@ function readBody(rest: string, head: string, framing: ReplyPart["framing"], end
   if (framing === "none") return { body: "", length: 0, isWhole: true };
   if (framing === "close") return { body: rest, length: rest.length, isWhole: ended };
   if (framing === "chunked") return undoChunks(rest);
-  const length = Number(/^content-length: (\d+)\r$/im.exec(head)?.[1]);
+  const length = Number(/^content-length:[ \t]*(\d+)[ \t]*\r$/im.exec(head)?.[1]);
   const body = rest.slice(0, length);
   return { body, length: body.length, isWhole: body.length === length };
 }

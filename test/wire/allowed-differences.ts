@@ -1,8 +1,8 @@
 /** What may differ between the carriers, and why. Whatever no rule here names must be the same, byte for byte. */
 import { isDeepStrictEqual } from "node:util";
-import type { Seen } from "./both-carriers.ts";
+import type { Case, Seen } from "./both-carriers.ts";
 
-export interface Rule {
+interface Rule {
   readonly name: string;
   readonly reason: string;
 }
@@ -18,17 +18,23 @@ const ANSWER_SPACES: Rule = {
   reason: "the wire passes lines on as they came, Node writes them with one space; it is no part of a value",
 };
 
+const REASON: Rule = {
+  name: "the reason of an answer that comes in pieces",
+  reason:
+    "undici keeps the last piece of a reason (onStatus in lib/dispatcher/client-h1.js), the wire the whole one; a reason says nothing to a gateway (RFC 9112 section 4)",
+};
+
 const CUT_SHORT: Rule = {
   name: "no reply, for what stands behind in the same write",
   reason:
     "Node's parser meets what is garbled or follows a last check before the replies in front of it are out, and Fastify cuts the connection; the wire reads a check once the one before is answered. Each of them gives the beginning of what the same heads get one by one",
 };
 
-export const RULES: readonly Rule[] = [UNDICI_HEAD, ANSWER_SPACES, CUT_SHORT];
+const RULES: readonly Rule[] = [UNDICI_HEAD, ANSWER_SPACES, REASON, CUT_SHORT];
 
 export interface Rules {
   /** `here`: by the wire; `there`: by Fastify. */
-  areSame(here: Seen, there: Seen): boolean;
+  areSame(each: Case, here: Seen, there: Seen): boolean;
   /** Both by one carrier: in one write, and one by one. */
   isBeginning(cut: Seen, patient: Seen): boolean;
   /** Names of the rules that nothing has needed. */
@@ -38,23 +44,20 @@ export interface Rules {
 /** Counts which rules were needed. */
 export function newRules(): Rules {
   const used = new Set<Rule>();
-  const equal = (rule: Rule, here: string, there: string, rewrite: (text: string) => string): boolean => {
-    if (here === there) return true;
-    if (rewrite(here) !== there) return false;
-    used.add(rule);
-    return true;
+  const isRewritten = (rule: Rule, rewritten: string, there: string): boolean => {
+    if (rewritten === there) used.add(rule);
+    return rewritten === there;
   };
-  const areEqual = (
-    rule: Rule,
-    here: readonly string[],
-    there: readonly string[],
-    rewrite: (text: string) => string,
-  ): boolean =>
-    here.length === there.length && here.every((text, at) => equal(rule, text, there[at] ?? "", rewrite));
+  const isSameRequest = (here: string, there: string): boolean =>
+    here === there || isRewritten(UNDICI_HEAD, asUndiciWrites(here), there);
+  const isSameReply = ({ answer }: Case, here: string, there: string): boolean =>
+    here === there ||
+    isRewritten(ANSWER_SPACES, withOneSpace(here), there) ||
+    (answer.singly === true && isRewritten(REASON, withReasonOf(here, there), there));
   return {
-    areSame: (here, there) =>
-      areEqual(UNDICI_HEAD, here.asked, there.asked, asUndiciWrites) &&
-      areEqual(ANSWER_SPACES, here.replies, there.replies, withOneSpace) &&
+    areSame: (each, here, there) =>
+      areAll(here.asked, there.asked, isSameRequest) &&
+      areAll(here.replies, there.replies, (mine, theirs) => isSameReply(each, mine, theirs)) &&
       here.rest === there.rest &&
       here.end === there.end,
     isBeginning: (cut, patient) => {
@@ -72,6 +75,14 @@ export function newRules(): Rules {
   };
 }
 
+function areAll(
+  here: readonly string[],
+  there: readonly string[],
+  isSame: (mine: string, theirs: string) => boolean,
+): boolean {
+  return here.length === there.length && here.every((mine, at) => isSame(mine, there[at] ?? ""));
+}
+
 /** A request of the wire in undici's words. */
 function asUndiciWrites(request: string): string {
   const end = request.indexOf("\r\n\r\n");
@@ -86,5 +97,13 @@ function asUndiciWrites(request: string): string {
 
 function withOneSpace(reply: string): string {
   const end = reply.indexOf("\r\n\r\n");
-  return reply.slice(0, end).replace(/^([\w-]+):[ \t]*/gm, "$1: ") + reply.slice(end);
+  return reply.slice(0, end).replace(/^([^\s:]+):[ \t]*/gm, "$1: ") + reply.slice(end);
+}
+
+/** With the end of its reason that the other has, if that is an end of it. */
+function withReasonOf(reply: string, other: string): string {
+  const reason = (text: string): string => /^HTTP\/1\.1 \d{3} (.*)\r\n/.exec(text)?.[1] ?? "";
+  const [mine, theirs] = [reason(reply), reason(other)];
+  const at = "HTTP/1.1 200 ".length;
+  return mine.endsWith(theirs) ? reply.slice(0, at) + theirs + reply.slice(at + mine.length) : reply;
 }

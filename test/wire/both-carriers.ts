@@ -1,4 +1,5 @@
 /** The same talk with two sparekeys, one for each carrier, and what both made of it in words that can be compared. */
+import type { Socket } from "node:net";
 import type { Test } from "tap";
 import type { WireMode } from "../../src/core/snapshot.ts";
 import { serve } from "../support/app.ts";
@@ -11,6 +12,8 @@ export interface UpstreamAnswer {
   readonly bytes: string;
   /** Behind the bytes. */
   readonly then?: "closes" | "resets";
+  /** Each byte in a write of its own. */
+  readonly singly?: true;
 }
 
 /** Each check's target begins with a mode and the case's id: `/allow/17`, or `/none/17.hidden` for one more. */
@@ -51,13 +54,10 @@ const OK: UpstreamAnswer = { bytes: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\
 
 export async function carrier(t: Test, wire: WireMode): Promise<Carrier> {
   const cases = new Map<string, Case>();
-  const upstream = await recordingUpstream(t, (socket, id) => {
-    const { bytes, then } = cases.get(id)?.answer ?? OK;
-    socket.write(bytes, "latin1", () => {
-      if (then === "resets") socket.resetAndDestroy();
-    });
-    if (then === "closes") socket.end();
-  });
+  const upstream = await recordingUpstream(
+    t,
+    (socket, id) => void write(socket, cases.get(id)?.answer ?? OK),
+  );
   const folder = t.testdir({ htpasswd: HTPASSWD });
   const { app, metrics } = await serve(t, config(upstream.port, `${folder}/htpasswd`), wire);
   const port = app.listeners[0]?.port ?? 0;
@@ -75,6 +75,16 @@ export async function carrier(t: Test, wire: WireMode): Promise<Carrier> {
       return lines.filter((line) => COUNTERS.test(line)).sort();
     },
   };
+}
+
+async function write(socket: Socket, { bytes, then, singly }: UpstreamAnswer): Promise<void> {
+  for (const piece of singly ? bytes : [bytes]) {
+    await new Promise((resolve) => {
+      socket.write(piece, "latin1", resolve);
+    });
+  }
+  if (then === "resets") socket.resetAndDestroy();
+  if (then === "closes") socket.end();
 }
 
 const COUNTERS = /^sparekey_(checks|fallback|faults|upstream_answers|emergency_logins)_total\{/;

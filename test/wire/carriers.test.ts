@@ -12,6 +12,7 @@ import {
   oneByOne,
   pipelines,
   singles,
+  singly,
   splits,
   unheard,
 } from "./check-corpus.ts";
@@ -31,6 +32,7 @@ t.test("several in one write", (t) => areTheSame(t, pipelines(400, 2)));
 t.test("cut at every byte", (t) => areTheSame(t, splits()));
 t.test("checks with bodies", (t) => areTheSame(t, bodies()));
 t.test("every answer in every mode", (t) => areTheSame(t, answers(ANSWER_SCRIPTS)));
+t.test("answers byte by byte", (t) => areTheSame(t, singly(ANSWER_SCRIPTS)));
 t.test("an upstream that dies unheard is asked again", (t) => areTheSame(t, unheard(UNHEARD), 1));
 t.test("cut short", (t) => areTheSame(t, cutShort()));
 t.test("heads that were good once", (t) => areTheSameOneByOne(t, mutants(1_500, 3)));
@@ -39,7 +41,7 @@ t.test("every rule is needed", async (t) => t.same(RULES.unused(), []));
 
 async function areTheSame(t: Test, cases: readonly Case[], atOnce = AT_ONCE): Promise<void> {
   const { pairs, wire, fastify } = await byBoth(t, cases, atOnce);
-  const found = pairs.filter(({ here, there }) => !RULES.areSame(here, there));
+  const found = pairs.filter(({ each, here, there }) => !RULES.areSame(each, here, there));
   t.same(shown(found), [], `${found.length} of ${cases.length} differ`);
   t.same(await wire.counters(), await fastify.counters(), "both counted the same");
 }
@@ -47,13 +49,13 @@ async function areTheSame(t: Test, cases: readonly Case[], atOnce = AT_ONCE): Pr
 /** Those that differ in one write are the beginning of what both carriers make of the same heads one by one. */
 async function areTheSameOneByOne(t: Test, cases: readonly Case[]): Promise<void> {
   const { pairs } = await byBoth(t, cases, AT_ONCE);
-  const differing = pairs.filter(({ here, there }) => !RULES.areSame(here, there));
+  const differing = pairs.filter(({ each, here, there }) => !RULES.areSame(each, here, there));
   const patient = await byBoth(
     t,
     differing.map(({ each }) => oneByOne(each)),
     AT_ONCE,
   );
-  const found = patient.pairs.filter(({ here, there }) => !RULES.areSame(here, there));
+  const found = patient.pairs.filter(({ each, here, there }) => !RULES.areSame(each, here, there));
   t.same(shown(found), [], `${found.length} of ${differing.length} differ one by one`);
   const lax = differing.filter(({ here, there }, index) => {
     const whole = patient.pairs[index];

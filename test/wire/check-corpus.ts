@@ -396,6 +396,15 @@ export function cutShort(): readonly Case[] {
   );
 }
 
+/** Those that are short, byte by byte. */
+export function singly(scripts: readonly AnswerScript[]): readonly Case[] {
+  return scripts
+    .filter(({ bytes }) => bytes.length < 200)
+    .map((answer, row) =>
+      answered({ ...answer, singly: true }, `singly${row}`, MODES[row % 4] ?? "none", "GET"),
+    );
+}
+
 /** Of a connection used before, each time. */
 export function unheard(scripts: readonly AnswerScript[]): readonly Case[] {
   return answers(scripts).flatMap((each) => {
