@@ -84,7 +84,7 @@ function areAll(
 }
 
 /** A request of the wire in undici's words. */
-function asUndiciWrites(request: string): string {
+export function asUndiciWrites(request: string): string {
   const end = request.indexOf("\r\n\r\n");
   const [first = "", ...lines] = request.slice(0, end).split("\r\n");
   const at = lines.findIndex((line) => /^host: /i.test(line));
