@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { Upstream } from "../core/snapshot.ts";
+import { READ_BUFFER } from "../io/bytes-socket.ts";
 import type { Peer } from "../io/connect.ts";
 import type { ConnectionEvents, Pooled } from "../io/pool.ts";
 import { type AnswerReader, endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "./answer-body.ts";
@@ -32,19 +33,28 @@ export class UpstreamConnection implements Pooled {
   readonly #socket: Socket;
   readonly #upstream: Upstream;
   readonly #events: ConnectionEvents;
+  readonly #clock: { readonly time: number };
   readonly #reader: AnswerReader = newAnswerReader();
   #asker: Asker | null = null;
   #asked = 0;
   #heard = false;
-  /** When it must have been used again; milliseconds of `now`. */
+  /** When it must have been used again; milliseconds of the clock. */
   #idleUntil = Number.POSITIVE_INFINITY;
 
-  constructor(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents) {
+  /** `clock`: about what time it is, in milliseconds, when an answer has just ended. */
+  constructor(
+    socket: Socket,
+    peer: Peer,
+    upstream: Upstream,
+    events: ConnectionEvents,
+    clock: { readonly time: number },
+  ) {
     this.peer = peer;
     this.#socket = socket;
     this.#upstream = upstream;
     this.#events = events;
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    this.#clock = clock;
+    socket.on("bytes", (length: number) => this.#read(length));
     socket.on("end", () => this.#ended());
     socket.on("close", () => this.#closed());
   }
@@ -81,13 +91,13 @@ export class UpstreamConnection implements Pooled {
     this.#socket.resume();
   }
 
-  #read(chunk: Buffer): void {
+  #read(length: number): void {
     const reader = this.#reader;
     let at = 0;
     this.#heard = true;
     this.#asker?.heard();
     while (this.#asker !== null) {
-      at = readAnswer(reader, chunk, at, chunk.length, this.#upstream.headBytes);
+      at = readAnswer(reader, READ_BUFFER, at, length, this.#upstream.headBytes);
       switch (reader.event) {
         case "more":
           return;
@@ -96,10 +106,10 @@ export class UpstreamConnection implements Pooled {
           this.#asker.head(reader.head);
           break;
         case "body":
-          this.#asker.body(chunk.subarray(reader.bodyStart, reader.bodyEnd));
+          this.#asker.body(Buffer.from(READ_BUFFER.subarray(reader.bodyStart, reader.bodyEnd)));
           break;
         case "end":
-          return this.#finish(at === chunk.length && reader.head.keepsAlive);
+          return this.#finish(at === length && reader.head.keepsAlive);
         case "malformed":
         case "too_large":
           return this.#fail(reader.event);
@@ -115,7 +125,7 @@ export class UpstreamConnection implements Pooled {
     if (!reusable || !this.usable) return this.close();
     // Whoever reads a long answer slowly may not have wanted its end yet.
     if (this.#socket.isPaused()) this.#socket.resume();
-    this.#idleUntil = performance.now() + Math.min(IDLE_MS, this.#reader.head.idleMs);
+    this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, this.#reader.head.idleMs);
     this.#events.free(this);
   }
 

@@ -1,49 +1,66 @@
 /** An upstream's answer as bytes. */
 import type { Answer, Body, RawHeaders } from "../core/types.ts";
 import { type AnswerHead, reasonOf } from "./answer-head.ts";
-import { copyLess, headersOf } from "./bytes.ts";
+import { copyLess, copyOf, headersOf } from "./bytes.ts";
 
+export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 const NONE: readonly number[] = [];
 
-/** Keeps nothing of `head` but its bytes, which nobody writes to again: the connection reads other answers meanwhile. */
+/** Keeps a copy of the head's bytes: the connection reads other answers meanwhile. */
 export class WireAnswer implements Answer {
   readonly status: number;
-  readonly statusText: string;
-  readonly body: Body;
+  /** Set once it is known, before the answer is handed on. */
+  body: Body = NO_BODY;
   /** Whether such a line is among those that pass. */
   readonly passesLength: boolean;
   readonly passesDate: boolean;
+  readonly passesStatusLine: boolean;
   readonly #bytes: Buffer;
+  readonly #reasonStart: number;
+  readonly #reasonEnd: number;
   readonly #linesStart: number;
-  readonly #linesEnd: number;
   readonly #dropped: readonly number[];
   #headers: RawHeaders | null = null;
 
-  constructor(head: AnswerHead, body: Body) {
-    const { lines, status, linesEnd, dropped, passesLength, passesDate } = head;
-    this.status = status;
-    this.statusText = reasonOf(head);
-    this.body = body;
-    this.passesLength = passesLength;
-    this.passesDate = passesDate;
-    this.#bytes = lines.bytes;
-    this.#linesStart = lines.start;
-    this.#linesEnd = linesEnd;
-    this.#dropped = dropped.length === 0 ? NONE : [...dropped];
+  /** Takes what it needs at once: the bytes of `head` are about to be overwritten. */
+  constructor(head: AnswerHead) {
+    const { lines, dropped } = head;
+    this.status = head.status;
+    this.passesLength = head.passesLength;
+    this.passesDate = head.passesDate;
+    this.passesStatusLine = head.passesStatusLine;
+    const start = lines.statusLine;
+    this.#bytes = copyOf(lines.bytes, start, head.linesEnd);
+    this.#reasonStart = lines.reasonStart - start;
+    this.#reasonEnd = lines.reasonEnd - start;
+    this.#linesStart = lines.start - start;
+    this.#dropped = dropped.length === 0 ? NONE : dropped.map((at) => at - start);
+  }
+
+  get statusText(): string {
+    return reasonOf(this.#bytes, this.#reasonStart, this.#reasonEnd);
   }
 
   get headers(): RawHeaders {
-    this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#linesEnd);
+    this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#bytes.length);
     return this.#headers;
   }
 
-  /** Room for `copyLines`. */
-  get linesBytes(): number {
-    return this.#linesEnd - this.#linesStart;
+  /** How much `copyHead` writes. */
+  get headBytes(): number {
+    let bytes = this.#bytes.length - this.#copiedFrom();
+    for (let index = 0; index < this.#dropped.length; index += 2) {
+      bytes -= (this.#dropped[index + 1] ?? 0) - (this.#dropped[index] ?? 0);
+    }
+    return bytes;
   }
 
-  /** The lines that pass, as they came; returns where they end. */
-  copyLines(into: Buffer, at: number): number {
-    return copyLess(this.#bytes, this.#linesStart, this.#linesEnd, this.#dropped, into, at);
+  /** The lines that pass, as they came, the status line where it may; returns where they end. */
+  copyHead(into: Buffer, at: number): number {
+    return copyLess(this.#bytes, this.#copiedFrom(), this.#bytes.length, this.#dropped, into, at);
+  }
+
+  #copiedFrom(): number {
+    return this.passesStatusLine ? 0 : this.#linesStart;
   }
 }
