@@ -6,7 +6,7 @@ import { finished, start, temporaryFolder } from "./support/processes.ts";
 import { startSparekey } from "./support/sparekey.ts";
 
 const YOUNG = "--max-semi-space-size=4";
-const OLD = "--heap-growing-percent=50";
+const OLD = "--no-allocation-site-pretenuring";
 const TOLD = ["--import", join(import.meta.dirname, "support/told-start.ts")] as const;
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 const YAML = 'listen: "127.0.0.1:0"\nroutes: [{ preset: bot-block, upstream: "http://x" }]\n';
@@ -40,7 +40,7 @@ t.test("what an operator chooses is left alone", async (t) => {
     ["the young generation", ["--max-semi-space-size=16"], {}, [OLD]],
     ["in V8's other spelling", ["--max_semi_space_size=16"], {}, [OLD]],
     ["in NODE_OPTIONS", [], { NODE_OPTIONS: "--no-warnings --max-semi-space-size=32" }, [OLD]],
-    ["the old generation", ["--heap-growing-percent=90"], {}, [YOUNG]],
+    ["what is put among the old", ["--allocation_site_pretenuring"], {}, [YOUNG]],
     ["all of V8's", [YOUNG, OLD], {}, []],
     ["all of them", [YOUNG, OLD], { MALLOC_ARENA_MAX: "2" }, null],
     ["restarted already", [], { SPAREKEY_RESTARTED: "7" }, null],

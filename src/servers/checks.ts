@@ -103,6 +103,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   const { listen, limits, ports } = options;
   const uses = new Map<Socket, SocketUse>();
   let draining = false;
+  const isAnswering = (socket: Socket): boolean => (uses.get(socket)?.inFlight ?? 0) > 0;
 
   const app = fastify({
     http: {
@@ -114,15 +115,16 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     return503OnClosing: false,
     // Routes change with the config and paths are matched undecoded: core/route-table.ts does both.
     rewriteUrl: () => "/",
-    clientErrorHandler: (error, socket) =>
-      refuseGarbled(error, socket, (uses.get(socket)?.inFlight ?? 0) > 0),
+    clientErrorHandler: (error, socket) => refuseGarbled(error, socket, isAnswering(socket)),
   });
   const { server } = app;
   server.maxConnections = limits.connections;
   // Node silently leaves out lines beyond this, so one more than the limit tells that there are too many.
   server.maxHeadersCount = MAX_HEADER_LINES + 1;
   server.on("drop", options.onDrop);
-  server.on("connect", (_request, socket: Socket) => refuseGarbled(new Error("CONNECT"), socket, false));
+  server.on("connect", (_request, socket: Socket) =>
+    refuseGarbled(new Error("CONNECT"), socket, isAnswering(socket)),
+  );
   const carried = new Map<Socket, WireConnection>();
   const toFastify = server.listeners("connection");
   const handOver = (socket: Socket, bytes: Buffer): void => {

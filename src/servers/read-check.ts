@@ -12,6 +12,7 @@ export function readCheck(request: IncomingMessage, target: string): Check | nul
   if (request.httpVersionMajor !== 1) return null;
   if (!ORIGIN_FORM.test(target)) return null;
   if (headerValues(request.rawHeaders, "host").length > 1) return null;
+  if (!isCodingPlain(request)) return null;
   const query = target.indexOf("?");
   return {
     method: request.method ?? "GET",
@@ -24,6 +25,15 @@ export function readCheck(request: IncomingMessage, target: string): Check | nul
     hold: () => {},
     release: () => {},
   };
+}
+
+/**
+ * Chunked alone, and not in HTTP/1.0 (RFC 9112 section 6.1). Node's parser undoes chunks and no other coding, and the
+ * upstream is not told of what is left.
+ */
+function isCodingPlain({ headers, httpVersionMinor }: IncomingMessage): boolean {
+  const coding = headers["transfer-encoding"];
+  return coding === undefined || (httpVersionMinor === 1 && coding.toLowerCase() === "chunked");
 }
 
 export function hasBody(request: IncomingMessage): boolean {

@@ -11,7 +11,8 @@ import type { Reply } from "../core/types.ts";
  */
 export async function writeReply(reply: Reply, response: ServerResponse, last: boolean): Promise<void> {
   const { body } = reply;
-  const headers = [...reply.headers, ...(last ? ["Connection", "close"] : [])];
+  const headers = [...reply.headers];
+  if (last) response.shouldKeepAlive = false;
   response.sendDate = firstHeader(headers, "date") === null;
   if (body.kind === "whole") {
     if (needsLength(reply, response)) headers.push("Content-Length", String(body.bytes.length));

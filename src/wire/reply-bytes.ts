@@ -43,7 +43,7 @@ interface Parts {
 const LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*$/;
 const NOTHING = new Uint8Array();
 
-const LAST_ENDS = endsAfter("");
+const LAST_ENDS = endsAfter("Connection: close\r\n");
 
 /** `seconds` that an unused connection is kept. */
 export function keptEndsFor(seconds: number): HeadEnds {
@@ -85,8 +85,7 @@ function headAndBody(
   room: Room,
 ): Buffer {
   const front = answer?.passesStatusLine ? "" : `HTTP/1.1 ${reply.status} ${reply.statusText}\r\n`;
-  const close = isLast ? "Connection: close\r\n" : "";
-  const lines = linesOf(added) + close + length + (hasDate ? "" : dateLine());
+  const lines = linesOf(added) + length + (hasDate ? "" : dateLine());
   const ends = isLast ? LAST_ENDS : keptEnds;
   const end = isChunked ? ends.chunked : ends.plain;
   const passed = answer?.headBytes ?? 0;

@@ -136,6 +136,8 @@ export class UpstreamConnection implements Pooled {
     // The rest of a request that was answered early is in memory that its gateway's next check takes.
     const isWritten = this.#socket.writableLength === 0;
     if (!reusable || !isWritten || !this.usable) return this.close();
+    // Whoever reads a long answer slowly may not have wanted its end yet.
+    if (this.#socket.isPaused()) this.#socket.resume();
     this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, this.#reader.head.idleMs);
     this.#events.free(this);
   }

@@ -13,6 +13,7 @@ import { connect, type Server } from "node:net";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { ask, sample, serve } from "../support/app.ts";
+import { talk } from "../support/gateway-talk.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
 
 async function listening(t: Test, server: Server): Promise<number> {
@@ -249,6 +250,19 @@ t.test("a connection with too many unanswered checks is closed: no gateway pipel
   await until(async () => sample(await metrics(), "sparekey_in_flight") === 0);
   t.ok(raw.heads.length <= 16, `${raw.heads.length} went on`);
 });
+
+t.test(
+  "regression: the refusal of a CONNECT is not taken for the reply to the check before it",
+  async (t) => {
+    const waiting = await rawUpstream(t, () => {});
+    const { app } = await serve(t, oneRoute(waiting.port, NONE), "fastify");
+    const check = "GET /check HTTP/1.1\r\nHost: a\r\n\r\n";
+    const pieces = [`${check}CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n`];
+    const talked = await talk(app.listeners[0]?.port ?? 0, [{ pieces, methods: null }]);
+    t.equal(talked.received, "");
+    t.not(talked.end, "late");
+  },
+);
 
 t.test("a body that stays behind ends its connection, read or not", async (t) => {
   const raw = await rawUpstream(t, (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));

@@ -20,12 +20,12 @@ export interface Served {
 const WIRE: WireMode = process.env.SPAREKEY_TEST_WIRE === "fastify" ? "fastify" : "auto";
 
 /** Closed with the test. Routes with the same `listen` share a listener; 127.0.0.2:0 makes another one. */
-export async function serve(t: Test, yaml: string): Promise<Served> {
+export async function serve(t: Test, yaml: string, wire: WireMode = WIRE): Promise<Served> {
   const loaded = await parseConfig(yaml, "test.yaml", {}, readBounded);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
   const lines: string[] = [];
   const app = await startApp(
-    { ...loaded.snapshot, wire: WIRE },
+    { ...loaded.snapshot, wire },
     {
       writeLine: (line) => lines.push(line),
       reload: async () => ({ ok: false, problems: ["there is no file to read"] }),

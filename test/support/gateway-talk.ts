@@ -1,0 +1,100 @@
+/** A gateway that writes just the bytes a test wants, in the pieces it wants, and keeps all that comes back. */
+import { connect, type Socket } from "node:net";
+import { readReplies } from "./reply-parts.ts";
+
+/** Far above what anything takes here: reached only when something is broken. */
+const DEADLINE_MS = 15_000;
+
+export interface Step {
+  /** Latin1; each is written once the one before has left. */
+  readonly pieces: readonly string[];
+  /** Of the checks whose replies are waited for; null: the end of the connection is. */
+  readonly methods: readonly string[] | null;
+  /** The gateway closes its side behind the pieces. */
+  readonly ends?: true;
+}
+
+export interface Talked {
+  /** Latin1. */
+  readonly received: string;
+  /** "open": all replies have come, and none said that the connection ends. */
+  readonly end: "closed" | "reset" | "open" | "late";
+}
+
+/** The steps in order, each behind the replies to the one before; those left when the connection ends are left out. */
+export async function talk(port: number, steps: readonly Step[]): Promise<Talked> {
+  const socket = connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
+  const heard = listen(socket);
+  const late = setTimeout(() => heard.finish("late"), DEADLINE_MS);
+  const methods: string[] = [];
+  for (const { pieces, methods: more, ends } of steps) {
+    if (heard.isOver()) break;
+    for (const piece of pieces) await write(socket, piece);
+    if (ends) socket.end();
+    methods.push(...(more ?? []));
+    await heard.until((received) => more !== null && areAllIn(received, methods));
+  }
+  clearTimeout(late);
+  socket.destroy();
+  return { received: heard.received(), end: heard.end() ?? "open" };
+}
+
+/** Whether the replies are in, and none announces an end that is still to come. */
+function areAllIn(received: string, methods: readonly string[]): boolean {
+  const { parts } = readReplies(received, methods, false);
+  const final = parts.filter(({ status, isWhole }) => status >= 200 && isWhole);
+  return final.length === methods.length && !final.some(({ closes }) => closes);
+}
+
+interface Heard {
+  received(): string;
+  end(): Exclude<Talked["end"], "open"> | null;
+  isOver(): boolean;
+  finish(end: Exclude<Talked["end"], "open">): void;
+  /** Settles when `isEnough`, or when it is over. */
+  until(isEnough: (received: string) => boolean): Promise<void>;
+}
+
+function listen(socket: Socket): Heard {
+  const chunks: string[] = [];
+  let end: Exclude<Talked["end"], "open"> | null = null;
+  let look = (): void => {};
+  const finish = (how: Exclude<Talked["end"], "open">): void => {
+    end ??= how;
+    look();
+  };
+  socket.on("data", (chunk) => {
+    chunks.push(chunk.toString("latin1"));
+    look();
+  });
+  socket.on("end", () => finish("closed"));
+  socket.on("error", () => finish("reset"));
+  socket.on("close", () => finish("closed"));
+  const received = (): string => {
+    if (chunks.length > 1) chunks.splice(0, chunks.length, chunks.join(""));
+    return chunks[0] ?? "";
+  };
+  return {
+    received,
+    end: () => end,
+    isOver: () => end !== null,
+    finish,
+    until: (isEnough) =>
+      new Promise((resolve) => {
+        look = () => {
+          if (end !== null || isEnough(received())) resolve();
+        };
+        look();
+      }),
+  };
+}
+
+/** Settles when it has left, and those who read have had their turn. */
+async function write(socket: Socket, piece: string): Promise<void> {
+  await new Promise<void>((resolve) => {
+    socket.write(piece, "latin1", () => resolve());
+  });
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

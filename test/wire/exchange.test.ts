@@ -1,0 +1,77 @@
+import type { Socket } from "node:net";
+import t, { type Test } from "tap";
+import type { UpstreamRequest } from "../../src/core/types.ts";
+import { createExchanger } from "../../src/io/exchange.ts";
+import { createWireExchanger } from "../../src/wire/exchange.ts";
+import { newRequestHead, readRequestHead } from "../../src/wire/request-head.ts";
+import { WireCheck } from "../../src/wire/wire-check.ts";
+import { type Asked, answerOf, ask, exchangeSuite, OK } from "../io/exchange-suite.ts";
+import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
+
+/** Both, with their connections in the same pools, as app.ts has them. */
+function exchangers(t: Test): { readonly undici: Asked; readonly wire: Asked } {
+  const undici = createExchanger();
+  const wire = createWireExchanger(undici.pools, () => performance.now());
+  t.teardown(() => {
+    wire.close();
+    undici.close();
+  });
+  return {
+    undici,
+    wire: {
+      use: undici.use,
+      exchange: (upstream, request, gone, waiting) => {
+        const { repeatable } = request;
+        const check = wireCheck(request);
+        return wire.exchange(upstream, check, { check, staysHere: () => false, repeatable }, gone, waiting);
+      },
+    },
+  };
+}
+
+function wireCheck({ method, target, headers }: UpstreamRequest): WireCheck {
+  const lines = headers.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${headers[at + 1]}\r\n`] : []));
+  const bytes = Buffer.from(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1");
+  const head = newRequestHead();
+  if (!readRequestHead(bytes, 0, bytes.length, 1_000, head)) throw new Error(`not plain: ${bytes}`);
+  return new WireCheck(bytes, head);
+}
+
+exchangeSuite(t, (t) => exchangers(t).wire);
+
+t.test("the request goes out as it came", async (t) => {
+  const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+  await ask(exchangers(t).wire, upstreamAt(upstream.port));
+  t.equal(
+    upstream.heads[0],
+    "GET /auth?x=1 HTTP/1.1\r\nHost: app.example\r\nX-Forwarded-Uri: /a\r\nx-forwarded-uri: /b\r\n\r\n",
+  );
+});
+
+t.test("both kinds of connections share maxConnections", async (t) => {
+  const held: Socket[] = [];
+  let most = 0;
+  const answer = (): void => {
+    for (const socket of held.splice(0)) socket.write(OK);
+  };
+  const upstream = await rawUpstream(t, (socket) => {
+    most = Math.max(most, held.push(socket));
+    // A third would have its turn to come before.
+    if (held.length === 2) setImmediate(() => setImmediate(answer));
+  });
+  const { undici, wire } = exchangers(t);
+  const target = upstreamAt(upstream.port, { maxConnections: 2 });
+  const outcomes = await Promise.all(
+    Array.from({ length: 40 }, (_, at) => ask(at % 2 === 0 ? wire : undici, target)),
+  );
+  t.same(new Set(outcomes.map(({ kind }) => kind)), new Set(["answer"]), "everybody gets a turn");
+  t.equal(most, 2);
+});
+
+t.test("an idle connection of the other kind makes room", async (t) => {
+  const upstream = await rawUpstream(t, (socket) => socket.write(OK));
+  const { undici, wire } = exchangers(t);
+  const target = upstreamAt(upstream.port, { maxConnections: 1 });
+  for (const made of [wire, undici, wire, undici]) t.equal(answerOf(await ask(made, target)).status, 200);
+  t.equal(upstream.connections(), 4, "each in place of the one before");
+});
