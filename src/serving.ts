@@ -40,7 +40,7 @@ export interface Serving {
 
 export interface ServingPorts extends Omit<HealthPorts, "exchange"> {
   readonly exchanger: Exchanger;
-  readonly logins: Logins;
+  readonly logins: Pick<Logins, "use">;
   readonly grace: GraceStore;
   readonly overrides: Pick<Overrides, "of">;
 }
