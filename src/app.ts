@@ -46,6 +46,9 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** Workers that cannot be started; the message says why. */
+export class WorkerError extends Error {}
+
 export const ENDING: ReloadResult = { ok: false, problems: ["sparekey is ending"] };
 
 export interface World {
@@ -168,6 +171,7 @@ export async function startApp(
     admin: addressText(adminAddress()),
     listen: engine.addresses().map(addressText),
     routes: first.routes.map((route) => route.name),
+    ...(first.workers > 1 && { workers: first.workers }),
   });
 
   const refuse = async (problems: readonly string[]): Promise<ReloadResult> => {
@@ -184,6 +188,7 @@ export async function startApp(
         opened: opened.map(addressText),
         closed: closed.map(addressText),
         keepsOldLimits,
+        keptWorkers: next.workers === first.workers ? null : first.workers,
       });
       return { ok: true };
     } catch (error) {

@@ -45,7 +45,18 @@ export interface ListenerChanges {
 }
 
 /** An address that cannot be had; the message names it. */
-export class ListenError extends Error {}
+export class ListenError extends Error {
+  readonly address: Address;
+  /** The system's. */
+  readonly code: string;
+
+  /** `ours`: where this process listens already. */
+  constructor(address: Address, code: string, ours: readonly Address[]) {
+    super(`cannot listen on ${addressText(address)} (${code}); ${hintFor(code, address, ours)}`);
+    this.address = address;
+    this.code = code;
+  }
+}
 
 /**
  * `wire`: the carrier that has connections first, for those that come now; null: none. `sharesPorts`: whether other
@@ -155,9 +166,7 @@ export async function naming<T>(
     return await listening;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-    throw new ListenError(
-      `cannot listen on ${addressText(address)} (${code}); ${hintFor(code, address, ours)}`,
-    );
+    throw new ListenError(address, code, ours);
   }
 }
 

@@ -181,7 +181,7 @@ function byListener(routes: readonly Route[]): ReadonlyMap<string, readonly [Rou
   return groups;
 }
 
-function htpasswdFiles(generations: Iterable<Generation>): readonly string[] {
+export function htpasswdFiles(generations: Iterable<Pick<Generation, "snapshot">>): readonly string[] {
   const fallbacks = [...generations].flatMap(({ snapshot }) =>
     snapshot.routes.flatMap((route) => [route.fallback, ...route.hosts.map(({ fallback }) => fallback)]),
   );

@@ -1,10 +1,11 @@
-import { type App, ENDING, startApp } from "../app.ts";
+import { type App, ENDING, type EngineMaker, startApp, WorkerError } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { watchConfig } from "../config/watch.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 import type { ReloadResult } from "../core/types.ts";
 import { ListenError } from "../listeners.ts";
-import { openLineWriter } from "../observe/line-writer.ts";
+import { type LineWriter, openLineWriter } from "../observe/line-writer.ts";
 import type { CommandIo } from "./command-io.ts";
 
 const STDOUT = 1;
@@ -37,9 +38,10 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   let reload = async (): Promise<ReloadResult> => STARTING;
   let app: App;
   try {
-    app = await startApp(loaded.snapshot, { writeLine: lines.write, reload: () => reload() });
+    const world = { writeLine: lines.write, reload: () => reload() };
+    app = await startApp(loaded.snapshot, world, await engineMaker(loaded.snapshot, lines));
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
+    if (!(error instanceof ListenError || error instanceof WorkerError)) throw error;
     io.err(`sparekey: ${error.message}\n`);
     return 1;
   }
@@ -57,6 +59,13 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   await lines.flush(FLUSH_MS);
   endSoon(io);
   return 0;
+}
+
+/** undefined: in this process. Else its program is not even read. */
+async function engineMaker({ workers }: Snapshot, lines: LineWriter): Promise<EngineMaker | undefined> {
+  if (workers === 1) return undefined;
+  const { crewOf } = await import("../workers/crew.ts");
+  return crewOf(workers, lines.write);
 }
 
 /**

@@ -1,0 +1,209 @@
+/**
+ * The workers there are, as processes: started, looked at, replaced when they die, ended. What was counted by those
+ * that died stays in the sums, so that no counter ever falls.
+ */
+import type { Drain } from "../core/snapshot.ts";
+import type { FallbackChange, LoginResult } from "../core/types.ts";
+import type { Logger } from "../observe/logs.ts";
+import type { Family } from "../observe/metrics.ts";
+import { sumEnded } from "../observe/metrics-sum.ts";
+import type { Login, ToWorker } from "./messages.ts";
+import { createSharedFallback } from "./shared-fallback.ts";
+import { type WorkerEnd, WorkerProcess } from "./worker-process.ts";
+
+export interface CrewTimes {
+  /** Milliseconds between two looks at a worker: what it counts in between is lost when it dies. */
+  readonly lookEvery: number;
+  /** Looks without an answer until it is killed. */
+  readonly looks: number;
+  /** One that lived shorter than this is replaced later each time. */
+  readonly shortLife: number;
+}
+
+/** How long a scrape waits for a worker. */
+const REPORT_MS = 1_000;
+/** Beyond the time that the drain itself takes. */
+const DRAINED_MS = 5_000;
+const CLOSE_MS = 3_000;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 30_000;
+
+export interface Member {
+  readonly slot: number;
+  readonly process: WorkerProcess;
+  readonly since: number;
+  /** Of the config it serves by; 0: none yet. */
+  version: number;
+  /** Its numbers when it last told them. */
+  families: readonly Family[];
+  /** Looks in a row that it did not answer. */
+  silent: number;
+}
+
+export interface Members {
+  all(): readonly Member[];
+  /** One for each slot, for the first config. Until `keep`, none is replaced. */
+  start(): void;
+  /** From now on each that dies is replaced. Only counters of these routes last. */
+  keep(routes: ReadonlySet<string>): void;
+  isEnding(): boolean;
+  say(message: ToWorker): void;
+  /** Of all processes there are and were; a worker that does not answer soon counts with its last numbers. */
+  families(): Promise<readonly (readonly Family[])[]>;
+  /** Resolves with the connections still open when the time was up. */
+  drain(rules: Drain): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface MembersPorts {
+  readonly count: number;
+  readonly times: CrewTimes;
+  readonly logger: Logger;
+  writeLine(line: string): void;
+  onActivity(change: FallbackChange): void;
+  onLogin(login: Login): Promise<LoginResult>;
+  /** A successor has started, and serves nothing yet. */
+  onSuccessor(member: Member): void;
+  now(): number;
+}
+
+export function createMembers(ports: MembersPorts): Members {
+  const { count, times, logger, now } = ports;
+  const shared = createSharedFallback({ tell: ports.onActivity, now, later });
+  const members = new Set<Member>();
+  /** By slot: lives in a row that were short. */
+  const shortLives = new Map<number, number>();
+  /** null: none is replaced yet. */
+  let routes: ReadonlySet<string> | null = null;
+  let isEnding = false;
+  let started = 0;
+  let deaths = 0;
+  let ended: readonly Family[] = [];
+
+  const startOne = (slot: number): Member => {
+    started += 1;
+    const serial = started;
+    const process = new WorkerProcess(slot, {
+      writeLine: ports.writeLine,
+      onLogin: ports.onLogin,
+      onActivity: (change) => shared.take(serial, change),
+      onEnd: (end) => {
+        shared.lost(serial);
+        lose(member, end);
+      },
+    });
+    const member: Member = { slot, process, since: now(), version: 0, families: [], silent: 0 };
+    members.add(member);
+    return member;
+  };
+
+  const lose = (member: Member, { code, signal }: WorkerEnd): void => {
+    members.delete(member);
+    if (routes === null || (isEnding && code === 0)) return;
+    const { slot, process, families } = member;
+    ended = sumEnded([ended, families], routes);
+    deaths += 1;
+    logger.error("worker died", { worker: slot, pid: process.pid, code, signal });
+    later(waitAfter(member), () => {
+      if (!isEnding) ports.onSuccessor(startOne(slot));
+    });
+  };
+
+  const waitAfter = ({ slot, since }: Member): number => {
+    const before = now() - since < times.shortLife ? (shortLives.get(slot) ?? 0) : 0;
+    shortLives.set(slot, before + 1);
+    return before === 0 ? 0 : Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (before - 1));
+  };
+
+  const look = async (member: Member, milliseconds: number): Promise<boolean> => {
+    const answer = await member.process.ask({ kind: "report" }, milliseconds);
+    if (answer?.kind !== "report") return false;
+    member.families = answer.families;
+    member.silent = 0;
+    return true;
+  };
+
+  const watch = async (member: Member): Promise<void> => {
+    if (member.version === 0 || (await look(member, times.lookEvery)) || member.process.isOver) return;
+    member.silent += 1;
+    if (member.silent < times.looks) return;
+    const seconds = (member.silent * times.lookEvery) / 1000;
+    logger.error("worker does not answer: it is killed", { worker: member.slot, seconds });
+    member.process.kill();
+  };
+  const looking = setInterval(() => {
+    for (const member of members) void watch(member);
+  }, times.lookEvery).unref();
+
+  const finish = async ({ process, version }: Member): Promise<void> => {
+    if (version === 0) process.kill();
+    else process.say({ kind: "close" });
+    const late = setTimeout(() => process.kill(), CLOSE_MS);
+    await process.ended;
+    clearTimeout(late);
+  };
+
+  return {
+    all: () => [...members],
+    start: () => {
+      for (let slot = 1; slot <= count; slot += 1) startOne(slot);
+    },
+    keep: (names) => {
+      routes = names;
+      ended = sumEnded([ended], names);
+    },
+    isEnding: () => isEnding,
+    say: (message) => {
+      for (const { process } of members) process.say(message);
+    },
+    families: async () => {
+      const asked = [...members].filter(({ version }) => version > 0);
+      const answers = await Promise.all(asked.map((member) => look(member, REPORT_MS)));
+      const serving = asked.filter(({ process }, index) => answers[index] === true && !process.isOver);
+      const alive = asked.filter(({ process }) => !process.isOver);
+      const silent = alive.length - serving.length;
+      const states = { serving: serving.length, silent, missing: count - alive.length };
+      return [workerFamilies(states, deaths), ended, ...alive.map(({ families }) => families)];
+    },
+    drain: async (rules) => {
+      isEnding = true;
+      const time = rules.delay + rules.timeout + DRAINED_MS;
+      const answers = await Promise.all(
+        [...members].map(({ process, version }) => {
+          if (version === 0) process.kill();
+          return process.ask({ kind: "drain", rules }, time);
+        }),
+      );
+      return answers.reduce((left, answer) => left + (answer?.kind === "drained" ? answer.left : 0), 0);
+    },
+    close: async () => {
+      isEnding = true;
+      clearInterval(looking);
+      await Promise.all([...members].map(finish));
+    },
+  };
+}
+
+function workerFamilies(states: Readonly<Record<string, number>>, deaths: number): readonly Family[] {
+  return [
+    {
+      name: "sparekey_workers",
+      help: "Workers: those that answered this scrape, those that did not in time, and those being replaced.",
+      type: "gauge",
+      aggregator: "first",
+      values: Object.entries(states).map(([state, value]) => ({ labels: { state }, value })),
+    },
+    {
+      name: "sparekey_worker_deaths_total",
+      help: "Workers that died.",
+      type: "counter",
+      aggregator: "sum",
+      values: [{ labels: {}, value: deaths }],
+    },
+  ];
+}
+
+/** Does not keep the process alive. */
+function later(milliseconds: number, run: () => void): void {
+  setTimeout(run, milliseconds).unref();
+}
