@@ -197,7 +197,7 @@ export const rootShape = {
   wire: optional(
     oneOf(["auto", "fastify"]),
     "auto",
-    "What carries checks. In this version both mean Fastify and undici.",
+    "What carries checks: plain ones as bytes over raw sockets, or all over Fastify and undici.",
   ),
   notify: optional(
     list(section(notifyShape), "[{ url: https://chat.example.com/hooks/ID }]", MOST_NOTIFIED),
