@@ -117,7 +117,7 @@ export async function startApp(
     const server = createAdminServer({
       listen,
       metrics: engine.metrics,
-      readiness: () => readiness,
+      readiness: () => (readiness === "ready" && !engine.isServing() ? "starting" : readiness),
       actions: operator.actions,
     });
     try {

@@ -8,7 +8,6 @@ import type { FallbackChange } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
 import { createExchanger } from "./io/exchange.ts";
 import { createGraceStore } from "./io/grace.ts";
-
 import { createListeners, type ListenerChanges } from "./listeners.ts";
 import type { OpenLogins } from "./logins.ts";
 import type { OverrideEvent } from "./observe/events.ts";
@@ -33,6 +32,8 @@ export interface Engine {
   readonly overrides: Overrides;
   /** Gets ready for `next`; no check notices. Rejects with a `ListenError` when an address cannot be had. */
   prepare(next: Snapshot): Promise<Prepared>;
+  /** False: nobody is there to answer a check. */
+  isServing(): boolean;
   /** Where each distinct `listen` of the config in use is served. */
   addresses(): readonly Address[];
   /** Resolves with the connections still open when the time was up. */
@@ -139,6 +140,7 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
         },
       };
     },
+    isServing: () => true,
     addresses: listeners.addresses,
     drain: (rules) => drain(listeners.servers(), rules),
     close: async () => {

@@ -5,7 +5,8 @@ import { watchConfig } from "../config/watch.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { ReloadResult } from "../core/types.ts";
 import { ListenError } from "../listeners.ts";
-import { type LineWriter, openLineWriter } from "../observe/line-writer.ts";
+import { openLineWriter } from "../observe/line-writer.ts";
+import type { CrewWorld } from "../workers/crew.ts";
 import type { CommandIo } from "./command-io.ts";
 
 const STDOUT = 1;
@@ -26,7 +27,8 @@ export interface RunSignals {
 
 /**
  * Serves until `stop` settles, then drains; reloads when the config changes and when it is told to.
- * Exit code 0: after a drain; 1: bad config, or a port that cannot be had. Ends by SIGKILL where a file hangs.
+ * Exit code 0: after a drain; 1: bad config, a port that cannot be had, or no worker that serves. Ends by SIGKILL
+ * where a file hangs.
  */
 export async function runCommand(configFile: string, signals: RunSignals, io: CommandIo): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
@@ -36,10 +38,12 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   }
   const lines = openLineWriter(STDOUT);
   let reload = async (): Promise<ReloadResult> => STARTING;
+  const hopeless = Promise.withResolvers<WorkerError>();
   let app: App;
   try {
     const world = { writeLine: lines.write, reload: () => reload() };
-    app = await startApp(loaded.snapshot, world, await engineMaker(loaded.snapshot, lines));
+    const crewWorld = { writeLine: lines.write, onHopeless: hopeless.resolve };
+    app = await startApp(loaded.snapshot, world, await engineMaker(loaded.snapshot, crewWorld));
   } catch (error) {
     if (!(error instanceof ListenError || error instanceof WorkerError)) throw error;
     io.err(`sparekey: ${error.message}\n`);
@@ -53,19 +57,20 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   });
   reload = async () => (await watch.reload()) ?? ENDING;
   signals.onReload(() => void watch.reload());
-  await signals.stop;
+  const failure = await Promise.race([signals.stop, hopeless.promise]);
   watch.close();
   await app.drain();
   await lines.flush(FLUSH_MS);
   endSoon(io);
-  return 0;
+  if (failure) io.err(`sparekey: ${failure.message}\n`);
+  return failure ? 1 : 0;
 }
 
 /** undefined: in this process. Else its program is not even read. */
-async function engineMaker({ workers }: Snapshot, lines: LineWriter): Promise<EngineMaker | undefined> {
+async function engineMaker({ workers }: Snapshot, world: CrewWorld): Promise<EngineMaker | undefined> {
   if (workers === 1) return undefined;
   const { crewOf } = await import("../workers/crew.ts");
-  return crewOf(workers, lines.write);
+  return crewOf(workers, world);
 }
 
 /**

@@ -8,7 +8,6 @@ import { type Origin, origin } from "./addresses.ts";
 import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";
 import { fallbackFindings, hostFindings } from "./fallback-findings.ts";
-import { fallbackShape } from "./fallback-schema.ts";
 import { notifyFindings } from "./notify-findings.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
@@ -16,6 +15,7 @@ import { type Finding, formatPath, type Path } from "./problem.ts";
 import { headerFindings } from "./request-headers.ts";
 import { adminShape, breakerShape, rootShape, routeShape, tlsShape, validParts } from "./schema.ts";
 import { durationText } from "./values.ts";
+import { workerFindings } from "./worker-findings.ts";
 
 /** `routes`: what each entry of the document's `routes` means. */
 export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
@@ -25,6 +25,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     const raw = raws[index];
     return isMapping(raw) ? [viewRoute(raw, index, route, document)] : [];
   });
+  const { workers = 1 } = validParts({ workers: rootShape.workers }, data);
   const each = views.flatMap((route) => [
     ...presetFindings(route),
     ...pathFindings(route),
@@ -36,6 +37,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...fallbackFindings(route.at, route.raw, route),
     ...hostFindings([...route.at, "hosts"], asList(route.raw.hosts), route),
     ...requireHeadersFindings(route),
+    ...workerFindings(workers, route.at, route.raw, route),
   ]);
   const admin = validParts(adminShape, data.admin).listen;
   return [
@@ -44,37 +46,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...listenFindings(views),
     ...adminFindings(views, admin, document),
     ...notifyFindings(data.notify),
-    ...workerFindings(data, views),
   ];
-}
-
-/** What cannot be shared out among workers. */
-function workerFindings(data: Mapping, routes: readonly RouteView[]): Finding[] {
-  const { workers = 1 } = validParts({ workers: rootShape.workers }, data.workers === undefined ? {} : data);
-  if (workers === 1) return [];
-  return routes.flatMap(({ at, raw }) => {
-    const { maxConnections } = validParts({ maxConnections: routeShape.maxConnections }, raw);
-    const hosts = asList(raw.hosts).map((host, index) => ({ raw: host, at: [...at, "hosts", index] }));
-    return [
-      ...(maxConnections !== undefined && maxConnections < workers
-        ? [
-            {
-              path: [...at, "maxConnections"],
-              message: `{value} is less than workers (${workers}), of which each needs one`,
-            },
-          ]
-        : []),
-      ...[{ raw, at }, ...hosts].flatMap((one) =>
-        graceFindings(asMapping(asMapping(one.raw).fallback), one.at),
-      ),
-    ];
-  });
-}
-
-function graceFindings(fallback: Mapping, at: Path): Finding[] {
-  const { grace = 0 } = validParts({ grace: fallbackShape.grace }, fallback);
-  const message = "{value} needs workers: 1; a worker does not know whom the upstream refused at another";
-  return grace > 0 ? [{ path: [...at, "fallback", "grace"], message }] : [];
 }
 
 const OF_PROBES = { what: "a probe", host: "probe.host" };

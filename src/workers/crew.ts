@@ -21,7 +21,7 @@ import type { Answer } from "./messages.ts";
 import { type Parcel, pack, shareOf } from "./parcel.ts";
 import { tryAddress } from "./vacancy.ts";
 
-const TIMES: CrewTimes = { lookEvery: 2_000, looks: 8, shortLife: 10_000 };
+const TIMES: CrewTimes = { lookEvery: 5_000, looks: 2, shortLife: 10_000 };
 /** A worker that is not ready by then never will be: files are given up after 5 s. */
 const PREPARE_MS = 30_000;
 const TICK_MS = 1_000;
@@ -47,14 +47,20 @@ interface Served {
   readonly htpasswds: readonly string[];
 }
 
-/** `writeLine` takes the log lines of the workers. */
-export function crewOf(count: number, writeLine: (line: string) => void, times = TIMES): EngineMaker {
-  return (_first, parts) => createCrew(count, writeLine, times, parts);
+export interface CrewWorld {
+  /** Takes the log lines of the workers. */
+  writeLine(line: string): void;
+  /** No worker serves, and none will. */
+  onHopeless(error: WorkerError): void;
+}
+
+export function crewOf(count: number, world: CrewWorld, times = TIMES): EngineMaker {
+  return (_first, parts) => createCrew(count, world, times, parts);
 }
 
 function createCrew(
   count: number,
-  writeLine: (line: string) => void,
+  world: CrewWorld,
   times: CrewTimes,
   { logger, onFile, onActivity, now }: EngineParts,
 ): Engine {
@@ -64,10 +70,12 @@ function createCrew(
     count,
     times,
     logger,
-    writeLine,
+    writeLine: world.writeLine,
     onActivity,
     onLogin: ({ route, policy, credentials, address }) => logins.attempt(route, policy, credentials, address),
     onSuccessor: (member) => void bringUp(member),
+    onHopeless: () =>
+      world.onHopeless(new WorkerError("no worker serves: each ends before it does; see the log")),
     now,
   });
   const own = metricsOfPrimary(now);
@@ -177,6 +185,7 @@ function createCrew(
         }
       }
     },
+    isServing: members.isServing,
     addresses,
     drain: members.drain,
     close: async () => {

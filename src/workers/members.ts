@@ -2,6 +2,7 @@
  * The workers there are, as processes: started, looked at, replaced when they die, ended. What was counted by those
  * that died stays in the sums, so that no counter ever falls.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Drain } from "../core/snapshot.ts";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
 import type { Logger } from "../observe/logs.ts";
@@ -14,19 +15,23 @@ import { type WorkerEnd, WorkerProcess } from "./worker-process.ts";
 export interface CrewTimes {
   /** Milliseconds between two looks at a worker: what it counts in between is lost when it dies. */
   readonly lookEvery: number;
-  /** Looks without an answer until it is killed. */
+  /** Looks in a row without an answer until it is killed. */
   readonly looks: number;
   /** One that lived shorter than this is replaced later each time. */
   readonly shortLife: number;
 }
 
-/** How long a scrape waits for a worker. */
-const REPORT_MS = 1_000;
+/** How long a scrape waits for workers. */
+const SCRAPE_MS = 1_000;
+/** Of a report that no scrape waits for any more: it still counts. */
+const REPORT_MS = 10_000;
 /** Beyond the time that the drain itself takes. */
-const DRAINED_MS = 5_000;
+const DRAINED_MS = 1_000;
 const CLOSE_MS = 3_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
+/** Of each worker, none of which serves. */
+const FAILED_STARTS = 5;
 
 export interface Member {
   readonly slot: number;
@@ -36,7 +41,7 @@ export interface Member {
   version: number;
   /** Its numbers when it last told them. */
   families: readonly Family[];
-  /** Looks in a row that it did not answer. */
+  /** Looks since it last told them. */
   silent: number;
 }
 
@@ -44,8 +49,10 @@ export interface Members {
   all(): readonly Member[];
   /** One for each slot, for the first config. Until `keep`, none is replaced. */
   start(): void;
-  /** From now on each that dies is replaced. Only counters of these routes last. */
+  /** From now on each that dies is replaced, and those that have. Only counters of these routes last. */
   keep(routes: ReadonlySet<string>): void;
+  /** Whether any worker serves. */
+  isServing(): boolean;
   isEnding(): boolean;
   say(message: ToWorker): void;
   /** Of all processes there are and were; a worker that does not answer soon counts with its last numbers. */
@@ -64,6 +71,8 @@ export interface MembersPorts {
   onLogin(login: Login): Promise<LoginResult>;
   /** A successor has started, and serves nothing yet. */
   onSuccessor(member: Member): void;
+  /** None serves, and their successors end before they do, again and again. */
+  onHopeless(): void;
   now(): number;
 }
 
@@ -78,7 +87,10 @@ export function createMembers(ports: MembersPorts): Members {
   let isEnding = false;
   let started = 0;
   let deaths = 0;
+  let failedStarts = 0;
   let ended: readonly Family[] = [];
+
+  const isServing = (): boolean => [...members].some(({ version }) => version > 0);
 
   const startOne = (slot: number): Member => {
     started += 1;
@@ -97,16 +109,21 @@ export function createMembers(ports: MembersPorts): Members {
     return member;
   };
 
+  const replace = (slot: number): void => {
+    if (!isEnding) ports.onSuccessor(startOne(slot));
+  };
+
   const lose = (member: Member, { code, signal }: WorkerEnd): void => {
     members.delete(member);
-    if (routes === null || (isEnding && code === 0)) return;
-    const { slot, process, families } = member;
-    ended = sumEnded([ended, families], routes);
-    deaths += 1;
+    const { slot, process, families, version } = member;
+    if (isEnding && (code === 0 || version === 0)) return;
     logger.error("worker died", { worker: slot, pid: process.pid, code, signal });
-    later(waitAfter(member), () => {
-      if (!isEnding) ports.onSuccessor(startOne(slot));
-    });
+    deaths += 1;
+    if (routes === null) return;
+    ended = sumEnded([ended, families], routes);
+    failedStarts = version > 0 ? 0 : failedStarts + 1;
+    if (failedStarts >= FAILED_STARTS * count && !isServing()) return ports.onHopeless();
+    later(waitAfter(member), () => replace(slot));
   };
 
   const waitAfter = ({ slot, since }: Member): number => {
@@ -115,24 +132,29 @@ export function createMembers(ports: MembersPorts): Members {
     return before === 0 ? 0 : Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (before - 1));
   };
 
-  const look = async (member: Member, milliseconds: number): Promise<boolean> => {
-    const answer = await member.process.ask({ kind: "report" }, milliseconds);
+  /** Resolves with whether it has told its numbers. */
+  const look = async (member: Member): Promise<boolean> => {
+    const answer = await member.process.ask({ kind: "report" }, REPORT_MS);
     if (answer?.kind !== "report") return false;
     member.families = answer.families;
     member.silent = 0;
     return true;
   };
 
-  const watch = async (member: Member): Promise<void> => {
-    if (member.version === 0 || (await look(member, times.lookEvery)) || member.process.isOver) return;
-    member.silent += 1;
-    if (member.silent < times.looks) return;
+  const watch = (member: Member): void => {
+    if (member.version === 0) return;
+    // Looks are counted, not time: after a pause of the whole machine all would seem silent.
+    if (member.silent < times.looks) {
+      member.silent += 1;
+      void look(member);
+      return;
+    }
     const seconds = (member.silent * times.lookEvery) / 1000;
     logger.error("worker does not answer: it is killed", { worker: member.slot, seconds });
     member.process.kill();
   };
   const looking = setInterval(() => {
-    for (const member of members) void watch(member);
+    for (const member of members) watch(member);
   }, times.lookEvery).unref();
 
   const finish = async ({ process, version }: Member): Promise<void> => {
@@ -149,20 +171,28 @@ export function createMembers(ports: MembersPorts): Members {
       for (let slot = 1; slot <= count; slot += 1) startOne(slot);
     },
     keep: (names) => {
+      const isFirst = routes === null;
       routes = names;
       ended = sumEnded([ended], names);
+      if (!isFirst) return;
+      const slots = new Set([...members].map(({ slot }) => slot));
+      for (let slot = 1; slot <= count; slot += 1) if (!slots.has(slot)) later(0, () => replace(slot));
     },
+    isServing,
     isEnding: () => isEnding,
     say: (message) => {
       for (const { process } of members) process.say(message);
     },
     families: async () => {
       const asked = [...members].filter(({ version }) => version > 0);
-      const answers = await Promise.all(asked.map((member) => look(member, REPORT_MS)));
-      const serving = asked.filter(({ process }, index) => answers[index] === true && !process.isOver);
-      const alive = asked.filter(({ process }) => !process.isOver);
-      const silent = alive.length - serving.length;
-      const states = { serving: serving.length, silent, missing: count - alive.length };
+      const told = new Set<Member>();
+      const looks = asked.map(async (member) => {
+        if (await look(member)) told.add(member);
+      });
+      await Promise.race([Promise.all(looks), sleep(SCRAPE_MS, undefined, { ref: false })]);
+      const alive = asked.filter((member) => members.has(member));
+      const silent = alive.filter((member) => !told.has(member)).length;
+      const states = { serving: alive.length - silent, silent, missing: count - alive.length };
       return [workerFamilies(states, deaths), ended, ...alive.map(({ families }) => families)];
     },
     drain: async (rules) => {

@@ -59,10 +59,6 @@ export class WorkerProcess {
     return this.#child.pid ?? null;
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /** null: it has ended, or did not answer within `milliseconds`. */
   ask(question: Question, milliseconds: number): Promise<Answer | null> {
     if (this.#isOver) return Promise.resolve(null);
