@@ -31,7 +31,7 @@ const CLOSE_MS = 3_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
 /** Of each worker, none of which serves. */
-const FAILED_STARTS = 5;
+const FAILED_STARTS = 4;
 
 export interface Member {
   readonly slot: number;
@@ -85,7 +85,6 @@ export function createMembers(ports: MembersPorts): Members {
   /** null: none is replaced yet. */
   let routes: ReadonlySet<string> | null = null;
   let isEnding = false;
-  let started = 0;
   let deaths = 0;
   let failedStarts = 0;
   let ended: readonly Family[] = [];
@@ -93,14 +92,12 @@ export function createMembers(ports: MembersPorts): Members {
   const isServing = (): boolean => [...members].some(({ version }) => version > 0);
 
   const startOne = (slot: number): Member => {
-    started += 1;
-    const serial = started;
     const process = new WorkerProcess(slot, {
       writeLine: ports.writeLine,
       onLogin: ports.onLogin,
-      onActivity: (change) => shared.take(serial, change),
+      onActivity: (change) => shared.take(slot, change),
       onEnd: (end) => {
-        shared.lost(serial);
+        shared.lost(slot);
         lose(member, end);
       },
     });

@@ -1,13 +1,13 @@
 /**
  * One message when the first worker of all enters a route's fallback, and one when the last has left it. A worker
- * that died is taken to have left after a minute, as any period ends: its successor may meet the same at once.
+ * that died is taken to have left after a minute, as any period ends, unless its successor meets the same meanwhile.
  */
 import type { FallbackChange } from "../core/types.ts";
 
 const QUIET_MS = 60_000;
 
 export interface SharedFallback {
-  /** `worker`: unlike that of any other process there was. */
+  /** `worker`: a number that its successor has as well. */
   take(worker: number, change: FallbackChange): void;
   lost(worker: number): void;
 }
@@ -60,7 +60,11 @@ export function createSharedFallback({ tell, now, later }: SharedFallbackPorts):
     lost: (worker) => {
       const at = now();
       for (const [route, { workers }] of periods) {
-        if (workers.has(worker)) later(QUIET_MS, () => leave(route, worker, at));
+        const since = workers.get(worker);
+        if (since === undefined) continue;
+        later(QUIET_MS, () => {
+          if (periods.get(route)?.workers.get(worker) === since) leave(route, worker, at);
+        });
       }
     },
   };

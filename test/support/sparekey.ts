@@ -52,6 +52,8 @@ export interface SparekeyOptions {
   readonly drain?: string;
   /** The config's `admin.htpasswd`. */
   readonly adminHtpasswd?: string;
+  /** All it gets besides PATH. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -61,14 +63,14 @@ export interface SparekeyOptions {
 export async function startSparekey(
   t: Test,
   yaml: string,
-  { users = {}, drain = "{ timeout: 2s }", adminHtpasswd = "null" }: SparekeyOptions = {},
+  { users = {}, drain = "{ timeout: 2s }", adminHtpasswd = "null", env = {} }: SparekeyOptions = {},
 ): Promise<Sparekey> {
   const folder = await temporaryFolder(t);
   const file = join(folder, "sparekey.yaml");
   const admin = `admin: { listen: "127.0.0.1:0", htpasswd: ${adminHtpasswd} }`;
   await writeFile(file, `${admin}\ndrain: ${drain}\n${yaml}`);
   if (users !== null) await writeFile(join(folder, "htpasswd"), htpasswdOf(users));
-  const running = sparekeyProcess(t, ["run", "--config", file]);
+  const running = sparekeyProcess(t, ["run", "--config", file], { env });
   const logs = (): readonly LogLine[] => readLines(running.stdout());
   const log = (fits: (line: LogLine) => boolean): Promise<LogLine> =>
     eventually(
