@@ -28,6 +28,29 @@ export function sumEnded(
   return add(lasting);
 }
 
+/** What only the process that sums can tell. */
+export function workerFamilies(
+  workers: Readonly<Record<"serving" | "silent" | "missing", number>>,
+  deaths: number,
+): readonly Family[] {
+  return [
+    {
+      name: "sparekey_workers",
+      help: "Workers: those that answered this scrape, those that did not in time, and those being replaced.",
+      type: "gauge",
+      aggregator: "first",
+      values: Object.entries(workers).map(([state, value]) => ({ labels: { state }, value })),
+    },
+    {
+      name: "sparekey_worker_deaths_total",
+      help: "Workers that died.",
+      type: "counter",
+      aggregator: "sum",
+      values: [{ labels: {}, value: deaths }],
+    },
+  ];
+}
+
 function isOf(routes: ReadonlySet<string>, { labels }: FamilyValue): boolean {
   return labels.route === undefined || routes.has(String(labels.route));
 }

@@ -7,7 +7,7 @@ import type { Drain } from "../core/snapshot.ts";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
 import type { Logger } from "../observe/logs.ts";
 import type { Family } from "../observe/metrics.ts";
-import { sumEnded } from "../observe/metrics-sum.ts";
+import { sumEnded, workerFamilies } from "../observe/metrics-sum.ts";
 import type { Login, ToWorker } from "./messages.ts";
 import { createSharedFallback } from "./shared-fallback.ts";
 import { type WorkerEnd, WorkerProcess } from "./worker-process.ts";
@@ -189,8 +189,8 @@ export function createMembers(ports: MembersPorts): Members {
       await Promise.race([Promise.all(looks), sleep(SCRAPE_MS, undefined, { ref: false })]);
       const alive = asked.filter((member) => members.has(member));
       const silent = alive.filter((member) => !told.has(member)).length;
-      const states = { serving: alive.length - silent, silent, missing: count - alive.length };
-      return [workerFamilies(states, deaths), ended, ...alive.map(({ families }) => families)];
+      const workers = { serving: alive.length - silent, silent, missing: count - alive.length };
+      return [workerFamilies(workers, deaths), ended, ...alive.map(({ families }) => families)];
     },
     drain: async (rules) => {
       isEnding = true;
@@ -209,25 +209,6 @@ export function createMembers(ports: MembersPorts): Members {
       await Promise.all([...members].map(finish));
     },
   };
-}
-
-function workerFamilies(states: Readonly<Record<string, number>>, deaths: number): readonly Family[] {
-  return [
-    {
-      name: "sparekey_workers",
-      help: "Workers: those that answered this scrape, those that did not in time, and those being replaced.",
-      type: "gauge",
-      aggregator: "first",
-      values: Object.entries(states).map(([state, value]) => ({ labels: { state }, value })),
-    },
-    {
-      name: "sparekey_worker_deaths_total",
-      help: "Workers that died.",
-      type: "counter",
-      aggregator: "sum",
-      values: [{ labels: {}, value: deaths }],
-    },
-  ];
 }
 
 /** Does not keep the process alive. */
