@@ -35,8 +35,8 @@ t.test("counters, histograms and what all have in hand are summed", async (t) =>
   t.equal(sample(text, CHECKS), 7);
   t.equal(sample(text, 'sparekey_upstream_answers_total{route="sso",code="200"}'), 7);
   t.equal(sample(text, 'sparekey_check_duration_seconds_count{route="sso"}'), 7);
-  t.equal(sample(text, 'sparekey_check_duration_seconds_bucket{le="0.025",route="sso"}'), 7);
-  t.equal(sample(text, 'sparekey_check_duration_seconds_bucket{le="0.01",route="sso"}'), 0);
+  t.equal(sample(text, 'sparekey_check_duration_seconds_bucket{route="sso",le="0.025"}'), 7);
+  t.equal(sample(text, 'sparekey_check_duration_seconds_bucket{route="sso",le="0.01"}'), 0);
   t.equal(sample(text, "sparekey_in_flight"), 6);
   t.equal(sample(text, 'sparekey_build_info{version="1.2.3",node="v26"}'), 1);
 });
