@@ -65,6 +65,8 @@ function createCrew(
   { logger, onFile, onActivity, now }: EngineParts,
 ): Engine {
   let served: Served | null = null;
+  /** On their way to the config in use. */
+  const coming = new WeakSet<Member>();
   const logins = openLogins({ onFile, now });
   const members = createMembers({
     count,
@@ -98,8 +100,9 @@ function createCrew(
     member.version = wanted;
   };
 
-  /** One that started after the others, or missed a reload while it did. */
+  /** To the config in use, whatever number of reloads come meanwhile. */
   const bringUp = async (member: Member): Promise<void> => {
+    coming.add(member);
     while (served !== null && !members.isEnding() && member.version !== served.version) {
       const { parcel, version: wanted } = served;
       const answer = await member.process.ask({ kind: "prepare", parcel }, PREPARE_MS);
@@ -109,6 +112,7 @@ function createCrew(
       }
       begin(member, wanted);
     }
+    coming.delete(member);
     if (served === null || members.isEnding()) return;
     for (const { name: route } of served.snapshot.routes) {
       const mode = overrides.of(route);
@@ -158,7 +162,7 @@ function createCrew(
         served = { version: (before?.version ?? 0) + 1, snapshot: next, parcel, listens, htpasswds };
         members.keep(routes);
         for (const member of asked) begin(member, served.version);
-        const late = members.all().filter((member) => member.version > 0 && !asked.includes(member));
+        const late = members.all().filter((member) => !asked.includes(member) && !coming.has(member));
         for (const member of late) void bringUp(member);
         overrides.keep(routes);
         return changesOf(before?.listens ?? new Map(), listens, next.limits);
