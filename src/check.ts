@@ -116,7 +116,7 @@ export async function answerCheck(
   const { health } = state;
   const { exchange, record, now } = ports;
   const begin = now();
-  const asked: Asked = { ...context, check, begin };
+  const asked: Asked = { route, state, trustedProxies: context.trustedProxies, gone, check, begin };
   const finish = (decision: Decision): Decision => {
     record.check(route, check, decision, now() - begin);
     return decision;
@@ -134,9 +134,12 @@ export async function answerCheck(
 
   const forwarded = forward(check, route, ports);
   state.inFlight += 1;
-  const outcome = await exchange(route.upstream, forwarded, gone, admission.waiting).finally(() => {
+  let outcome: Outcome;
+  try {
+    outcome = await exchange(route.upstream, forwarded, gone, admission.waiting);
+  } finally {
     state.inFlight -= 1;
-  });
+  }
 
   // Four outcomes say nothing of the upstream, so no client can pass for a fault.
   if (outcome.kind !== "answer" && outcome.kind !== "failure") health.observe(admission, check, null);
@@ -151,9 +154,11 @@ export async function answerCheck(
 
   const classified = withIdentity(classify(outcome, route.fault), route);
   if (override === "upstream") return finish(decideAsUpstream(asked, classified, ports));
-  const verdict = await withLoginUp(asked, classified);
+  // Nothing is awaited for what nearly every check brings: each wait costs a turn of the queue.
+  const verdict = leadsToLogin(classified) ? await withLoginUp(asked, classified) : classified;
   health.observe(admission, check, verdict);
-  return finish(await decide(asked, verdict, ports));
+  if (isDecided(verdict)) return finish(decideByVerdict(asked, verdict, ports));
+  return finish(await decideByTreatment(asked, verdict, ports));
 }
 
 /** A yes that does not say to whom is a no. */
@@ -163,18 +168,26 @@ function withIdentity(verdict: Verdict, { requireHeaders }: Route): Verdict {
   return { kind: "deny", answer: forbidden() };
 }
 
+type Undecided = Exclude<Verdict, Decided>;
+
+function isDecided(verdict: Verdict): verdict is Decided {
+  return verdict.kind !== "fault" && verdict.kind !== "suspect";
+}
+
+function leadsToLogin(verdict: Verdict): verdict is Decided {
+  return verdict.kind === "challenge" && isRedirect(verdict.answer.status);
+}
+
 /** A redirect is a verdict only where the login page it leads to is alive. Its client has no session all the same. */
-async function withLoginUp(asked: Asked, verdict: Verdict): Promise<Verdict> {
-  if (verdict.kind !== "challenge" || !isRedirect(verdict.answer.status)) return verdict;
+async function withLoginUp(asked: Asked, verdict: Decided): Promise<Verdict> {
   if (await asked.state.health.isLoginUp()) return verdict;
   noteForGrace(asked, verdict);
   return { kind: "fault", reason: "login_down", answer: verdict.answer };
 }
 
 /** The evidence table: relay what came, or fall back, or ask a probe which of the two it is. */
-async function decide(asked: Asked, verdict: Verdict, ports: Ports): Promise<Decision> {
+async function decideByTreatment(asked: Asked, verdict: Undecided, ports: Ports): Promise<Decision> {
   const { check, route, state } = asked;
-  if (verdict.kind !== "fault" && verdict.kind !== "suspect") return decideByVerdict(asked, verdict, ports);
   const { mode } = fallbackFor(route, check);
   const treatment = treatmentOf(verdict, mode, route.fault.confirm);
   if (treatment === "confirm") {
@@ -192,8 +205,7 @@ async function decide(asked: Asked, verdict: Verdict, ports: Ports): Promise<Dec
 /** A person chose that nothing falls back: what came goes back, or a proxy error where nothing did. */
 function decideAsUpstream(asked: Asked, verdict: Verdict, ports: Ports): Decision {
   if (verdict.kind === "fault") ports.record.fault(asked.route, verdict.reason);
-  if (verdict.kind === "fault" || verdict.kind === "suspect") return ownDoing(verdict, "override");
-  return decideByVerdict(asked, verdict, ports);
+  return isDecided(verdict) ? decideByVerdict(asked, verdict, ports) : ownDoing(verdict, "override");
 }
 
 /** The upstream's word, as it came. */
@@ -222,10 +234,7 @@ function allow(check: Check, route: Route, answer: Answer, ports: Ports): Decisi
 }
 
 /** What the client brought about goes back to it: the answer as it came, or a proxy error where none did. */
-function ownDoing(
-  { answer, reason }: Extract<Verdict, { kind: "fault" | "suspect" }>,
-  source: "upstream" | "override",
-): Decision {
+function ownDoing({ answer, reason }: Undecided, source: "upstream" | "override"): Decision {
   const reply = answer ? relayed(answer) : proxyErrorFor(reason);
   return { source, verdict: "error", reply, fallback: null };
 }

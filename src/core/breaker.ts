@@ -34,6 +34,11 @@ const JITTER = 0.2;
 
 export const CLOSED: Breaker = { kind: "closed", generation: 0, faults: 0 };
 
+/** Nothing good can change it. */
+export function isAtRest(breaker: Breaker): boolean {
+  return breaker.kind === "closed" && breaker.faults === 0;
+}
+
 /** What a check of `generation` brought. `random`: 0 to 1. */
 export function afterCheck(
   breaker: Breaker,

@@ -8,6 +8,7 @@ import {
   type Breaker,
   CLOSED,
   type Evidence,
+  isAtRest,
   isTrialDue,
   startTrial,
   withoutResult,
@@ -214,6 +215,7 @@ export class RouteHealth {
 
   #weigh(asking: Asking, evidence: Evidence | null, reason: FallbackReason | null): void {
     const { generation, isTrial } = asking;
+    if (evidence === "good" && isAtRest(this.#breaker)) return;
     const [rules, now, random] = [this.#route.breaker, this.#ports.now(), this.#ports.random()];
     if (evidence !== null) {
       const after = isTrial ? afterTrial : afterCheck;

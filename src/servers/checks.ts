@@ -16,7 +16,7 @@ import { hasBody, readCheck } from "./read-check.ts";
 import { writeReply } from "./write-reply.ts";
 
 /** Traefik keeps idle connections for 90 s; the gateway must be the one that closes. */
-const KEEP_ALIVE_MS = 120_000;
+export const KEEP_ALIVE_MS = 120_000;
 /** No gateway sends a head more slowly. */
 const HEAD_MS = 15_000;
 /** How often it is looked for what is too late. */
@@ -91,7 +91,6 @@ export interface WireOptions {
   readonly maxHeaderLines: number;
   /** Unanswered checks of one connection. */
   readonly maxPipelined: number;
-  readonly keepAliveMs: number;
   readonly headMs: number;
   current(): Current;
   isDraining(): boolean;
@@ -139,7 +138,6 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     headBytes: limits.headBytes,
     maxHeaderLines: MAX_HEADER_LINES,
     maxPipelined: MAX_PIPELINED,
-    keepAliveMs: KEEP_ALIVE_MS,
     headMs: HEAD_MS,
     current: options.current,
     isDraining: () => draining,

@@ -21,6 +21,8 @@ export interface AnswerHead {
   framing: Framing;
   /** As announced; -1: not at all. */
   contentLength: number;
+  /** Whether the status line may be written to a gateway as it came. */
+  passesStatusLine: boolean;
   /** Behind the last field line. */
   linesEnd: number;
   /** Whole lines that stay here: start, end, start, end …, in order. */
@@ -71,6 +73,7 @@ export function newAnswerHead(lines: Lines): AnswerHead {
     status: 0,
     framing: "none",
     contentLength: -1,
+    passesStatusLine: false,
     linesEnd: 0,
     dropped: [],
     passesLength: false,
@@ -97,6 +100,7 @@ export function readAnswerHead(head: AnswerHead, isHead: boolean): boolean {
   head.status = lines.status;
   head.linesEnd = lines.at - 2;
   head.contentLength = -1;
+  head.passesStatusLine = lines.minor === 1 && isVisible(lines.bytes, lines.reasonStart, lines.reasonEnd);
   head.dropped.length = 0;
   head.passesLength = false;
   head.passesDate = false;
@@ -130,9 +134,14 @@ export function framesBody(lines: Lines): boolean {
 }
 
 /** As it may be written to a gateway: empty where a byte of it is no visible ASCII. */
-export function reasonOf({ lines }: AnswerHead): string {
-  const text = lines.bytes.toString("latin1", lines.reasonStart, lines.reasonEnd);
-  return /^[\t\x20-\x7e]*$/.test(text) ? text : "";
+export function reasonOf(bytes: Buffer, start: number, end: number): string {
+  return isVisible(bytes, start, end) ? bytes.toString("latin1", start, end) : "";
+}
+
+/** Whether bytes, which are TEXT, are ASCII and more than none: a gateway may take others amiss. */
+function isVisible(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at += 1) if ((bytes[at] ?? 0) >= 127) return false;
+  return end > start;
 }
 
 function staysHere(meaning: Meaning | null, status: number): boolean {

@@ -35,6 +35,8 @@ export interface Lines {
   minor: number;
   reasonStart: number;
   reasonEnd: number;
+  /** The first byte of the final answer's status line. */
+  statusLine: number;
   /** The first byte of the first field line. */
   start: number;
   /** Four for each line: where its name starts and ends, where its value starts and ends. */
@@ -65,6 +67,7 @@ export function newLines(): Lines {
     minor: 0,
     reasonStart: 0,
     reasonEnd: 0,
+    statusLine: 0,
     start: 0,
     offsets: [],
     used: 0,
@@ -109,6 +112,7 @@ export function isOver(phase: Phase): phase is "done" | "malformed" | "too_large
 function beginAt(lines: Lines, at: number): void {
   lines.at = at;
   lines.origin = at;
+  lines.statusLine = at;
   lines.start = at;
 }
 
@@ -138,6 +142,9 @@ function scan(lines: Lines, end: number): void {
       case "value":
         scanValue(lines, end);
         break;
+      case "line":
+        if (!scanWholeLine(lines, end)) scanByte(lines, "line", lines.bytes[lines.at] ?? 0);
+        break;
       case "done":
       case "malformed":
       case "too_large":
@@ -146,6 +153,23 @@ function scan(lines: Lines, end: number): void {
         scanByte(lines, lines.phase, lines.bytes[lines.at] ?? 0);
     }
   }
+}
+
+/** A line that is all there, in one go; false: nothing was scanned, and byte by byte it shows why. */
+function scanWholeLine(lines: Lines, end: number): boolean {
+  const { bytes, offsets, at, used } = lines;
+  const nameEnd = endOfName(bytes, at, end);
+  if (nameEnd === at || bytes[nameEnd] !== COLON) return false;
+  const valueStart = endOfBlanks(bytes, nameEnd + 1, end);
+  const valueEnd = endOfText(bytes, valueStart, end);
+  if (valueEnd + 2 > end || bytes[valueEnd] !== CR || bytes[valueEnd + 1] !== LF) return false;
+  offsets[used] = at;
+  offsets[used + 1] = nameEnd;
+  offsets[used + 2] = valueStart;
+  offsets[used + 3] = valueEnd;
+  lines.used = used + 4;
+  lines.at = valueEnd + 2;
+  return true;
 }
 
 type OfOneByte = "status end" | "status line feed" | "line" | "blank" | "line feed" | "last line feed";
@@ -187,6 +211,7 @@ function isInterim(status: number): boolean {
 
 function beginNext(lines: Lines): void {
   expect(lines, true, "version");
+  lines.statusLine = lines.at;
   lines.start = lines.at;
   lines.used = 0;
 }
@@ -221,8 +246,7 @@ function beginReason(lines: Lines): void {
 
 function scanReason(lines: Lines, end: number): void {
   const { bytes } = lines;
-  let { at } = lines;
-  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
+  const at = endOfText(bytes, lines.at, end);
   lines.at = at;
   if (at < end) endReason(lines, lines.reasonStart, bytes[at] ?? 0);
 }
@@ -235,8 +259,7 @@ function endReason(lines: Lines, start: number, byte: number): void {
 
 function scanName(lines: Lines, end: number): void {
   const { bytes } = lines;
-  let { at } = lines;
-  while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
+  const at = endOfName(bytes, lines.at, end);
   lines.at = at;
   if (at === end) return;
   lines.offsets[lines.used + 1] = at;
@@ -245,10 +268,27 @@ function scanName(lines: Lines, end: number): void {
 
 function scanValue(lines: Lines, end: number): void {
   const { bytes } = lines;
-  let { at } = lines;
-  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
+  const at = endOfText(bytes, lines.at, end);
   lines.at = at;
   if (at === end) return;
   lines.offsets[lines.used + 3] = at;
   expect(lines, bytes[at] === CR, "line feed");
+}
+
+function endOfName(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
+  return at;
+}
+
+function endOfBlanks(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at += 1;
+  return at;
+}
+
+function endOfText(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
+  return at;
 }

@@ -11,16 +11,15 @@ import type { Peer } from "../io/connect.ts";
 import { isStarved, stalledSoFar } from "../io/deadlines.ts";
 import { withoutConnection } from "../io/exchange.ts";
 import type { InterruptReason } from "../io/interrupt.ts";
-import type { ConnectionKind, Pool, Pools } from "../io/pool.ts";
+import type { ConnectionKind, Pool, Pooled, Pools } from "../io/pool.ts";
 import type { AnswerHead } from "./answer-head.ts";
+import { Deadlines, type Timed } from "./deadlines.ts";
 import { type Asker, UpstreamConnection } from "./upstream-connection.ts";
 import { WireAnswer } from "./wire-answer.ts";
 import type { WireCheck } from "./wire-check.ts";
 
-/** How exact the deadlines are. */
-const TICK_MS = 20;
 const IDLE_TICK_MS = 1_000;
-const NOTHING = new Uint8Array();
+const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 
 /** Of checks that are bytes, to upstreams over plain HTTP. */
 export interface WireExchanger {
@@ -37,21 +36,19 @@ export interface WireExchanger {
 /** `now`: milliseconds, monotonic. */
 export function createWireExchanger(pools: Pick<Pools, "of">, now: () => number): WireExchanger {
   const connections = new Set<UpstreamConnection>();
+  const deadlines = new Deadlines(now);
   const kind: ConnectionKind<UpstreamConnection> = {
     create: (socket, peer, upstream, events) => {
-      const connection = new UpstreamConnection(socket, peer, upstream, {
-        ...events,
-        closed: (gone) => {
-          connections.delete(connection);
-          events.closed(gone);
-        },
-      });
+      const closed = (gone: Pooled): void => {
+        connections.delete(connection);
+        events.closed(gone);
+      };
+      const connection = new UpstreamConnection(socket, peer, upstream, { ...events, closed }, deadlines);
       connections.add(connection);
       return connection;
     },
     isOne: (connection) => connection instanceof UpstreamConnection,
   };
-  const deadlines = createDeadlines(now);
   const idleTick = setInterval(() => {
     const time = now();
     for (const connection of connections) connection.closeIfIdle(time);
@@ -84,7 +81,9 @@ class Exchange implements Asker, Gone, Timed {
   readonly #onGone = (): void => this.#interrupt("abandoned");
   readonly #onRelease = (): void => this.#interrupt("released");
   /** Of the pool, while a connection is waited for. */
-  readonly #listeners: (() => void)[] = [];
+  #listeners: (() => void)[] | null = null;
+  before: Timed | null = null;
+  after: Timed | null = null;
   reason: InterruptReason | null = null;
   #connection: UpstreamConnection | null = null;
   #queued = false;
@@ -94,7 +93,8 @@ class Exchange implements Asker, Gone, Timed {
   #stalledBefore = 0;
   #stalledBeforeRead = 0;
   #head: AnswerHead | null = null;
-  #chunks: Buffer[] = [];
+  /** Of a body that is not a stream yet. */
+  #chunks: Buffer[] | null = null;
   #bytes = 0;
   #stream: BodyStream | null = null;
   #isOver = false;
@@ -110,7 +110,8 @@ class Exchange implements Asker, Gone, Timed {
     if (gone.aborted) return this.#around.settle({ kind: "abandoned" });
     gone.addEventListener("abort", this.#onGone);
     waiting.add(this.#onRelease);
-    this.#totalAt = deadlines.add(this) + upstream.timeouts.total;
+    deadlines.add(this);
+    this.#totalAt = deadlines.time + upstream.timeouts.total;
     this.#stalledBefore = stalledSoFar();
     const connection = pool.takeIdle(kind);
     if (connection) this.#ask(connection);
@@ -122,12 +123,13 @@ class Exchange implements Asker, Gone, Timed {
   }
 
   addEventListener(_type: "abort", listener: () => void): void {
+    this.#listeners ??= [];
     this.#listeners.push(listener);
   }
 
   removeEventListener(_type: "abort", listener: () => void): void {
-    const index = this.#listeners.indexOf(listener);
-    if (index !== -1) this.#listeners.splice(index, 1);
+    const index = this.#listeners?.indexOf(listener) ?? -1;
+    if (index !== -1) this.#listeners?.splice(index, 1);
   }
 
   look(now: number): void {
@@ -160,7 +162,8 @@ class Exchange implements Asker, Gone, Timed {
       if (!this.#stream.push(chunk)) this.#pause();
       return;
     }
-    this.#chunks.push(chunk);
+    if (this.#chunks) this.#chunks.push(chunk);
+    else this.#chunks = [chunk];
     if (this.#bytes > COMPLETE_BYTES) this.#startStream();
   }
 
@@ -168,9 +171,7 @@ class Exchange implements Asker, Gone, Timed {
     this.#connection = null;
     this.#finish();
     if (this.#stream) return this.#stream.end();
-    const [first] = this.#chunks;
-    const bytes = this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : (first ?? NOTHING);
-    this.#settleAnswer({ kind: "whole", bytes });
+    this.#settleAnswer(this.#chunks ? { kind: "whole", bytes: joined(this.#chunks) } : NO_BODY);
   }
 
   failed(reason: AnswerFailure): void {
@@ -203,7 +204,7 @@ class Exchange implements Asker, Gone, Timed {
   }
 
   #expectBytes(): void {
-    this.#readAt = this.#around.deadlines.now() + this.#around.upstream.timeouts.read;
+    this.#readAt = this.#around.deadlines.time + this.#around.upstream.timeouts.read;
     this.#stalledBeforeRead = stalledSoFar();
   }
 
@@ -217,8 +218,8 @@ class Exchange implements Asker, Gone, Timed {
     this.#stream = stream;
     // The answer counts: a breaker that opens has no say in it any more.
     this.#around.waiting.delete(this.#onRelease);
-    for (const chunk of this.#chunks) stream.push(chunk);
-    this.#chunks = [];
+    for (const chunk of this.#chunks ?? []) stream.push(chunk);
+    this.#chunks = null;
     this.#pause();
     this.#settleAnswer(stream.body);
   }
@@ -233,7 +234,7 @@ class Exchange implements Asker, Gone, Timed {
     if (this.reason !== null || this.#isOver) return;
     this.reason = reason;
     if (this.#connection) return this.#giveUp(this.#interrupted(reason));
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of [...(this.#listeners ?? [])]) listener();
   }
 
   #interrupted(reason: InterruptReason): Outcome {
@@ -281,36 +282,8 @@ class Exchange implements Asker, Gone, Timed {
   }
 }
 
-interface Timed {
-  /** Whatever is due at `now` happens. */
-  look(now: number): void;
-}
-
-interface Deadlines {
-  now(): number;
-  /** Returns the time now. */
-  add(timed: Timed): number;
-  delete(timed: Timed): void;
-}
-
-/** One timer for all, while there are any. Sockets have their turn first, as io/deadlines.ts has it. */
-function createDeadlines(now: () => number): Deadlines {
-  const all = new Set<Timed>();
-  let timer: NodeJS.Timeout | null = null;
-  const look = (): void => {
-    const time = now();
-    for (const timed of all) timed.look(time);
-    if (all.size > 0 || timer === null) return;
-    clearInterval(timer);
-    timer = null;
-  };
-  return {
-    now,
-    add: (timed) => {
-      all.add(timed);
-      timer ??= setInterval(() => setImmediate(look), TICK_MS);
-      return now();
-    },
-    delete: (timed) => void all.delete(timed),
-  };
+/** At least one. */
+function joined(chunks: readonly Buffer[]): Buffer {
+  const [first] = chunks;
+  return chunks.length === 1 && first ? first : Buffer.concat(chunks);
 }

@@ -9,12 +9,19 @@ import { internalError } from "../core/replies.ts";
 import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
 import type { Route } from "../core/snapshot.ts";
 import type { Body, Decision, Gone, Reply } from "../core/types.ts";
-import type { Current, SocketUse, WireConnection, WireOptions } from "../servers/checks.ts";
+import {
+  type Current,
+  KEEP_ALIVE_MS,
+  type SocketUse,
+  type WireConnection,
+  type WireOptions,
+} from "../servers/checks.ts";
 import { addBytes, dropFirst, type Heads, heldBytes, letGo, mayBecomePlain, newHeads } from "./heads.ts";
-import { type ReplyContext, streamHead, wholeReply } from "./reply-bytes.ts";
+import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "./reply-bytes.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "./request-head.ts";
 import { WireCheck } from "./wire-check.ts";
 
+const KEPT_ENDS = keptEndsFor(Math.floor(KEEP_ALIVE_MS / 1_000));
 const HEALTH_PATH = "/healthz";
 const CHUNK_END = "\r\n";
 const LAST_CHUNK = "0\r\n\r\n";
@@ -60,7 +67,7 @@ export class GatewayConnection implements Gone, WireConnection {
     const idle = now - this.#use.since;
     if (this.#awaitsHead) {
       if (idle >= this.#options.headMs) this.#options.refuse(this.#socket, "too slow");
-    } else if (idle >= this.#options.keepAliveMs) this.#socket.destroy();
+    } else if (idle >= KEEP_ALIVE_MS) this.#socket.destroy();
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -69,12 +76,21 @@ export class GatewayConnection implements Gone, WireConnection {
       this.#use.since = this.#options.ports.now();
     }
     const heads = this.#heads;
+    if (this.#use.inFlight === 0 && heldBytes(heads) === 0 && this.#answerWhole(chunk)) return;
     addBytes(heads, chunk);
     if (this.#use.inFlight === 0) return this.#readHead();
     // No gateway pipelines; a sender who does could fill the memory.
     if (heads.complete >= this.#options.maxPipelined) this.#socket.destroy();
     else if (heldBytes(heads) > this.#options.headBytes) this.#socket.pause();
   };
+
+  /** Nearly always, what comes is one whole head; false: look closer. */
+  #answerWhole(chunk: Buffer): boolean {
+    const { headBytes, maxHeaderLines } = this.#options;
+    const isPlain =
+      chunk.length <= headBytes && readRequestHead(chunk, 0, chunk.length, maxHeaderLines, HEAD);
+    return isPlain && this.#answer(new WireCheck(chunk, HEAD), HEAD.keepsAlive);
+  }
 
   #readHead(): void {
     const heads = this.#heads;
@@ -87,16 +103,16 @@ export class GatewayConnection implements Gone, WireConnection {
     const { buffer, start, firstEnd } = heads;
     const isPlain =
       firstEnd - start <= headBytes && readRequestHead(buffer, start, firstEnd, maxHeaderLines, HEAD);
-    if (isPlain) this.#answer(new WireCheck(buffer, HEAD), HEAD.keepsAlive);
+    if (isPlain && this.#answer(new WireCheck(buffer, HEAD), HEAD.keepsAlive)) dropFirst(heads);
     else this.#handOver();
   }
 
-  #answer(check: WireCheck, keepsAlive: boolean): void {
+  /** False: it is none of ours. */
+  #answer(check: WireCheck, keepsAlive: boolean): boolean {
     const { ports, current: currentOf } = this.#options;
     const current = currentOf();
     const route = plainRoute(current.table, check.path);
-    if (route === null) return this.#handOver();
-    dropFirst(this.#heads);
+    if (route === null) return false;
     this.#isHead = check.method === "HEAD";
     this.#keepsAlive = keepsAlive;
     this.#awaitsHead = false;
@@ -106,6 +122,7 @@ export class GatewayConnection implements Gone, WireConnection {
     const { trustedProxies } = current;
     const context = { route, state: current.stateOf(route), trustedProxies, gone: this };
     answerCheck(check, context, ports).then(this.#onDecision, this.#onDefect);
+    return true;
   }
 
   readonly #onDecision = (decision: Decision | null): void => {
@@ -173,13 +190,8 @@ export class GatewayConnection implements Gone, WireConnection {
   }
 
   #context(): ReplyContext {
-    const { keepAliveMs, isDraining } = this.#options;
-    return {
-      isHead: this.#isHead,
-      isLast: !this.#keepsAlive || isDraining(),
-      dateLine: dateLine(),
-      keepAliveSeconds: Math.floor(keepAliveMs / 1_000),
-    };
+    const isLast = !this.#keepsAlive || this.#options.isDraining();
+    return { isHead: this.#isHead, isLast, dateLine, keptEnds: KEPT_ENDS };
   }
 
   #finish(): void {

@@ -12,10 +12,10 @@ export interface ReplyContext {
   readonly isHead: boolean;
   /** The connection ends with it. */
   readonly isLast: boolean;
-  /** For a Date where the reply has none. */
-  readonly dateLine: string;
-  /** Seconds that an unused connection is kept. */
-  readonly keepAliveSeconds: number;
+  /** The line Date, for a reply that has none. */
+  dateLine(): string;
+  /** How a head ends after which the connection is kept. */
+  readonly keptEnds: HeadEnds;
 }
 
 export interface ReplyHead {
@@ -24,64 +24,87 @@ export interface ReplyHead {
   readonly isChunked: boolean;
 }
 
+/** The last lines of a head, the empty one included: before a body as it is, and before one in chunks. */
+export interface HeadEnds {
+  readonly plain: Buffer;
+  readonly chunked: Buffer;
+}
+
+/** What of a reply's head is there already, and what stands in it. */
+interface Parts {
+  /** null: `added` holds all lines. */
+  readonly answer: WireAnswer | null;
+  readonly added: RawHeaders;
+  readonly hasLength: boolean;
+  readonly hasDate: boolean;
+}
+
 const LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\x80-\xff]*$/;
 const NOTHING = new Uint8Array();
 
+const LAST_ENDS = endsAfter("");
+
+/** `seconds` that an unused connection is kept. */
+export function keptEndsFor(seconds: number): HeadEnds {
+  return endsAfter(`Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`);
+}
+
+function endsAfter(lines: string): HeadEnds {
+  return {
+    plain: Buffer.from(`${lines}\r\n`, "latin1"),
+    chunked: Buffer.from(`${lines}Transfer-Encoding: chunked\r\n\r\n`, "latin1"),
+  };
+}
+
 /** A reply whose body is all there. */
 export function wholeReply(reply: Reply, body: Uint8Array, context: ReplyContext): Buffer {
-  const sent = context.isHead || isBodiless(reply.status) ? NOTHING : body;
+  const parts = partsOf(reply);
+  const hasNoBody = context.isHead || isBodiless(reply.status);
   // An upstream's answer to HEAD may leave its length open; 0 would be a claim.
   const isOpen = context.isHead && body.length === 0;
-  const needsLength = !isBodiless(reply.status) && !isOpen && !hasLength(reply);
+  const needsLength = !parts.hasLength && !isBodiless(reply.status) && !isOpen;
   const length = needsLength ? `Content-Length: ${body.length}\r\n` : "";
-  return headAndBody(reply, length, sent, context);
+  return headAndBody(reply, parts, length, false, hasNoBody ? NOTHING : body, context);
 }
 
 /** The head of a reply whose body follows. */
 export function streamHead(reply: Reply, context: ReplyContext): ReplyHead {
-  const isChunked = !isBodiless(reply.status) && !context.isHead && !hasLength(reply);
-  const bytes = headAndBody(reply, "", NOTHING, context, isChunked ? "Transfer-Encoding: chunked\r\n" : "");
-  return { bytes, isChunked };
+  const parts = partsOf(reply);
+  const isChunked = !parts.hasLength && !isBodiless(reply.status) && !context.isHead;
+  return { bytes: headAndBody(reply, parts, "", isChunked, NOTHING, context), isChunked };
 }
 
 function headAndBody(
   reply: Reply,
+  { answer, added, hasDate }: Parts,
   length: string,
+  isChunked: boolean,
   body: Uint8Array,
-  context: ReplyContext,
-  coding = "",
+  { isLast, keptEnds, dateLine }: ReplyContext,
 ): Buffer {
-  const { answer, added } = partsOf(reply);
-  const { isLast, keepAliveSeconds, dateLine } = context;
+  const front = answer?.passesStatusLine ? "" : `HTTP/1.1 ${reply.status} ${reply.statusText}\r\n`;
   const close = isLast ? "Connection: close\r\n" : "";
-  const date = hasDate(reply) ? "" : dateLine;
-  const keep = isLast ? "" : `Connection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n`;
-  const front = `HTTP/1.1 ${reply.status} ${reply.statusText}\r\n`;
-  const back = `${linesOf(added)}${close}${length}${date}${keep}${coding}\r\n`;
-  const linesBytes = answer?.linesBytes ?? 0;
-  const bytes = Buffer.allocUnsafe(front.length + linesBytes + back.length + body.length);
-  let at = bytes.write(front, 0, "latin1");
-  if (answer) at = answer.copyLines(bytes, at);
-  at += bytes.write(back, at, "latin1");
-  bytes.set(body, at);
-  return bytes.subarray(0, at + body.length);
+  const lines = linesOf(added) + close + length + (hasDate ? "" : dateLine());
+  const ends = isLast ? LAST_ENDS : keptEnds;
+  const end = isChunked ? ends.chunked : ends.plain;
+  const passed = answer?.headBytes ?? 0;
+  const bytes = Buffer.allocUnsafe(front.length + passed + lines.length + end.length + body.length);
+  let at = front === "" ? 0 : bytes.write(front, 0, "latin1");
+  if (answer) at = answer.copyHead(bytes, at);
+  if (lines !== "") at += bytes.write(lines, at, "latin1");
+  at += end.copy(bytes, at);
+  if (body.length > 0) bytes.set(body, at);
+  return bytes;
 }
 
-function partsOf(reply: Reply): { readonly answer: WireAnswer | null; readonly added: RawHeaders } {
-  if (!(reply instanceof Relayed) || !(reply.answer instanceof WireAnswer)) {
-    return { answer: null, added: reply.headers };
+function partsOf(reply: Reply): Parts {
+  if (!(reply instanceof Relayed && reply.answer instanceof WireAnswer)) {
+    const { headers } = reply;
+    const hasLength = firstHeader(headers, "content-length") !== null;
+    return { answer: null, added: headers, hasLength, hasDate: firstHeader(headers, "date") !== null };
   }
-  return { answer: reply.answer, added: reply.added };
-}
-
-function hasLength(reply: Reply): boolean {
-  if (reply instanceof Relayed && reply.answer instanceof WireAnswer) return reply.answer.passesLength;
-  return firstHeader(reply.headers, "content-length") !== null;
-}
-
-function hasDate(reply: Reply): boolean {
-  if (reply instanceof Relayed && reply.answer instanceof WireAnswer) return reply.answer.passesDate;
-  return firstHeader(reply.headers, "date") !== null;
+  const { answer, added } = reply;
+  return { answer, added, hasLength: answer.passesLength, hasDate: answer.passesDate };
 }
 
 /** RFC 9110 sections 15.3.5 and 15.4.5. */

@@ -28,6 +28,9 @@ export interface RequestHead {
   linesEnd: number;
   /** Whether the gateway keeps the connection. */
   keepsAlive: boolean;
+  /** How many such lines there are. */
+  hosts: number;
+  connections: number;
   /** Whole lines that stay here (core/headers.ts says which): start, end, start, end …, in order. */
   readonly dropped: number[];
   /** Values of Authorization: start, end, … */
@@ -44,6 +47,8 @@ export function newRequestHead(): RequestHead {
     linesStart: 0,
     linesEnd: 0,
     keepsAlive: true,
+    hosts: 0,
+    connections: 0,
     dropped: [],
     authorizations: [],
   };
@@ -127,49 +132,72 @@ function readLines(
   head.keepsAlive = true;
   head.dropped.length = 0;
   head.authorizations.length = 0;
-  let hosts = 0;
-  let connections = 0;
+  head.hosts = 0;
+  head.connections = 0;
   let lines = 0;
   let at = start;
   while (at < end) {
+    at = readLine(bytes, at, end, head);
+    if (at === -1) return false;
     lines += 1;
-    const nameEnd = endOfName(bytes, at, end);
-    const valueStart = nameEnd + 2;
-    const valueEnd = endOfValue(bytes, valueStart, end);
-    if (nameEnd === -1 || valueEnd === -1) return false;
-    const lineEnd = valueEnd + 2;
-    switch (meaningOf(KNOWN, bytes, at, nameEnd)) {
-      case "not ours":
-        return false;
-      case "host":
-        hosts += 1;
-        break;
-      case "connection":
-        connections += 1;
-        head.keepsAlive = isWord(bytes, valueStart, valueEnd, KEEP_ALIVE);
-        if (!head.keepsAlive && !isWord(bytes, valueStart, valueEnd, CLOSE)) return false;
-        drop(head, at, lineEnd);
-        break;
-      case "hop-by-hop":
-        drop(head, at, lineEnd);
-        break;
-      case "authorization":
-        head.authorizations.push(valueStart, valueEnd);
-        break;
-      case null:
-        if (!isPlain(bytes, at, nameEnd)) drop(head, at, lineEnd);
-    }
-    at = lineEnd;
   }
   const isWhole = at === end && bytes[end] === CR && bytes[end + 1] === LF;
-  return isWhole && hosts === 1 && connections <= 1 && lines <= maxLines;
+  return isWhole && head.hosts === 1 && head.connections <= 1 && lines <= maxLines;
 }
 
-/** Where the colon is, behind a token and before a space; -1: nowhere. */
-function endOfName(bytes: Uint8Array, start: number, end: number): number {
+/** Behind the line; -1: not ours. */
+function readLine(bytes: Uint8Array, start: number, end: number, head: RequestHead): number {
+  const plainEnd = endOfPlain(bytes, start, end);
+  const nameEnd = bytes[plainEnd] === COLON ? plainEnd : endOfToken(bytes, plainEnd, end);
+  if (nameEnd === start || bytes[nameEnd] !== COLON || bytes[nameEnd + 1] !== SPACE) return -1;
+  const valueEnd = endOfValue(bytes, nameEnd + 2, end);
+  if (valueEnd === -1) return -1;
+  const meaning = meaningOf(KNOWN, bytes, start, nameEnd);
+  if (meaning !== null) {
+    if (!takeLine(meaning, bytes, start, nameEnd + 2, valueEnd, head)) return -1;
+  } else if (nameEnd !== plainEnd) drop(head, start, valueEnd + 2);
+  return valueEnd + 2;
+}
+
+/** False: not ours. */
+function takeLine(
+  meaning: Meaning,
+  bytes: Uint8Array,
+  start: number,
+  valueStart: number,
+  valueEnd: number,
+  head: RequestHead,
+): boolean {
+  switch (meaning) {
+    case "not ours":
+      return false;
+    case "host":
+      head.hosts += 1;
+      return true;
+    case "connection":
+      head.connections += 1;
+      head.keepsAlive = isWord(bytes, valueStart, valueEnd, KEEP_ALIVE);
+      drop(head, start, valueEnd + 2);
+      return head.keepsAlive || isWord(bytes, valueStart, valueEnd, CLOSE);
+    case "hop-by-hop":
+      drop(head, start, valueEnd + 2);
+      return true;
+    case "authorization":
+      head.authorizations.push(valueStart, valueEnd);
+      return true;
+  }
+}
+
+function endOfPlain(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && PLAIN[bytes[at] ?? 0] === 1) at += 1;
+  return at;
+}
+
+function endOfToken(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
-  return at > start && bytes[at] === COLON && bytes[at + 1] === SPACE ? at : -1;
+  return at;
 }
 
 /** Where CR LF is, behind a value with no white space at its ends; -1: nowhere. */
@@ -183,11 +211,6 @@ function endOfValue(bytes: Uint8Array, start: number, end: number): number {
 
 function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
-}
-
-function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at += 1) if (PLAIN[bytes[at] ?? 0] !== 1) return false;
-  return true;
 }
 
 /** Neighbours become one. */

@@ -32,18 +32,27 @@ export class UpstreamConnection implements Pooled {
   readonly #socket: Socket;
   readonly #upstream: Upstream;
   readonly #events: ConnectionEvents;
+  readonly #clock: { readonly time: number };
   readonly #reader: AnswerReader = newAnswerReader();
   #asker: Asker | null = null;
   #asked = 0;
   #heard = false;
-  /** When it must have been used again; milliseconds of `now`. */
+  /** When it must have been used again; milliseconds of the clock. */
   #idleUntil = Number.POSITIVE_INFINITY;
 
-  constructor(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents) {
+  /** `clock`: about what time it is, in milliseconds, when an answer has just ended. */
+  constructor(
+    socket: Socket,
+    peer: Peer,
+    upstream: Upstream,
+    events: ConnectionEvents,
+    clock: { readonly time: number },
+  ) {
     this.peer = peer;
     this.#socket = socket;
     this.#upstream = upstream;
     this.#events = events;
+    this.#clock = clock;
     socket.on("data", (chunk: Buffer) => this.#read(chunk));
     socket.on("end", () => this.#ended());
     socket.on("close", () => this.#closed());
@@ -113,7 +122,7 @@ export class UpstreamConnection implements Pooled {
     this.#asker = null;
     asker?.end();
     if (!reusable || !this.usable) return this.close();
-    this.#idleUntil = performance.now() + Math.min(IDLE_MS, this.#reader.head.idleMs);
+    this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, this.#reader.head.idleMs);
     this.#events.free(this);
   }
 

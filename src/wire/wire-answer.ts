@@ -8,28 +8,38 @@ const NONE: readonly number[] = [];
 /** Keeps nothing of `head` but its bytes, which nobody writes to again: the connection reads other answers meanwhile. */
 export class WireAnswer implements Answer {
   readonly status: number;
-  readonly statusText: string;
   readonly body: Body;
   /** Whether such a line is among those that pass. */
   readonly passesLength: boolean;
   readonly passesDate: boolean;
+  readonly passesStatusLine: boolean;
   readonly #bytes: Buffer;
+  readonly #statusLine: number;
+  readonly #reasonStart: number;
+  readonly #reasonEnd: number;
   readonly #linesStart: number;
   readonly #linesEnd: number;
   readonly #dropped: readonly number[];
   #headers: RawHeaders | null = null;
 
   constructor(head: AnswerHead, body: Body) {
-    const { lines, status, linesEnd, dropped, passesLength, passesDate } = head;
-    this.status = status;
-    this.statusText = reasonOf(head);
+    const { lines, dropped } = head;
+    this.status = head.status;
     this.body = body;
-    this.passesLength = passesLength;
-    this.passesDate = passesDate;
+    this.passesLength = head.passesLength;
+    this.passesDate = head.passesDate;
+    this.passesStatusLine = head.passesStatusLine;
     this.#bytes = lines.bytes;
+    this.#statusLine = lines.statusLine;
+    this.#reasonStart = lines.reasonStart;
+    this.#reasonEnd = lines.reasonEnd;
     this.#linesStart = lines.start;
-    this.#linesEnd = linesEnd;
-    this.#dropped = dropped.length === 0 ? NONE : [...dropped];
+    this.#linesEnd = head.linesEnd;
+    this.#dropped = dropped.length === 0 ? NONE : dropped.slice();
+  }
+
+  get statusText(): string {
+    return reasonOf(this.#bytes, this.#reasonStart, this.#reasonEnd);
   }
 
   get headers(): RawHeaders {
@@ -37,13 +47,21 @@ export class WireAnswer implements Answer {
     return this.#headers;
   }
 
-  /** Room for `copyLines`. */
-  get linesBytes(): number {
-    return this.#linesEnd - this.#linesStart;
+  /** How much `copyHead` writes. */
+  get headBytes(): number {
+    let bytes = this.#linesEnd - this.#copiedFrom();
+    for (let index = 0; index < this.#dropped.length; index += 2) {
+      bytes -= (this.#dropped[index + 1] ?? 0) - (this.#dropped[index] ?? 0);
+    }
+    return bytes;
   }
 
-  /** The lines that pass, as they came; returns where they end. */
-  copyLines(into: Buffer, at: number): number {
-    return copyLess(this.#bytes, this.#linesStart, this.#linesEnd, this.#dropped, into, at);
+  /** The lines that pass, as they came, the status line where it may; returns where they end. */
+  copyHead(into: Buffer, at: number): number {
+    return copyLess(this.#bytes, this.#copiedFrom(), this.#linesEnd, this.#dropped, into, at);
+  }
+
+  #copiedFrom(): number {
+    return this.passesStatusLine ? this.#statusLine : this.#linesStart;
   }
 }

@@ -71,7 +71,11 @@ function headOf(head: AnswerHead): Omit<Said, "text" | "kept"> {
   assert.equal(head.passesLength, firstHeader(headers, "content-length") !== null);
   assert.equal(head.passesDate, firstHeader(headers, "date") !== null);
   assert.equal(head.setsCookie, firstHeader(all, "set-cookie") !== null);
-  return { status, reason: reasonOf(head), headers };
+  return {
+    status,
+    reason: reasonOf(head.lines.bytes, head.lines.reasonStart, head.lines.reasonEnd),
+    headers,
+  };
 }
 
 /** Of the lines as they would be copied. */
