@@ -9,6 +9,7 @@ import { addressText } from "../core/address-text.ts";
 import { createDoubts } from "../core/doubts.ts";
 import type { Address, Upstream } from "../core/snapshot.ts";
 import type { ConnectFailure, Gone } from "../core/types.ts";
+import { connectForBytes } from "./bytes-socket.ts";
 import { startDeadline } from "./deadlines.ts";
 
 /** Whom a connection leads to. */
@@ -27,8 +28,11 @@ export type Connected =
 
 const OWN_LIMITS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"]);
 
+/** How a socket over plain TCP is read from. */
+export type Reading = "stream" | "bytes";
+
 /** `died`: whom the connection led to that died before; it comes last. null: none did. */
-export type Connector = (died: Peer | null, interrupt: Gone) => Promise<Connected>;
+export type Connector = (died: Peer | null, interrupt: Gone, reading?: Reading) => Promise<Connected>;
 
 /** Until when there is time. */
 interface Time {
@@ -92,7 +96,7 @@ export function createConnector(upstream: Upstream, lookup: LookupFunction, now:
       .map(({ item }) => item);
   };
 
-  return (died, interrupt) => {
+  return (died, interrupt, reading = "stream") => {
     const { connect, total } = upstream.timeouts;
     const begin = now();
     // The total may end it all sooner, and then the later ones are to have had their turn.
@@ -104,7 +108,7 @@ export function createConnector(upstream: Upstream, lookup: LookupFunction, now:
       const peers = resolved.addresses.map((address) => ({ server, address }));
       const ordered = inOrder(peers, peerText, died && peerText(died));
       return tryEach(ordered, peerText, serverTime, (peer, peerTime) =>
-        connectTo(peer, upstream, peerTime.last - now(), interrupt),
+        connectTo(peer, upstream, reading, peerTime.last - now(), interrupt),
       );
     });
   };
@@ -136,10 +140,11 @@ function resolve(
 function connectTo(
   peer: Peer,
   upstream: Upstream,
+  reading: Reading,
   milliseconds: number,
   interrupt: Gone,
 ): Promise<Connected> {
-  const socket = open(upstream, peer);
+  const socket = open(upstream, peer, reading);
   // Whoever owns the socket next listens too, but an error in between must not end the process.
   socket.on("error", () => {});
   const connecting = settled<Connected>(milliseconds, "connect_timeout", interrupt, (settle) => {
@@ -181,7 +186,7 @@ function settled<Result>(
   });
 }
 
-function open({ protocol, tls }: Upstream, { server, address }: Peer): Socket {
+function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: Reading): Socket {
   const tcp = {
     host: address,
     port: server.port,
@@ -189,7 +194,7 @@ function open({ protocol, tls }: Upstream, { server, address }: Peer): Socket {
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
   };
-  if (protocol === "http:") return connectTcp(tcp);
+  if (protocol === "http:") return reading === "bytes" ? connectForBytes(tcp) : connectTcp(tcp);
   const serverName = tls.serverName ?? server.host;
   return connectTls({
     ...tcp,

@@ -107,6 +107,7 @@ class Connection implements Pooled {
 }
 
 export const CONNECTION: ConnectionKind<Connection> = {
+  reading: "stream",
   create: (socket, peer, upstream, events) => new Connection(socket, peer, upstream, events),
   isOne: (connection) => connection instanceof Connection,
 };

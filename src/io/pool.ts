@@ -7,7 +7,7 @@ import type { LookupFunction, Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import type { Upstream } from "../core/snapshot.ts";
 import type { Gone } from "../core/types.ts";
-import { type Connected, type Connector, createConnector, type Peer } from "./connect.ts";
+import { type Connected, type Connector, createConnector, type Peer, type Reading } from "./connect.ts";
 
 /** One open connection to an upstream. It owns its socket until `close`. */
 export interface Pooled {
@@ -28,6 +28,7 @@ export interface ConnectionEvents {
 
 /** How a carrier has its connections; those of the other are not for it. */
 export interface ConnectionKind<Connection extends Pooled> {
+  readonly reading: Reading;
   create(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents): Connection;
   isOne(connection: Pooled): connection is Connection;
 }
@@ -120,7 +121,7 @@ export class Pool {
     interrupt: Gone,
   ): Promise<Taken<Connection>> {
     this.#opening += 1;
-    const connected = await this.#connect(died, interrupt);
+    const connected = await this.#connect(died, interrupt, kind.reading);
     this.#opening -= 1;
     if (connected.kind !== "connected") {
       this.#passOn(connected);

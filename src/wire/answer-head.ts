@@ -219,6 +219,7 @@ function isClean({ lines, framing, contentLength }: AnswerHead, { isChunked }: W
 function isKept(minor: number, { connection, proxyCloses }: Words): boolean {
   if (proxyCloses) return false;
   if (connection === "") return minor === 1;
+  if (connection === KEEP_ALIVE) return true;
   if (CLOSES.test(connection)) return false;
   return minor === 1 || KEEPS_ALIVE.test(connection);
 }

@@ -69,6 +69,12 @@ export function headersOf(bytes: Buffer, start: number, end: number): RawHeaders
   return headers;
 }
 
+export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start);
+  bytes.copy(copy, 0, start, end);
+  return copy;
+}
+
 /** Copies `start` to `end` less the ranges of `dropped` (start, end, start, end …, in order); returns where it ends. */
 export function copyLess(
   bytes: Buffer,

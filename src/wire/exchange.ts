@@ -15,11 +15,10 @@ import type { ConnectionKind, Pool, Pooled, Pools } from "../io/pool.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { Deadlines, type Timed } from "./deadlines.ts";
 import { type Asker, UpstreamConnection } from "./upstream-connection.ts";
-import { WireAnswer } from "./wire-answer.ts";
+import { NO_BODY, WireAnswer } from "./wire-answer.ts";
 import type { WireCheck } from "./wire-check.ts";
 
 const IDLE_TICK_MS = 1_000;
-const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 
 /** Of checks that are bytes, to upstreams over plain HTTP. */
 export interface WireExchanger {
@@ -38,6 +37,7 @@ export function createWireExchanger(pools: Pick<Pools, "of">, now: () => number)
   const connections = new Set<UpstreamConnection>();
   const deadlines = new Deadlines(now);
   const kind: ConnectionKind<UpstreamConnection> = {
+    reading: "bytes",
     create: (socket, peer, upstream, events) => {
       const closed = (gone: Pooled): void => {
         connections.delete(connection);
@@ -92,7 +92,7 @@ class Exchange implements Asker, Gone, Timed {
   #readAt = Number.POSITIVE_INFINITY;
   #stalledBefore = 0;
   #stalledBeforeRead = 0;
-  #head: AnswerHead | null = null;
+  #answer: WireAnswer | null = null;
   /** Of a body that is not a stream yet. */
   #chunks: Buffer[] | null = null;
   #bytes = 0;
@@ -147,7 +147,7 @@ class Exchange implements Asker, Gone, Timed {
   }
 
   head(head: AnswerHead): void {
-    this.#head = head;
+    this.#answer = new WireAnswer(head);
     const { answerBytes } = this.#around.upstream;
     // What others announce is the length of a body that does not follow (RFC 9110 section 8.6).
     const announced = head.framing === "length" ? head.contentLength : 0;
@@ -269,7 +269,10 @@ class Exchange implements Asker, Gone, Timed {
   }
 
   #settleAnswer(body: Body): void {
-    if (this.#head) this.#around.settle({ kind: "answer", answer: new WireAnswer(this.#head, body) });
+    const answer = this.#answer;
+    if (answer === null) return;
+    answer.body = body;
+    this.#around.settle({ kind: "answer", answer });
   }
 
   #finish(): void {

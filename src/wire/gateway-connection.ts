@@ -9,6 +9,7 @@ import { internalError } from "../core/replies.ts";
 import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
 import type { Route } from "../core/snapshot.ts";
 import type { Body, Decision, Gone, Reply } from "../core/types.ts";
+import { listenForBytes, READ_BUFFER } from "../io/bytes-socket.ts";
 import {
   type Current,
   KEEP_ALIVE_MS,
@@ -16,6 +17,7 @@ import {
   type WireConnection,
   type WireOptions,
 } from "../servers/checks.ts";
+import { copyOf } from "./bytes.ts";
 import { addBytes, dropFirst, type Heads, heldBytes, letGo, mayBecomePlain, newHeads } from "./heads.ts";
 import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "./reply-bytes.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "./request-head.ts";
@@ -33,6 +35,7 @@ export class GatewayConnection implements Gone, WireConnection {
   readonly #socket: Socket;
   readonly #options: WireOptions;
   readonly #use: SocketUse;
+  readonly #stopListening: () => void;
   readonly #heads: Heads = newHeads();
   /** Whether bytes of a head have come, or the first head is waited for. */
   #awaitsHead = true;
@@ -47,7 +50,7 @@ export class GatewayConnection implements Gone, WireConnection {
     this.#socket = socket;
     this.#use = use;
     this.#options = options;
-    socket.on("data", this.#onData);
+    this.#stopListening = listenForBytes(socket, this.#onBytes);
     socket.on("end", this.#onEnd);
     socket.on("error", ignore);
     socket.on("close", this.#onClose);
@@ -70,14 +73,14 @@ export class GatewayConnection implements Gone, WireConnection {
     } else if (idle >= KEEP_ALIVE_MS) this.#socket.destroy();
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onBytes = (length: number): void => {
     if (!this.#awaitsHead && this.#use.inFlight === 0) {
       this.#awaitsHead = true;
       this.#use.since = this.#options.ports.now();
     }
     const heads = this.#heads;
-    if (this.#use.inFlight === 0 && heldBytes(heads) === 0 && this.#answerWhole(chunk)) return;
-    addBytes(heads, chunk);
+    if (this.#use.inFlight === 0 && heldBytes(heads) === 0 && this.#answerWhole(length)) return;
+    addBytes(heads, READ_BUFFER.subarray(0, length));
     if (this.#use.inFlight === 0) return this.#readHead();
     // No gateway pipelines; a sender who does could fill the memory.
     if (heads.complete >= this.#options.maxPipelined) this.#socket.destroy();
@@ -85,11 +88,10 @@ export class GatewayConnection implements Gone, WireConnection {
   };
 
   /** Nearly always, what comes is one whole head; false: look closer. */
-  #answerWhole(chunk: Buffer): boolean {
+  #answerWhole(length: number): boolean {
     const { headBytes, maxHeaderLines } = this.#options;
-    const isPlain =
-      chunk.length <= headBytes && readRequestHead(chunk, 0, chunk.length, maxHeaderLines, HEAD);
-    return isPlain && this.#answer(new WireCheck(chunk, HEAD), HEAD.keepsAlive);
+    const isPlain = length <= headBytes && readRequestHead(READ_BUFFER, 0, length, maxHeaderLines, HEAD);
+    return isPlain && this.#answer(new WireCheck(copyOf(READ_BUFFER, 0, length), HEAD), HEAD.keepsAlive);
   }
 
   #readHead(): void {
@@ -219,7 +221,7 @@ export class GatewayConnection implements Gone, WireConnection {
     const { buffer, start, end } = this.#heads;
     const bytes = buffer.subarray(start, end);
     letGo(this.#heads);
-    socket.removeListener("data", this.#onData);
+    this.#stopListening();
     socket.removeListener("end", this.#onEnd);
     socket.removeListener("error", ignore);
     socket.removeListener("close", this.#onClose);

@@ -32,6 +32,7 @@ export function heldBytes({ start, end }: Heads): number {
   return end - start;
 }
 
+/** `chunk` is copied. */
 export function addBytes(heads: Heads, chunk: Buffer): void {
   append(heads, chunk);
   findEnds(heads);
@@ -71,7 +72,7 @@ function append(heads: Heads, chunk: Buffer): void {
   const length = heldBytes(heads);
   if (length === 0) {
     letGo(heads);
-    heads.buffer = chunk;
+    heads.buffer = Buffer.from(chunk);
     heads.end = chunk.length;
     return;
   }

@@ -4,6 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { Upstream } from "../core/snapshot.ts";
+import { READ_BUFFER } from "../io/bytes-socket.ts";
 import type { Peer } from "../io/connect.ts";
 import type { ConnectionEvents, Pooled } from "../io/pool.ts";
 import { type AnswerReader, endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "./answer-body.ts";
@@ -53,7 +54,7 @@ export class UpstreamConnection implements Pooled {
     this.#upstream = upstream;
     this.#events = events;
     this.#clock = clock;
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("bytes", (length: number) => this.#read(length));
     socket.on("end", () => this.#ended());
     socket.on("close", () => this.#closed());
   }
@@ -90,13 +91,13 @@ export class UpstreamConnection implements Pooled {
     this.#socket.resume();
   }
 
-  #read(chunk: Buffer): void {
+  #read(length: number): void {
     const reader = this.#reader;
     let at = 0;
     this.#heard = true;
     this.#asker?.heard();
     while (this.#asker !== null) {
-      at = readAnswer(reader, chunk, at, chunk.length, this.#upstream.headBytes);
+      at = readAnswer(reader, READ_BUFFER, at, length, this.#upstream.headBytes);
       switch (reader.event) {
         case "more":
           return;
@@ -105,10 +106,10 @@ export class UpstreamConnection implements Pooled {
           this.#asker.head(reader.head);
           break;
         case "body":
-          this.#asker.body(chunk.subarray(reader.bodyStart, reader.bodyEnd));
+          this.#asker.body(Buffer.from(READ_BUFFER.subarray(reader.bodyStart, reader.bodyEnd)));
           break;
         case "end":
-          return this.#finish(at === chunk.length && reader.head.keepsAlive);
+          return this.#finish(at === length && reader.head.keepsAlive);
         case "malformed":
         case "too_large":
           return this.#fail(reader.event);

@@ -1,41 +1,40 @@
 /** An upstream's answer as bytes. */
 import type { Answer, Body, RawHeaders } from "../core/types.ts";
 import { type AnswerHead, reasonOf } from "./answer-head.ts";
-import { copyLess, headersOf } from "./bytes.ts";
+import { copyLess, copyOf, headersOf } from "./bytes.ts";
 
+export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 const NONE: readonly number[] = [];
 
-/** Keeps nothing of `head` but its bytes, which nobody writes to again: the connection reads other answers meanwhile. */
+/** Keeps a copy of the head's bytes: the connection reads other answers meanwhile. */
 export class WireAnswer implements Answer {
   readonly status: number;
-  readonly body: Body;
+  /** Set once it is known, before the answer is handed on. */
+  body: Body = NO_BODY;
   /** Whether such a line is among those that pass. */
   readonly passesLength: boolean;
   readonly passesDate: boolean;
   readonly passesStatusLine: boolean;
   readonly #bytes: Buffer;
-  readonly #statusLine: number;
   readonly #reasonStart: number;
   readonly #reasonEnd: number;
   readonly #linesStart: number;
-  readonly #linesEnd: number;
   readonly #dropped: readonly number[];
   #headers: RawHeaders | null = null;
 
-  constructor(head: AnswerHead, body: Body) {
+  /** Takes what it needs at once: the bytes of `head` are about to be overwritten. */
+  constructor(head: AnswerHead) {
     const { lines, dropped } = head;
     this.status = head.status;
-    this.body = body;
     this.passesLength = head.passesLength;
     this.passesDate = head.passesDate;
     this.passesStatusLine = head.passesStatusLine;
-    this.#bytes = lines.bytes;
-    this.#statusLine = lines.statusLine;
-    this.#reasonStart = lines.reasonStart;
-    this.#reasonEnd = lines.reasonEnd;
-    this.#linesStart = lines.start;
-    this.#linesEnd = head.linesEnd;
-    this.#dropped = dropped.length === 0 ? NONE : dropped.slice();
+    const start = lines.statusLine;
+    this.#bytes = copyOf(lines.bytes, start, head.linesEnd);
+    this.#reasonStart = lines.reasonStart - start;
+    this.#reasonEnd = lines.reasonEnd - start;
+    this.#linesStart = lines.start - start;
+    this.#dropped = dropped.length === 0 ? NONE : dropped.map((at) => at - start);
   }
 
   get statusText(): string {
@@ -43,13 +42,13 @@ export class WireAnswer implements Answer {
   }
 
   get headers(): RawHeaders {
-    this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#linesEnd);
+    this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#bytes.length);
     return this.#headers;
   }
 
   /** How much `copyHead` writes. */
   get headBytes(): number {
-    let bytes = this.#linesEnd - this.#copiedFrom();
+    let bytes = this.#bytes.length - this.#copiedFrom();
     for (let index = 0; index < this.#dropped.length; index += 2) {
       bytes -= (this.#dropped[index + 1] ?? 0) - (this.#dropped[index] ?? 0);
     }
@@ -58,10 +57,10 @@ export class WireAnswer implements Answer {
 
   /** The lines that pass, as they came, the status line where it may; returns where they end. */
   copyHead(into: Buffer, at: number): number {
-    return copyLess(this.#bytes, this.#copiedFrom(), this.#linesEnd, this.#dropped, into, at);
+    return copyLess(this.#bytes, this.#copiedFrom(), this.#bytes.length, this.#dropped, into, at);
   }
 
   #copiedFrom(): number {
-    return this.passesStatusLine ? this.#statusLine : this.#linesStart;
+    return this.passesStatusLine ? 0 : this.#linesStart;
   }
 }
