@@ -1,22 +1,16 @@
 /** The wiring: a snapshot and the outside world in, a serving process out. Nothing is decided here. */
-import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { performance } from "node:perf_hooks";
-import type { Ports } from "./check.ts";
 import { inTime } from "./config/read-file.ts";
 import { addressText } from "./core/address-text.ts";
-import { clientAddress } from "./core/client-address.ts";
-import { upstreamRequest } from "./core/headers.ts";
 import type { Address, Snapshot } from "./core/snapshot.ts";
-import type { HtpasswdEvent, ReloadResult } from "./core/types.ts";
-import { drain } from "./io/drain.ts";
+import type { FallbackChange, HtpasswdEvent, ReloadResult } from "./core/types.ts";
+import { createEngine, type Engine } from "./engine.ts";
 import { createExchanger } from "./io/exchange.ts";
-import { createGraceStore } from "./io/grace.ts";
-import { createLogins } from "./io/logins.ts";
 import { createNotifier } from "./io/notifier.ts";
-import { createPasswordPool, defaultPoolSize } from "./io/password-pool.ts";
 import { createResolver, oneByOne } from "./io/resolver.ts";
-import { createListeners, ListenError, type ListenerChanges, naming, type Opened } from "./listeners.ts";
+import { ListenError, type ListenerChanges, naming } from "./listeners.ts";
+import { openLogins } from "./logins.ts";
 import {
   logHtpasswd,
   logNotify,
@@ -24,24 +18,13 @@ import {
   logRefusedReload,
   logReload,
   logReloadDefect,
+  type OverrideEvent,
 } from "./observe/events.ts";
-import { createLogger } from "./observe/logs.ts";
-import { createMetrics } from "./observe/metrics.ts";
-import { createRecorder } from "./observe/recorder.ts";
+import { createLogger, type Logger } from "./observe/logs.ts";
 import { createOperator } from "./operator.ts";
-import { createOverrides } from "./overrides.ts";
 import { type AdminServer, createAdminServer, type Readiness } from "./servers/admin.ts";
-import type { Wire } from "./servers/checks.ts";
-import { createServing, type Generation } from "./serving.ts";
 import { version } from "./version.ts";
-import { createWireExchanger } from "./wire/exchange.ts";
-import { GatewayConnection } from "./wire/gateway-connection.ts";
-import { WireCheck } from "./wire/wire-check.ts";
 
-const WIRE: Wire = {
-  accept: (socket, use, options) => new GatewayConnection(socket, use, options),
-};
-const TICK_MS = 1_000;
 /** What messages that wait to be told may cost a shutdown. */
 const NOTIFY_DRAIN_MS = 1_000;
 
@@ -63,6 +46,9 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** Workers that cannot be started; the message says why. */
+export class WorkerError extends Error {}
+
 export const ENDING: ReloadResult = { ok: false, problems: ["sparekey is ending"] };
 
 export interface World {
@@ -72,6 +58,17 @@ export interface World {
   reload(): Promise<ReloadResult>;
 }
 
+/** What an engine gets of the app. */
+export interface EngineParts {
+  readonly logger: Logger;
+  onFile(event: HtpasswdEvent): void;
+  onActivity(change: FallbackChange): void;
+  /** Milliseconds, monotonic. */
+  now(): number;
+}
+
+export type EngineMaker = (first: Snapshot, parts: EngineParts) => Engine;
+
 interface Admin {
   readonly wanted: string;
   readonly address: Address;
@@ -79,7 +76,11 @@ interface Admin {
 }
 
 /** Rejects with a `ListenError` when an address cannot be had; nothing is left open then. */
-export async function startApp(first: Snapshot, world: World): Promise<App> {
+export async function startApp(
+  first: Snapshot,
+  world: World,
+  makeEngine: EngineMaker = inThisProcess,
+): Promise<App> {
   const now = (): number => performance.now();
   const logger = createLogger({ level: first.log.level, write: world.writeLine, now: Date.now });
   let snapshot = first;
@@ -87,23 +88,10 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
   let admin: Admin | null = null;
   const leftAdmins = new Set<AdminServer>();
 
-  const pool = createPasswordPool({ size: defaultPoolSize() });
   const onFile = (event: HtpasswdEvent): void => logHtpasswd(logger, event);
-  const logins = createLogins({ now, randomBytes, pool, onFile, inTime });
-  const exchanger = createExchanger();
-  const wireExchanger = createWireExchanger(exchanger.pools, now);
-  const metrics = createMetrics({
-    version: version(),
-    node: process.version,
-    inFlight: () => serving.inFlight(),
-    connections: () => listeners.connections(),
-    htpasswdUsers: (file) => logins.users(file),
-    now,
-  });
-  const userAgent = `sparekey/${version()}`;
   const notifier = createNotifier({
     exchanger: createExchanger(createResolver(now, oneByOne())),
-    userAgent,
+    userAgent: `sparekey/${version()}`,
     instance: hostname(),
     now,
     unixNow: Date.now,
@@ -111,38 +99,9 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     later,
     onEvent: (event) => logNotify(logger, event),
   });
-  const record = createRecorder({
-    metrics,
-    logger,
-    access: () => snapshot.log.access,
-    clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
-    now,
-    onActivity: notifier.notify,
-  });
-  const overrides = createOverrides(now, (event) => {
-    logOverride(logger, event);
-    record.override(event.route, event.kind === "begins" ? event.mode : null);
-    // Who was let in may be why it was chosen.
-    if (event.kind === "begins" && event.mode === "fallback") serving.forgetAllows(event.route);
-  });
-  const serving = createServing({
-    exchanger,
-    logins,
-    grace: createGraceStore({ now, randomBytes }),
-    overrides,
-    record,
-    now,
-    random: Math.random,
-    userAgent,
-  });
-  const exchange: Ports["exchange"] = (upstream, forwarded, gone, waiting) =>
-    forwarded.check instanceof WireCheck
-      ? wireExchanger.exchange(upstream, forwarded.check, forwarded, gone, waiting)
-      : exchanger.exchange(upstream, upstreamRequest(forwarded), gone, waiting);
-  const wire = (): Wire | null => (snapshot.wire === "auto" ? WIRE : null);
-  const listeners = createListeners({ exchange, logins, record, now }, wire, logger);
+  const engine = makeEngine(first, { logger, onFile, onActivity: notifier.notify, now });
   const operator = createOperator({
-    overrides,
+    overrides: engine.overrides,
     logger,
     onFile,
     inTime,
@@ -150,20 +109,15 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
     reload: () => world.reload(),
     now,
   });
-  const tick = setInterval(() => {
-    record.tick();
-    listeners.tick();
-    overrides.tick();
-  }, TICK_MS).unref();
 
   const openAdmin = async (listen: Address): Promise<Admin> => {
     const wanted = addressText(listen);
     if (admin?.wanted === wanted) return admin;
-    const ours = [...listeners.addresses(), ...(admin ? [admin.address] : [])];
+    const ours = [...engine.addresses(), ...(admin ? [admin.address] : [])];
     const server = createAdminServer({
       listen,
-      metrics,
-      readiness: () => readiness,
+      metrics: engine.metrics,
+      readiness: () => (readiness === "ready" && !engine.isServing() ? "starting" : readiness),
       actions: operator.actions,
     });
     try {
@@ -183,49 +137,28 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
 
   /** All that can fail comes first and can be undone. What follows is done at once: no check sees half of it. */
   const apply = async (next: Snapshot): Promise<ListenerChanges> => {
-    const generation = await serving.prepare(next);
+    const prepared = await engine.prepare(next);
     await operator.prepare(next.admin);
-    const opened = await openAll(generation).catch((error: unknown) => {
-      serving.release(generation);
+    const opened = await openAdmin(next.admin.listen).catch(async (error: unknown) => {
+      await prepared.undo();
       operator.use(snapshot.admin);
       throw error;
     });
     snapshot = next;
     logger.setLevel(next.log.level);
     notifier.use(next.notify);
-    metrics.useRoutes(generation.snapshot.routes);
-    metrics.configRead(true, Date.now());
-    const changes = listeners.use(generation, opened.checks);
-    serving.use(generation);
-    overrides.keep(generation.states.keys());
+    engine.metrics.configRead(true, Date.now());
+    const changes = prepared.use();
     operator.use(next.admin);
-    if (admin !== null && admin !== opened.admin) void leaveAdmin(admin.server);
-    admin = opened.admin;
+    if (admin !== null && admin !== opened) void leaveAdmin(admin.server);
+    admin = opened;
     return changes;
-  };
-  const openAll = async (generation: Generation): Promise<{ checks: Opened; admin: Admin }> => {
-    const checks = await listeners.open(generation);
-    try {
-      return { checks, admin: await openAdmin(generation.snapshot.admin.listen) };
-    } catch (error) {
-      await listeners.discard(checks);
-      throw error;
-    }
   };
 
   const close = async (): Promise<void> => {
-    clearInterval(tick);
     notifier.close();
-    serving.close();
-    wireExchanger.close();
-    logins.close();
     const admins = [...leftAdmins, ...(admin ? [admin.server] : [])];
-    await Promise.all([
-      ...admins.map((server) => server.close()),
-      operator.close(),
-      pool.close(),
-      listeners.close(),
-    ]);
+    await Promise.all([...admins.map((server) => server.close()), operator.close(), engine.close()]);
   };
 
   await apply(first).catch(async (error: unknown) => {
@@ -236,12 +169,13 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
   const adminAddress = (): Address => admin?.address ?? first.admin.listen;
   logger.info("serving", {
     admin: addressText(adminAddress()),
-    listen: listeners.addresses().map(addressText),
+    listen: engine.addresses().map(addressText),
     routes: first.routes.map((route) => route.name),
+    ...(first.workers > 1 && { workers: first.workers }),
   });
 
   const refuse = async (problems: readonly string[]): Promise<ReloadResult> => {
-    metrics.configRead(false, Date.now());
+    engine.metrics.configRead(false, Date.now());
     logRefusedReload(logger, problems);
     return { ok: false, problems };
   };
@@ -254,12 +188,13 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
         opened: opened.map(addressText),
         closed: closed.map(addressText),
         keepsOldLimits,
+        keptWorkers: next.workers === first.workers ? null : first.workers,
       });
       return { ok: true };
     } catch (error) {
       if (!(error instanceof ListenError)) {
         logReloadDefect(logger, error);
-        metrics.configRead(false, Date.now());
+        engine.metrics.configRead(false, Date.now());
         return { ok: false, problems: ["a defect of sparekey"] };
       }
       return refuse([error.message]);
@@ -272,7 +207,7 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
       return adminAddress();
     },
     get listeners() {
-      return listeners.addresses();
+      return engine.addresses();
     },
     reload: (next) => {
       const result = reloaded.then(() => reloadNow(next));
@@ -285,13 +220,19 @@ export async function startApp(first: Snapshot, world: World): Promise<App> {
       await reloaded;
       const { delay, timeout } = snapshot.drain;
       logger.info("drain begins", { delay_ms: delay, timeout_ms: timeout });
-      const left = await drain(listeners.servers(), snapshot.drain);
+      const left = await engine.drain(snapshot.drain);
       await notifier.drain(NOTIFY_DRAIN_MS);
       await close();
       logger.info("drain ended", { complete: left === 0, connections_cut: left });
     },
     close,
   };
+}
+
+function inThisProcess(first: Snapshot, { logger, onFile, onActivity, now }: EngineParts): Engine {
+  const logins = openLogins({ onFile, now });
+  const onOverride = (event: OverrideEvent): void => logOverride(logger, event);
+  return createEngine(first, { logger, logins, sharesPorts: false, onOverride, onActivity, now });
 }
 
 /** Runs `run` once, unless the result is called before. Does not keep the process alive. */

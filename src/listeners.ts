@@ -45,10 +45,29 @@ export interface ListenerChanges {
 }
 
 /** An address that cannot be had; the message names it. */
-export class ListenError extends Error {}
+export class ListenError extends Error {
+  readonly address: Address;
+  /** The system's. */
+  readonly code: string;
 
-/** `wire`: the carrier that has connections first, for those that come now; null: none. */
-export function createListeners(ports: Ports, wire: () => Wire | null, logger: Logger): Listeners {
+  /** `ours`: where this process listens already. */
+  constructor(address: Address, code: string, ours: readonly Address[]) {
+    super(`cannot listen on ${addressText(address)} (${code}); ${hintFor(code, address, ours)}`);
+    this.address = address;
+    this.code = code;
+  }
+}
+
+/**
+ * `wire`: the carrier that has connections first, for those that come now; null: none. `sharesPorts`: whether other
+ * processes listen on the same ports.
+ */
+export function createListeners(
+  ports: Ports,
+  wire: () => Wire | null,
+  logger: Logger,
+  sharesPorts: boolean,
+): Listeners {
   let used = new Map<string, Listener>();
   const left = new Set<Listener>();
 
@@ -58,6 +77,7 @@ export function createListeners(ports: Ports, wire: () => Wire | null, logger: L
     const drops = createDropLog(logger, limits.connections);
     const server = createCheckServer({
       listen: wanted,
+      sharesPort: sharesPorts,
       limits,
       ports,
       wire,
@@ -146,15 +166,14 @@ export async function naming<T>(
     return await listening;
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-    throw new ListenError(
-      `cannot listen on ${addressText(address)} (${code}); ${hintFor(code, address, ours)}`,
-    );
+    throw new ListenError(address, code, ours);
   }
 }
 
 function hintFor(code: string, { port }: Address, ours: readonly Address[]): string {
   if (code === "EADDRNOTAVAIL") return "this machine has no such address";
   if (code === "EACCES") return port < 1024 ? "ports below 1024 need a privilege" : "the system forbids it";
+  if (code === "ENOTSUP") return "this system cannot share a port among workers; write workers: 1";
   const own = ours.find((one) => one.port === port);
   if (own === undefined) return "is another process there?";
   return `sparekey itself listens on ${addressText(own)}; restart it for this change`;

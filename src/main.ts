@@ -2,7 +2,7 @@
 /** Arguments, signals and exit codes. What a command does is in commands/. */
 import { parseArgs } from "node:util";
 import type { CommandIo } from "./commands/command-io.ts";
-import { placesOf } from "./observe/events.ts";
+import { defectText } from "./observe/events.ts";
 import { restartOnce } from "./restart.ts";
 import { version } from "./version.ts";
 
@@ -159,10 +159,7 @@ function fail(error: unknown): number {
     io.err(`sparekey: ${error.message}; see sparekey --help\n`);
     return 2;
   }
-  // Not its message: that may quote what a client sent.
-  const [place = "at an unknown place"] = error instanceof Error ? placesOf(error) : [];
-  const name = error instanceof Error ? error.name : typeof error;
-  io.err(`sparekey: this is a defect of sparekey, please report it: ${name} ${place}\n`);
+  io.err(`sparekey: ${defectText(error)}\n`);
   return 1;
 }
 

@@ -40,7 +40,7 @@ export interface Serving {
 
 export interface ServingPorts extends Omit<HealthPorts, "exchange"> {
   readonly exchanger: Exchanger;
-  readonly logins: Logins;
+  readonly logins: Pick<Logins, "use">;
   readonly grace: GraceStore;
   readonly overrides: Pick<Overrides, "of">;
 }
@@ -181,7 +181,7 @@ function byListener(routes: readonly Route[]): ReadonlyMap<string, readonly [Rou
   return groups;
 }
 
-function htpasswdFiles(generations: Iterable<Generation>): readonly string[] {
+export function htpasswdFiles(generations: Iterable<Pick<Generation, "snapshot">>): readonly string[] {
   const fallbacks = [...generations].flatMap(({ snapshot }) =>
     snapshot.routes.flatMap((route) => [route.fallback, ...route.hosts.map(({ fallback }) => fallback)]),
   );

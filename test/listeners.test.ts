@@ -20,7 +20,8 @@ const rows = [
 for (const { code, port, says } of rows) {
   t.test(`${code} on port ${port}`, async (t) => {
     const message = `cannot listen on 10.0.0.9:${port} (${code}); ${says}`;
-    await t.rejects(naming({ host: "10.0.0.9", port }, failed(code), ours), new ListenError(message));
+    const refused = naming({ host: "10.0.0.9", port }, failed(code), ours);
+    await t.rejects(refused, { constructor: ListenError, message });
   });
 }
 
@@ -29,5 +30,6 @@ t.test("an address of no machine, asked of the system", async (t) => {
   const listening = once(server, "listening");
   server.listen(0, "192.0.2.1");
   const message = "cannot listen on 192.0.2.1:0 (EADDRNOTAVAIL); this machine has no such address";
-  await t.rejects(naming({ host: "192.0.2.1", port: 0 }, listening, []), new ListenError(message));
+  const refused = naming({ host: "192.0.2.1", port: 0 }, listening, []);
+  await t.rejects(refused, { constructor: ListenError, message });
 });

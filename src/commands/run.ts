@@ -1,10 +1,12 @@
-import { type App, ENDING, startApp } from "../app.ts";
+import { type App, ENDING, type EngineMaker, startApp, WorkerError } from "../app.ts";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { watchConfig } from "../config/watch.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 import type { ReloadResult } from "../core/types.ts";
 import { ListenError } from "../listeners.ts";
 import { openLineWriter } from "../observe/line-writer.ts";
+import type { CrewWorld } from "../workers/crew.ts";
 import type { CommandIo } from "./command-io.ts";
 
 const STDOUT = 1;
@@ -25,7 +27,8 @@ export interface RunSignals {
 
 /**
  * Serves until `stop` settles, then drains; reloads when the config changes and when it is told to.
- * Exit code 0: after a drain; 1: bad config, or a port that cannot be had. Ends by SIGKILL where a file hangs.
+ * Exit code 0: after a drain; 1: bad config, a port that cannot be had, or no worker that serves. Ends by SIGKILL
+ * where a file hangs.
  */
 export async function runCommand(configFile: string, signals: RunSignals, io: CommandIo): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
@@ -35,11 +38,14 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   }
   const lines = openLineWriter(STDOUT);
   let reload = async (): Promise<ReloadResult> => STARTING;
+  const hopeless = Promise.withResolvers<WorkerError>();
   let app: App;
   try {
-    app = await startApp(loaded.snapshot, { writeLine: lines.write, reload: () => reload() });
+    const world = { writeLine: lines.write, reload: () => reload() };
+    const crewWorld = { writeLine: lines.write, onHopeless: hopeless.resolve };
+    app = await startApp(loaded.snapshot, world, await engineMaker(loaded.snapshot, crewWorld));
   } catch (error) {
-    if (!(error instanceof ListenError)) throw error;
+    if (!(error instanceof ListenError || error instanceof WorkerError)) throw error;
     io.err(`sparekey: ${error.message}\n`);
     return 1;
   }
@@ -51,12 +57,20 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   });
   reload = async () => (await watch.reload()) ?? ENDING;
   signals.onReload(() => void watch.reload());
-  await signals.stop;
+  const failure = await Promise.race([signals.stop, hopeless.promise]);
   watch.close();
   await app.drain();
   await lines.flush(FLUSH_MS);
   endSoon(io);
-  return 0;
+  if (failure) io.err(`sparekey: ${failure.message}\n`);
+  return failure ? 1 : 0;
+}
+
+/** undefined: in this process. Else its program is not even read. */
+async function engineMaker({ workers }: Snapshot, world: CrewWorld): Promise<EngineMaker | undefined> {
+  if (workers === 1) return undefined;
+  const { crewOf } = await import("../workers/crew.ts");
+  return crewOf(workers, world);
 }
 
 /**

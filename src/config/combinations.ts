@@ -13,8 +13,9 @@ import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
 import { headerFindings } from "./request-headers.ts";
-import { adminShape, breakerShape, routeShape, tlsShape, validParts } from "./schema.ts";
+import { adminShape, breakerShape, rootShape, routeShape, tlsShape, validParts } from "./schema.ts";
 import { durationText } from "./values.ts";
+import { workerFindings } from "./worker-findings.ts";
 
 /** `routes`: what each entry of the document's `routes` means. */
 export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
@@ -24,6 +25,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     const raw = raws[index];
     return isMapping(raw) ? [viewRoute(raw, index, route, document)] : [];
   });
+  const { workers = 1 } = validParts({ workers: rootShape.workers }, data);
   const each = views.flatMap((route) => [
     ...presetFindings(route),
     ...pathFindings(route),
@@ -35,6 +37,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...fallbackFindings(route.at, route.raw, route),
     ...hostFindings([...route.at, "hosts"], asList(route.raw.hosts), route),
     ...requireHeadersFindings(route),
+    ...workerFindings(workers, route.at, route.raw, route),
   ]);
   const admin = validParts(adminShape, data.admin).listen;
   return [

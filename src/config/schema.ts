@@ -193,7 +193,7 @@ export const rootShape = {
     [],
     "Proxies in front of the gateway; the client is the rightmost X-Forwarded-For entry that is not one.",
   ),
-  workers: optional(only(1), 1, "Processes; one in this version."),
+  workers: optional(wholeNumber(1, 64), 1, "Processes that answer checks; a change needs a restart."),
   wire: optional(
     oneOf(["auto", "fastify"]),
     "auto",

@@ -30,6 +30,7 @@ export function buildSnapshot(config: Config, around: Surroundings): Snapshot {
     log,
     limits: { headBytes: config.limits.headBytes, connections: config.limits.connections },
     drain,
+    workers: config.workers,
     wire: config.wire,
     trustedProxies: toBlockList(config.trustedProxies),
     notify: config.notify.map(buildNotify),

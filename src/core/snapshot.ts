@@ -195,6 +195,8 @@ export interface Snapshot {
   readonly log: LogOptions;
   readonly limits: Limits;
   readonly drain: Drain;
+  /** Processes that answer checks, as a start takes it. */
+  readonly workers: number;
   readonly wire: WireMode;
   /** Proxies in front of the gateway; null: none. */
   readonly trustedProxies: AddressList | null;

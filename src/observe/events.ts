@@ -28,6 +28,13 @@ function placeOf(error: unknown): LogData {
   return { error: error.name, at: placesOf(error).slice(0, FRAMES) };
 }
 
+/** One line for a person, without the error's message: that may quote what a client sent. */
+export function defectText(error: unknown): string {
+  const [place = "at an unknown place"] = error instanceof Error ? placesOf(error) : [];
+  const name = error instanceof Error ? error.name : typeof error;
+  return `this is a defect of sparekey, please report it: ${name} ${place}`;
+}
+
 /** The lines of a stack that name functions and files: "at answerCheck (…)", innermost first. */
 export function placesOf(error: Error): readonly string[] {
   const lines = (error.stack ?? "").split("\n").map((line) => line.trim());
@@ -60,12 +67,20 @@ export interface ReloadEvent {
   readonly closed: readonly string[];
   /** Listeners stayed that cannot take the config's `limits`. */
   readonly keepsOldLimits: boolean;
+  /** So many stay, though the config says otherwise; null: they are as it says. */
+  readonly keptWorkers: number | null;
 }
 
-export function logReload(logger: Logger, { keepsOldLimits, ...changes }: ReloadEvent): void {
-  if (!keepsOldLimits) return logger.info("config reloaded", { ...changes });
-  const restart = "limits: listeners that were open keep the old ones until sparekey is restarted";
-  logger.warn("config reloaded, but not all of it", { ...changes, needs_restart: restart });
+export function logReload(logger: Logger, event: ReloadEvent): void {
+  const { keepsOldLimits, keptWorkers, ...changes } = event;
+  const restarts = [
+    ...(keepsOldLimits
+      ? ["limits: listeners that were open keep the old ones until sparekey is restarted"]
+      : []),
+    ...(keptWorkers === null ? [] : [`workers: it stays ${keptWorkers} until sparekey is restarted`]),
+  ];
+  if (restarts.length === 0) return logger.info("config reloaded", { ...changes });
+  logger.warn("config reloaded, but not all of it", { ...changes, needs_restart: restarts.join("; ") });
 }
 
 /** One line for each problem. */

@@ -3,7 +3,11 @@
  * from them at each scrape.
  */
 import { setImmediate } from "node:timers/promises";
-import type { PrometheusContentType } from "@prometheus-io/client";
+import type {
+  MetricObjectWithValues,
+  MetricValueWithName,
+  PrometheusContentType,
+} from "@prometheus-io/client";
 import Counter from "@prometheus-io/client/lib/counter.js";
 import Gauge from "@prometheus-io/client/lib/gauge.js";
 import Registry from "@prometheus-io/client/lib/registry.js";
@@ -41,6 +45,8 @@ export interface Metrics {
   readonly contentType: string;
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>;
+  /** The same as data, to be added up with that of other processes: observe/metrics-sum.ts. */
+  families(): Promise<readonly Family[]>;
   /** The routes of a config. Those that stay (by name) keep their numbers, removed ones vanish. */
   useRoutes(routes: readonly Route[]): void;
   /** How reading the config went, at the start and at each reload. The time is by the wall clock. */
@@ -50,7 +56,28 @@ export interface Metrics {
   records(): Iterable<RouteRecord>;
 }
 
+/** How the values of several processes become one. */
+type Aggregator = "sum" | "max" | "min" | "first";
+
+export interface FamilyValue {
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+  /** Of the parts of a histogram. */
+  readonly metricName?: string;
+}
+
+export interface Family {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly aggregator: string;
+  readonly values: readonly FamilyValue[];
+}
+
 type PrometheusRegistry = Registry<PrometheusContentType>;
+
+/** Of several processes the worst counts. */
+export const BREAKER_STATE = "sparekey_breaker_state";
 
 export function createMetrics(sources: MetricsSources): Metrics {
   const registry: PrometheusRegistry = new Registry();
@@ -67,6 +94,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
       lag.seconds = await eventLoopLag();
       return registry.metrics();
     },
+    async families() {
+      lag.seconds = await eventLoopLag();
+      return (await registry.getMetricsAsJSON()).map(asFamily);
+    },
     useRoutes(routes) {
       records = new Map(routes.map((route) => [route.name, keptRecord(records.get(route.name), route)]));
     },
@@ -76,6 +107,22 @@ export function createMetrics(sources: MetricsSources): Metrics {
     },
     recordOf: (route) => records.get(route),
     records: () => records.values(),
+  };
+}
+
+/** Nothing but data: it may go to another process. */
+function asFamily(metric: MetricObjectWithValues<MetricValueWithName<string>>): Family {
+  const { name, help, type, aggregator, values } = metric;
+  return {
+    name,
+    help,
+    type: String(type),
+    aggregator,
+    values: values.map(({ labels, value, metricName }) => ({
+      labels: { ...labels } as FamilyValue["labels"],
+      value,
+      ...(metricName !== undefined && { metricName }),
+    })),
   };
 }
 
@@ -151,8 +198,13 @@ function addRouteFamilies(
     "From a check to the upstream's answer to it.",
     () => each(records, ({ route, answerDurations }) => [{ route: route.name, durations: answerDurations }]),
   );
-  gauge(registry, "sparekey_breaker_state", "1: the state the breaker is in.", ["route", "state"], () =>
-    each(records, breakerSeries),
+  gauge(
+    registry,
+    BREAKER_STATE,
+    "1: the state the breaker is in.",
+    ["route", "state"],
+    () => each(records, breakerSeries),
+    "max",
   );
   gauge(
     registry,
@@ -163,9 +215,15 @@ function addRouteFamilies(
       each(records, (record) => [
         { labels: { route: record.route.name }, value: isActive(record, sources.now()) ? 1 : 0 },
       ]),
+    "max",
   );
-  gauge(registry, "sparekey_htpasswd_users", "Users who can log in with a password.", ["route"], () =>
-    each(records, ({ route }) => htpasswdSeries(route, sources)),
+  gauge(
+    registry,
+    "sparekey_htpasswd_users",
+    "Users who can log in with a password.",
+    ["route"],
+    () => each(records, ({ route }) => htpasswdSeries(route, sources)),
+    "min",
   );
 }
 
@@ -192,32 +250,40 @@ function addProcessFamilies(
   lag: Readonly<{ seconds: number }>,
 ): void {
   const startedAt = performance.timeOrigin / 1000;
-  const single = (name: string, help: string, value: () => number) =>
-    gauge(registry, name, help, [], () => [{ labels: {}, value: value() }]);
+  const single = (name: string, help: string, aggregator: Aggregator, value: () => number) =>
+    gauge(registry, name, help, [], () => [{ labels: {}, value: value() }], aggregator);
 
-  single("sparekey_in_flight", "Checks being worked on.", () => sources.inFlight());
-  single("sparekey_connections", "Open connections of gateways.", () => sources.connections());
+  single("sparekey_in_flight", "Checks being worked on.", "sum", () => sources.inFlight());
+  single("sparekey_connections", "Open connections of gateways.", "sum", () => sources.connections());
   single(
     "sparekey_config_last_reload_successful",
     "1: the config file was good when it was last read.",
+    "first",
     () => config.successful,
   );
   single(
     "sparekey_config_last_reload_success_timestamp_seconds",
     "When the config in use was read.",
+    "first",
     () => config.succeededAtSeconds,
   );
-  gauge(registry, "sparekey_build_info", "What is running.", ["version", "node"], () => [
-    { labels: { version: sources.version, node: sources.node }, value: 1 },
-  ]);
+  gauge(
+    registry,
+    "sparekey_build_info",
+    "What is running.",
+    ["version", "node"],
+    () => [{ labels: { version: sources.version, node: sources.node }, value: 1 }],
+    "first",
+  );
   counter(registry, "process_cpu_seconds_total", "CPU time spent, user and system.", [], () => [
     { labels: {}, value: cpuSeconds() },
   ]);
-  single("process_resident_memory_bytes", "Resident memory.", () => process.memoryUsage.rss());
-  single("process_start_time_seconds", "When the process started.", () => startedAt);
+  single("process_resident_memory_bytes", "Resident memory.", "sum", () => process.memoryUsage.rss());
+  single("process_start_time_seconds", "When the process started.", "first", () => startedAt);
   single(
     "nodejs_eventloop_lag_seconds",
     "What was left of the event loop's turn when this scrape came in.",
+    "max",
     () => lag.seconds,
   );
 }
@@ -266,11 +332,13 @@ function gauge<Label extends string>(
   help: string,
   labelNames: readonly Label[],
   series: () => Iterable<Series<Label>>,
+  aggregator: Aggregator,
 ): void {
   new Gauge<string>({
     name,
     help,
     labelNames,
+    aggregator,
     registers: [registry],
     collect() {
       this.reset();

@@ -44,6 +44,8 @@ export interface Current {
 
 export interface CheckServerOptions {
   readonly listen: Address;
+  /** Whether other processes listen on the same port: the system shares connections out among them. */
+  readonly sharesPort: boolean;
   readonly limits: Limits;
   readonly ports: Ports;
   /** Takes connections first and hands over what is not for it; null: there is only Fastify. */
@@ -198,7 +200,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     listen: async () => {
       await app.ready();
       // Not Fastify's own: for localhost it opens a second server, past the limits and the drain of this one.
-      server.listen({ host: listen.host, port: listen.port });
+      server.listen({ host: listen.host, port: listen.port, reusePort: options.sharesPort });
       await once(server, "listening");
       return portOf(server);
     },

@@ -52,6 +52,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
     log: { level: "info", access: "sampled" },
     limits: { headBytes: 256 * 1024, connections: 10_000 },
     drain: { delay: 0, timeout: 25_000 },
+    workers: 1,
     wire: "auto",
     trustedProxies: null,
     notify: [],
@@ -103,6 +104,8 @@ admin: { listen: localhost:9091, htpasswd: admins }
 log: { level: debug, access: all }
 limits: { headBytes: 65536, connections: 7, answerBytes: 2MiB }
 drain: { delay: 1.5s, timeout: 1h }
+workers: 1
+wire: auto
 trustedProxies: [192.0.2.1, 2001:db8::/32]
 notify:
   - { url: "https://Chat.example.com/hooks/a%20b?key={{.text}}", headers: { Authorization: Bearer x } }
@@ -143,6 +146,7 @@ routes:
     log: { level: "debug", access: "all" },
     limits: { headBytes: 65536, connections: 7 },
     drain: { delay: 1500, timeout: 3_600_000 },
+    workers: 1,
     wire: "auto",
   });
   t.ok(trustedProxies?.check("2001:db8::7", "ipv6"));

@@ -52,6 +52,7 @@ export interface SparekeyOptions {
   readonly drain?: string;
   /** The config's `admin.htpasswd`. */
   readonly adminHtpasswd?: string;
+  /** All it gets besides PATH. */
   readonly env?: Readonly<Record<string, string>>;
 }
 

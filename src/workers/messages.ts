@@ -1,0 +1,47 @@
+/** What a primary process and its workers say to each other. All of it is data that the structured clone takes. */
+import type { Address, Drain } from "../core/snapshot.ts";
+import type { Credentials, FallbackChange, LoginResult, OverrideMode } from "../core/types.ts";
+import type { LoginPolicy } from "../io/logins.ts";
+import type { Family } from "../observe/metrics.ts";
+import type { Parcel } from "./parcel.ts";
+
+/** Answered by an `Answered` of the same `id`. */
+export type Question =
+  | { readonly kind: "prepare"; readonly parcel: Parcel }
+  | { readonly kind: "report" }
+  | { readonly kind: "drain"; readonly rules: Drain };
+
+export type ToWorker =
+  | (Question & { readonly id: number })
+  /** What was prepared last. */
+  | { readonly kind: "use" }
+  | { readonly kind: "undo" }
+  /** `mode` null: as the config says again. */
+  | {
+      readonly kind: "override";
+      readonly route: string;
+      readonly mode: OverrideMode | null;
+      readonly milliseconds: number;
+    }
+  | { readonly kind: "login"; readonly id: number; readonly result: LoginResult }
+  | { readonly kind: "close" };
+
+export interface Login {
+  readonly route: string;
+  readonly policy: LoginPolicy;
+  readonly credentials: Credentials | null;
+  readonly address: string;
+}
+
+export type Answer =
+  | { readonly kind: "prepared" }
+  /** An address cannot be had. */
+  | { readonly kind: "refused"; readonly address: Address; readonly code: string }
+  | { readonly kind: "defect" }
+  | { readonly kind: "report"; readonly families: readonly Family[] }
+  | { readonly kind: "drained"; readonly left: number };
+
+export type ToPrimary =
+  | { readonly kind: "answer"; readonly id: number; readonly answer: Answer }
+  | { readonly kind: "activity"; readonly change: FallbackChange }
+  | ({ readonly kind: "login"; readonly id: number } & Login);

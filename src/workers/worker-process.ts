@@ -1,0 +1,117 @@
+/** One worker as its primary has it: a process, what is asked of it, and its log lines. */
+import { type ChildProcess, fork } from "node:child_process";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { FallbackChange, LoginResult } from "../core/types.ts";
+import type { Answer, Login, Question, ToPrimary, ToWorker } from "./messages.ts";
+
+/** The program has this file's ending: .ts from source, .js compiled. */
+const PROGRAM = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
+
+/** `code` null: by a signal, or it never was. */
+export interface WorkerEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface WorkerPorts {
+  /** Takes one line of its log; neither waits nor throws. */
+  writeLine(line: string): void;
+  onActivity(change: FallbackChange): void;
+  /** Never rejects. */
+  onLogin(login: Login): Promise<LoginResult>;
+  /** Once. */
+  onEnd(end: WorkerEnd): void;
+}
+
+/** Owns the process until it has ended. It ends by itself when this process does. */
+export class WorkerProcess {
+  /** Resolves when it has ended and its last line was written. */
+  readonly ended: Promise<void>;
+  readonly #child: ChildProcess;
+  readonly #ports: WorkerPorts;
+  readonly #waiting = new Map<number, (answer: Answer | null) => void>();
+  #questions = 0;
+  #isOver = false;
+
+  /** `slot`: its number, as log lines have it. */
+  constructor(slot: number, ports: WorkerPorts) {
+    this.#ports = ports;
+    this.#child = fork(PROGRAM, [String(slot)], {
+      serialization: "advanced",
+      stdio: ["ignore", "pipe", "inherit", "ipc"],
+    });
+    const gone = Promise.withResolvers<void>();
+    this.ended = gone.promise;
+    this.#child
+      .on("message", (message) => this.#take(message as ToPrimary))
+      .once("exit", (code, signal) => this.#end({ code, signal }))
+      .once("close", () => gone.resolve())
+      .on("error", () => {
+        if (this.#child.pid !== undefined) return;
+        this.#end({ code: null, signal: null });
+        gone.resolve();
+      });
+    forwardLines(this.#child, ports.writeLine);
+  }
+
+  get pid(): number | null {
+    return this.#child.pid ?? null;
+  }
+
+  /** null: it has ended, or did not answer within `milliseconds`. */
+  ask(question: Question, milliseconds: number): Promise<Answer | null> {
+    if (this.#isOver) return Promise.resolve(null);
+    this.#questions += 1;
+    const id = this.#questions;
+    const { promise, resolve } = Promise.withResolvers<Answer | null>();
+    const timer = setTimeout(resolve, milliseconds, null);
+    this.#waiting.set(id, resolve);
+    this.say({ ...question, id });
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    });
+  }
+
+  say(message: ToWorker): void {
+    // One that cannot be told is ending: its end is heard of.
+    if (this.#child.connected) this.#child.send(message, () => {});
+  }
+
+  /** Of one that hangs, or is of no use. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  #take(message: ToPrimary): void {
+    switch (message.kind) {
+      case "answer":
+        return this.#waiting.get(message.id)?.(message.answer);
+      case "activity":
+        return this.#ports.onActivity(message.change);
+      case "login": {
+        const { id } = message;
+        void this.#ports.onLogin(message).then((result) => this.say({ kind: "login", id, result }));
+      }
+    }
+  }
+
+  #end(end: WorkerEnd): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const settle of this.#waiting.values()) settle(null);
+    this.#ports.onEnd(end);
+  }
+}
+
+/** Whole lines only: what a worker did not get to the end of is none. */
+function forwardLines({ stdout }: ChildProcess, writeLine: (line: string) => void): void {
+  let rest = "";
+  stdout?.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) writeLine(line);
+  });
+  stdout?.on("error", () => {});
+}

@@ -1,0 +1,148 @@
+/**
+ * The program of a worker: an engine that does as its primary says. Logins are decided there, so that limits and
+ * remembered logins are those of one process; so are signals. Without its primary it ends at once.
+ */
+import { inTime } from "../config/read-file.ts";
+import type { FallbackChange, LoginResult } from "../core/types.ts";
+import { createEngine, type LocalEngine, type Prepared } from "../engine.ts";
+import { createHtpasswdFiles } from "../io/htpasswd-files.ts";
+import { ListenError } from "../listeners.ts";
+import type { OpenLogins } from "../logins.ts";
+import { defectText, logReloadDefect } from "../observe/events.ts";
+import { openLineWriter } from "../observe/line-writer.ts";
+import { createLogger, type Logger } from "../observe/logs.ts";
+import type { Answer, Question, ToPrimary, ToWorker } from "./messages.ts";
+import { type Parcel, unpack } from "./parcel.ts";
+
+const STDOUT = 1;
+const FLUSH_MS = 1_000;
+const FILE_INTERVAL_MS = 1_000;
+
+const slot = Number(process.argv[2]);
+const now = (): number => performance.now();
+const lines = openLineWriter(STDOUT);
+const writeLine = (line: string): void => lines.write(`${line.slice(0, -1)},"worker":${slot}}`);
+
+let engine: LocalEngine | null = null;
+let logger: Logger | null = null;
+let prepared: Prepared | null = null;
+
+function tell(message: ToPrimary): void {
+  if (process.connected) process.send?.(message, undefined, {}, () => {});
+}
+
+/** Names are known here, for every check; passwords are looked at by the primary. */
+function openRemoteLogins(): OpenLogins & { settle(id: number, result: LoginResult): void } {
+  const files = createHtpasswdFiles({ interval: FILE_INTERVAL_MS, onFile: () => {}, inTime });
+  const waiting = new Map<number, (result: LoginResult) => void>();
+  let asked = 0;
+  return {
+    knows: files.knows,
+    users: (file) => files.get(file)?.users.size ?? 0,
+    use: files.use,
+    attempt: (route, { htpasswd, rateLimit }, credentials, address) => {
+      asked += 1;
+      const { promise, resolve } = Promise.withResolvers<LoginResult>();
+      waiting.set(asked, resolve);
+      tell({ kind: "login", id: asked, route, policy: { htpasswd, rateLimit }, credentials, address });
+      return promise;
+    },
+    settle: (id, result) => {
+      waiting.get(id)?.(result);
+      waiting.delete(id);
+    },
+    close: async () => files.close(),
+  };
+}
+
+const logins = openRemoteLogins();
+
+async function prepare(parcel: Parcel): Promise<Answer> {
+  const snapshot = unpack(parcel);
+  const { level } = snapshot.log;
+  logger ??= createLogger({ level, write: writeLine, now: Date.now });
+  const log = logger;
+  engine ??= createEngine(snapshot, {
+    logger: log,
+    logins,
+    sharesPorts: true,
+    onOverride: () => {},
+    onActivity: (change: FallbackChange) => tell({ kind: "activity", change }),
+    now,
+  });
+  try {
+    const { use, undo } = await engine.prepare(snapshot);
+    prepared = {
+      use: () => {
+        log.setLevel(level);
+        return use();
+      },
+      undo,
+    };
+    return { kind: "prepared" };
+  } catch (error) {
+    if (error instanceof ListenError) return { kind: "refused", address: error.address, code: error.code };
+    logReloadDefect(log, error);
+    return { kind: "defect" };
+  }
+}
+
+async function answerTo(question: Question): Promise<Answer> {
+  switch (question.kind) {
+    case "prepare":
+      return prepare(question.parcel);
+    case "report":
+      return { kind: "report", families: (await engine?.metrics.families()) ?? [] };
+    case "drain":
+      return { kind: "drained", left: (await engine?.drain(question.rules)) ?? 0 };
+  }
+}
+
+function taken(): Prepared | null {
+  const one = prepared;
+  prepared = null;
+  return one;
+}
+
+function take(message: ToWorker): void {
+  switch (message.kind) {
+    case "use":
+      taken()?.use();
+      return;
+    case "undo":
+      void taken()?.undo();
+      return;
+    case "override": {
+      const { route, mode, milliseconds } = message;
+      if (mode === null) engine?.overrides.clear(route, "");
+      else engine?.overrides.set(route, mode, milliseconds, "");
+      return;
+    }
+    case "login":
+      return logins.settle(message.id, message.result);
+    case "close":
+      void end();
+      return;
+    default: {
+      const { id } = message;
+      void answerTo(message).then((answer) => tell({ kind: "answer", id, answer }));
+    }
+  }
+}
+
+async function end(): Promise<void> {
+  await engine?.close();
+  await logins.close();
+  await lines.flush(FLUSH_MS);
+  process.exit(0);
+}
+
+// A terminal and a service manager may signal all processes: what is to be done is the primary's to say.
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
+// Not process.exit: that waits for threads, and one may wait for a file that hangs.
+process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
+process.on("uncaughtException", (error) => {
+  process.stderr.write(`sparekey: worker ${slot}: ${defectText(error)}\n`);
+  process.exit(1);
+});
+process.on("message", (message) => take(message as ToWorker));
