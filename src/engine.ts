@@ -6,8 +6,9 @@ import { upstreamRequest } from "./core/headers.ts";
 import type { Address, Drain, Snapshot } from "./core/snapshot.ts";
 import type { FallbackChange } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
-import { createExchanger } from "./io/exchange.ts";
+import { createExchanger, type Exchanger } from "./io/exchange.ts";
 import { createGraceStore } from "./io/grace.ts";
+import { hasUndici } from "./io/undici-client.ts";
 import { createListeners, type ListenerChanges } from "./listeners.ts";
 import type { OpenLogins } from "./logins.ts";
 import type { OverrideEvent } from "./observe/events.ts";
@@ -16,10 +17,12 @@ import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import { createRecorder } from "./observe/recorder.ts";
 import { createOverrides, type Overrides } from "./overrides.ts";
 import type { Wire } from "./servers/checks.ts";
+import { hasFastify } from "./servers/late-fastify.ts";
 import { createServing } from "./serving.ts";
 import { version } from "./version.ts";
 import { createWireExchanger } from "./wire/exchange.ts";
 import { GatewayConnection } from "./wire/gateway-connection.ts";
+import { ownCheck } from "./wire/own-check.ts";
 import { WireCheck } from "./wire/wire-check.ts";
 
 const WIRE: Wire = {
@@ -72,6 +75,13 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
   let snapshot = first;
   const exchanger = createExchanger();
   const wireExchanger = createWireExchanger(exchanger.pools, now);
+  /** Probes go as bytes where checks do. */
+  const exchangeOwn: Exchanger["exchange"] = (upstream, request, gone, waiting) => {
+    const check = snapshot.wire === "auto" && upstream.protocol === "http:" ? ownCheck(request) : null;
+    if (check === null) return exchanger.exchange(upstream, request, gone, waiting);
+    const forwarded = { check, staysHere: () => false, repeatable: request.repeatable };
+    return wireExchanger.exchange(upstream, check, forwarded, gone, waiting);
+  };
   const metrics = createMetrics({
     version: version(),
     node: process.version,
@@ -95,7 +105,7 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
     if (event.kind === "begins" && event.mode === "fallback") serving.forgetAllows(event.route);
   });
   const serving = createServing({
-    exchanger,
+    exchanger: { ...exchanger, exchange: exchangeOwn },
     logins,
     grace: createGraceStore({ now, randomBytes }),
     overrides,
@@ -120,6 +130,7 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
     metrics,
     overrides,
     prepare: async (next) => {
+      if (!isPlain(next)) loadOtherCarrier();
       const generation = await serving.prepare(next);
       const opened = await listeners.open(generation).catch((error: unknown) => {
         serving.release(generation);
@@ -150,4 +161,15 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
       await Promise.all([logins.close(), listeners.close()]);
     },
   };
+}
+
+/** Whether nearly all checks go as bytes. */
+function isPlain({ wire, routes }: Snapshot): boolean {
+  return wire === "auto" && routes.every(({ upstream }) => upstream.protocol === "http:");
+}
+
+/** Now, and not while the first check waits. What cannot be read now is read then. */
+function loadOtherCarrier(): void {
+  hasUndici();
+  hasFastify();
 }

@@ -1,31 +1,89 @@
 /** What a process that serves has loaded, for it stays in memory: docs/decisions/0007-memory.md. */
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import t from "tap";
-import { startSparekey } from "./support/sparekey.ts";
+import t, { type Test } from "tap";
+import { ask } from "./support/app.ts";
+import { eventually } from "./support/processes.ts";
+import { type Sparekey, startSparekey } from "./support/sparekey.ts";
 
 const PRELOADED = join(import.meta.dirname, "support/told-files.ts");
+const NOBODY = "127.0.0.1:1";
 
-t.test("what no check needs stays unloaded", async (t) => {
-  const running = await startSparekey(
-    t,
-    'listen: "127.0.0.1:0"\nroutes: [{ preset: authentik, upstream: "http://127.0.0.1:1", fallback: { htpasswd: htpasswd } }]\n',
-    { users: { admin: "correct horse" }, env: { NODE_OPTIONS: `--import ${PRELOADED}` } },
+type Part = readonly [name: string, part: string];
+
+/** What comes with the first request that is theirs. */
+const LATE: readonly Part[] = [
+  ["undici's client", "/undici/lib/dispatcher/client.js"],
+  ["Fastify", "/fastify/fastify.js"],
+  ["HTTP/2", "node:http2"],
+];
+const NEVER: readonly Part[] = [
+  ["undici's index", "/undici/index.js"],
+  ["undici's fetch", "/undici/lib/web/fetch/"],
+  ["the push gateway", "/@prometheus-io/client/lib/pushgateway.js"],
+  ["the cluster's registry", "/@prometheus-io/client/lib/cluster.js"],
+  ["bcrypt, which only workers need", "/bcrypt/"],
+  ["the reading of a config", "/src/config/load.ts"],
+  ["its YAML", "/yaml/"],
+  ["its schema", "/zod/"],
+  ["the demo", "/src/demo/"],
+];
+
+async function startTelling(t: Test, yaml: string): Promise<Sparekey> {
+  const env = { NODE_OPTIONS: `--import ${PRELOADED}` };
+  return startSparekey(t, yaml, { users: { admin: "correct horse" }, env });
+}
+
+function route(upstream: string): string {
+  return `routes: [{ preset: authentik, upstream: "${upstream}", fallback: { htpasswd: htpasswd } }]`;
+}
+
+/** An upstream whose faults a probe has to confirm. */
+async function startCutting(t: Test): Promise<string> {
+  const server = createServer((socket) => {
+    socket
+      .on("error", () => {})
+      .once("data", () => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"));
+  }).listen(0, "127.0.0.1");
+  t.teardown(() => server.close());
+  await once(server, "listening");
+  const address = server.address();
+  return `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+}
+
+t.test("plain checks, their probes and the pages of the admin listener need little", async (t) => {
+  const running = await startTelling(t, `listen: "127.0.0.1:0"\n${route(await startCutting(t))}\n`);
+  const [{ url }] = running.listen;
+  for (const page of ["/", "/healthz", "/readyz", "/metrics"]) await ask(running.admin.url + page);
+  t.equal((await ask(`${url}/healthz`)).status, 200, "health");
+  const check = await ask(`${url}/outpost.goauthentik.io/auth/traefik`);
+  t.equal(check.status, 401, "the emergency login");
+  const probed = /sparekey_probes_total\{route="authentik",result="fault"\} [1-9]/;
+  await eventually(
+    () => "there was no probe",
+    async () => probed.test(await running.metrics()) || null,
   );
-  await running.metrics();
-  const files = running.process.stderr();
-  const loaded: readonly (readonly [name: string, part: string])[] = [
-    ["undici's client", "/undici/lib/dispatcher/client.js"],
-    ["the registry of metrics", "/@prometheus-io/client/lib/registry.js"],
-    ["Fastify", "/fastify/fastify.js"],
+  const told = running.process.stderr();
+  t.match(told, "/@prometheus-io/client/lib/registry.js", "the registry of metrics is seen");
+  for (const [name, part] of [...LATE, ...NEVER]) t.notMatch(told, part, name);
+  t.notMatch(told, "node:tls", "TLS");
+  t.notMatch(told, "node:http\n", "what node:http has for fetch");
+
+  t.equal((await ask(`${url}/outpost.goauthentik.io/auth/traefik`, { method: "POST" })).status, 401, "odd");
+  for (const [name, part] of LATE)
+    t.match(running.process.stderr(), part, `after an odd one, ${name} is seen`);
+});
+
+t.test("what all checks need is there before the first", async (t) => {
+  const rows = [
+    { name: "wire: fastify", yaml: `listen: "127.0.0.1:0"\nwire: fastify\n${route(`http://${NOBODY}`)}\n` },
+    { name: "https", yaml: `listen: "127.0.0.1:0"\n${route(`https://${NOBODY}`)}\n` },
   ];
-  for (const [name, part] of loaded) t.match(files, part, `${name} is seen`);
-  const unloaded: readonly (readonly [name: string, part: string])[] = [
-    ["undici's index", "/undici/index.js"],
-    ["undici's fetch", "/undici/lib/web/fetch/"],
-    ["the push gateway", "/@prometheus-io/client/lib/pushgateway.js"],
-    ["the cluster's registry", "/@prometheus-io/client/lib/cluster.js"],
-    ["bcrypt, which only workers need", "/bcrypt/"],
-    ["the demo", "/src/demo/"],
-  ];
-  for (const [name, part] of unloaded) t.notMatch(files, part, name);
+  for (const { name, yaml } of rows) {
+    const running = await startTelling(t, yaml);
+    const told = running.process.stderr();
+    for (const [part, path] of LATE) t.match(told, path, `${name}: ${part}`);
+    for (const [part, path] of NEVER) t.notMatch(told, path, `${name}: ${part}`);
+  }
 });

@@ -1,11 +1,11 @@
 import { type App, ENDING, type EngineMaker, startApp, WorkerError } from "../app.ts";
-import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { watchConfig } from "../config/watch.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { ReloadResult } from "../core/types.ts";
 import { ListenError } from "../listeners.ts";
 import { openLineWriter } from "../observe/line-writer.ts";
+import { readConfig } from "../reading.ts";
 import type { CrewWorld } from "../workers/crew.ts";
 import type { CommandIo } from "./command-io.ts";
 
@@ -31,7 +31,7 @@ export interface RunSignals {
  * where a file hangs.
  */
 export async function runCommand(configFile: string, signals: RunSignals, io: CommandIo): Promise<number> {
-  const loaded = await loadConfig(configFile, io.env);
+  const loaded = await readConfig(configFile, io.env);
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
     return 1;
@@ -52,7 +52,7 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   const watch = watchConfig({
     interval: WATCH_MS,
     files: loaded.files,
-    load: () => loadConfig(configFile, io.env),
+    load: () => readConfig(configFile, io.env),
     onLoaded: (read) => (read.ok ? app.reload(read.snapshot) : app.refuse(read.problems.map(formatProblem))),
   });
   reload = async () => (await watch.reload()) ?? ENDING;

@@ -4,7 +4,6 @@
  * What goes wrong is told by phase, because the codes alone do not (a reset may be TCP or TLS).
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
-import { checkServerIdentity, connect as connectTls } from "node:tls";
 import { addressText } from "../core/address-text.ts";
 import { createDoubts } from "../core/doubts.ts";
 import type { Address, Upstream } from "../core/snapshot.ts";
@@ -195,6 +194,8 @@ function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: R
     keepAliveInitialDelay: 30_000,
   };
   if (protocol === "http:") return reading === "bytes" ? connectForBytes(tcp) : connectTcp(tcp);
+  // With its list of root certificates it is of some size, and most upstreams need none.
+  const { checkServerIdentity, connect: connectTls } = process.getBuiltinModule("node:tls");
   const serverName = tls.serverName ?? server.host;
   return connectTls({
     ...tcp,

@@ -4,7 +4,7 @@
  */
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
-import Client from "undici/lib/dispatcher/client.js";
+import type { Client } from "undici";
 import { addressText } from "../core/address-text.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { UpstreamRequest } from "../core/types.ts";
@@ -13,6 +13,7 @@ import type { Peer } from "./connect.ts";
 import { createInterimFilter } from "./interim.ts";
 import type { Interrupt } from "./interrupt.ts";
 import type { ConnectionEvents, ConnectionKind, Pooled } from "./pool.ts";
+import { undiciClient } from "./undici-client.ts";
 
 /** An idle connection is kept so long, unless the upstream's Keep-Alive header names less. */
 const IDLE_MS = 60_000;
@@ -116,7 +117,8 @@ export const CONNECTION: ConnectionKind<Connection> = {
 function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client {
   let taken = false;
   // The socket is open, with TLS where the upstream has it: for undici there is nothing left but HTTP.
-  return new Client(`http://${addressText(server)}`, {
+  const UndiciClient = undiciClient();
+  return new UndiciClient(`http://${addressText(server)}`, {
     pipelining: 1,
     allowH2: false,
     keepAliveTimeout: IDLE_MS,

@@ -12,6 +12,7 @@ import { CONNECTION } from "./connection.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
 import { createPools, type NotTaken, type Pool, type Pools } from "./pool.ts";
 import { createResolver } from "./resolver.ts";
+import { hasUndici } from "./undici-client.ts";
 
 export interface Exchanger {
   /** `gone` fires when the gateway no longer waits; `waiting` holds a way out while the answer is waited for. */
@@ -48,13 +49,15 @@ async function exchange(pool: Pool, request: UpstreamRequest, interrupt: Interru
 /** `peer`: whom the connection led to. */
 type Attempted = Outcome | { readonly kind: "stale"; readonly sent: boolean; readonly peer: Peer };
 
+const OVERLOAD: NotTaken = { kind: "overload" };
+
 async function attempt(
   pool: Pool,
   request: UpstreamRequest,
   interrupt: Interrupt,
   died: Peer | null,
 ): Promise<Attempted> {
-  const taken = await pool.take(CONNECTION, died, interrupt.signal);
+  const taken = hasUndici() ? await pool.take(CONNECTION, died, interrupt.signal) : OVERLOAD;
   if (taken.kind !== "taken") {
     interrupt.clear();
     return withoutConnection(taken, interrupt);

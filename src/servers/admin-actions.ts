@@ -2,7 +2,8 @@
  * What a person may change on the admin listener, with the admin password: reload the config, and choose for a
  * route. Cross-site requests are refused: a browser sends a remembered password with them too.
  */
-import basicAuth from "@fastify/basic-auth";
+import { createRequire } from "node:module";
+import type { fastifyBasicAuth } from "@fastify/basic-auth";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { basicUserOf } from "../core/basic-credentials.ts";
 import { limitKey } from "../core/client-address.ts";
@@ -24,6 +25,8 @@ export interface AdminActions {
   override(route: string, mode: OverrideMode | null, milliseconds: number, user: string): void;
 }
 
+// With Fastify, which comes late: src/servers/late-fastify.ts.
+const require = createRequire(import.meta.url);
 const MAX_BODY_BYTES = 4 * 1024;
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 24 * 3_600_000;
@@ -62,6 +65,7 @@ export function showAdminActions(app: FastifyInstance, actions: AdminActions): v
 
 /** A plugin of its own: its hooks and parsers are for these paths only. */
 export async function addAdminActions(app: FastifyInstance, actions: AdminActions): Promise<void> {
+  const basicAuth: typeof fastifyBasicAuth = require("@fastify/basic-auth");
   await app.register(basicAuth, {
     authenticate: { realm: "sparekey admin" },
     validate: (user, password, request) => login(actions, { user, password }, request),

@@ -3,11 +3,15 @@
  * and under a flood, so it depends on no upstream and each of its connections is short and small.
  */
 import { once } from "node:events";
-import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Address } from "../core/snapshot.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { type AdminActions, addAdminActions, showAdminActions } from "./admin-actions.ts";
 import { refuseGarbled } from "./garbled.ts";
+import { createLateFastify } from "./late-fastify.ts";
+import { hasBody } from "./read-check.ts";
 
 /** Starting and draining processes get no new traffic. */
 export type Readiness = "starting" | "ready" | "draining";
@@ -49,44 +53,76 @@ POST /-/reload                read the config again
 POST /-/routes/NAME/override  {"mode": "fallback" or "upstream", "ttl": "10m"}, or {"mode": "auto"}
 `;
 
+type MakePage = () => Page | Promise<Page>;
+
+interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
 export function createAdminServer({ listen, metrics, readiness, actions }: AdminOptions): AdminServer {
-  const app = fastify({
-    logger: false,
-    connectionTimeout: REQUEST_TIMEOUT,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
-    requestTimeout: REQUEST_TIMEOUT,
-    http: {
+  const pages: ReadonlyMap<string, MakePage> = new Map<string, MakePage>([
+    ["/", () => plainText(200, INDEX)],
+    ["/healthz", () => plainText(200, "ok\n")],
+    ["/readyz", () => plainText(readiness() === "ready" ? 200 : 503, `${readiness()}\n`)],
+    ["/metrics", async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() })],
+  ]);
+  let isLeaving = false;
+
+  // Not an import: that would run what node:http has for fetch, which takes 15 MB.
+  const { createServer } = process.getBuiltinModule("node:http");
+  const server = createServer(
+    {
       maxHeaderSize: MAX_HEAD_BYTES,
       headersTimeout: HEAD_TIMEOUT,
       connectionsCheckingInterval: HEAD_TIMEOUT,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+      requestTimeout: REQUEST_TIMEOUT,
     },
-    // Each connection is one client's own: a reply out of turn misleads nobody but its sender.
-    clientErrorHandler: (error, socket) => refuseGarbled(error, socket, false),
-    frameworkErrors: (_error, _request, reply) => notFound(reply),
-  });
-  const { server } = app;
+    (request, response) => {
+      const page = isPlain(request) ? pages.get(request.url ?? "") : undefined;
+      if (page) void showPage(page, response);
+      else late.handle(request, response);
+    },
+  );
+  server.setTimeout(REQUEST_TIMEOUT);
   server.maxConnections = MAX_CONNECTIONS;
   // Else whoever keeps that many open keeps out the kubelet and the operator.
   server.on("drop", () => server.closeIdleConnections());
-  refuseTheRest(app);
+  // Each connection is one client's own: a reply out of turn misleads nobody but its sender.
+  server.on("clientError", (error, socket: Socket) => refuseGarbled(error, socket, false));
 
-  app.get("/", (_request, reply) => text(reply, 200, INDEX));
-  app.get("/healthz", (_request, reply) => text(reply, 200, "ok\n"));
-  app.get("/readyz", (_request, reply) => {
-    const word = readiness();
-    return text(reply, word === "ready" ? 200 : 503, `${word}\n`);
-  });
-  app.get("/metrics", async (_request, reply) => {
-    const body = await metrics.text();
-    return reply.type(metrics.contentType).send(body);
-  });
-  showAdminActions(app, actions);
-  app.register((scope) => addAdminActions(scope, actions));
+  const late = createLateFastify(
+    server,
+    { logger: false, frameworkErrors: (_error, _request, reply) => notFound(reply) },
+    (app) => {
+      refuseTheRest(app);
+      for (const [path, page] of pages) {
+        app.get(path, async (_request, reply) => {
+          const { status, type, body } = await page();
+          return reply.code(status).type(type).send(body);
+        });
+      }
+      showAdminActions(app, actions);
+      app.register((scope) => addAdminActions(scope, actions));
+    },
+  );
+
+  /** What the kubelet and Prometheus ask every few seconds. */
+  const showPage = async (page: MakePage, response: ServerResponse): Promise<void> => {
+    const { status, type, body } = await settled(page);
+    if (isLeaving) response.shouldKeepAlive = false;
+    const length = Buffer.byteLength(body);
+    response
+      .writeHead(status, { ...SAFETY_HEADERS, "Content-Type": type, "Content-Length": length })
+      .end(body);
+  };
+
+  const closed = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
 
   return {
     async listen() {
-      await app.ready();
-      // Fastify's own listen opens a second server for localhost, and none of the limits would be set on that.
       server.listen({ host: listen.host, port: listen.port });
       await once(server, "listening");
       const bound = server.address();
@@ -94,15 +130,32 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
       return bound === null || typeof bound === "string" ? listen : { host: bound.address, port: bound.port };
     },
     async leave() {
-      await app.close();
+      isLeaving = true;
+      await Promise.all([late.close(), closed()]);
     },
     async close() {
-      const closed = app.close();
-      server.close();
+      const ended = Promise.all([late.close(), closed()]);
       server.closeAllConnections();
-      await closed;
+      await ended;
     },
   };
+}
+
+/** As those ask who ask often. */
+function isPlain(request: IncomingMessage): boolean {
+  return request.method === "GET" && !hasBody(request);
+}
+
+async function settled(page: MakePage): Promise<Page> {
+  try {
+    return await page();
+  } catch {
+    return plainText(500, "internal error\n");
+  }
+}
+
+function plainText(status: number, body: string): Page {
+  return { status, type: "text/plain; charset=utf-8", body };
 }
 
 function refuseTheRest(app: FastifyInstance): void {

@@ -5,13 +5,13 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
-import fastify from "fastify";
 import { answerCheck, type Ports, type RouteState } from "../check.ts";
 import { badCheck, healthy, internalError, noRoute, tooManyHeaders } from "../core/replies.ts";
 import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
 import type { Address, AddressList, Limits, Route } from "../core/snapshot.ts";
 import type { Reply } from "../core/types.ts";
 import { refuseGarbled } from "./garbled.ts";
+import { createLateFastify } from "./late-fastify.ts";
 import { hasBody, readCheck } from "./read-check.ts";
 import { writeReply } from "./write-reply.ts";
 
@@ -25,6 +25,7 @@ const CHECKING_MS = 5_000;
 const MAX_HEADER_LINES = 1_000;
 /** Unanswered checks of one connection. Gateways do not pipeline; a sender who does could fill the memory. */
 const MAX_PIPELINED = 16;
+const HEALTH_PATH = "/healthz";
 const WHY = {
   "cut short": new Error("the head was cut short"),
   "too slow": Object.assign(new Error("the head was too slow"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }),
@@ -105,21 +106,30 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   const { listen, limits, ports } = options;
   const uses = new Map<Socket, SocketUse>();
   let draining = false;
+  const useOf = (socket: Socket): SocketUse => uses.get(socket) ?? { inFlight: 0, since: 0 };
   const isAnswering = (socket: Socket): boolean => (uses.get(socket)?.inFlight ?? 0) > 0;
 
-  const app = fastify({
-    http: {
+  // Not an import: that would run what node:http has for fetch, which takes 15 MB.
+  const { createServer } = process.getBuiltinModule("node:http");
+  const server = createServer(
+    {
       maxHeaderSize: limits.headBytes,
       headersTimeout: HEAD_MS,
       connectionsCheckingInterval: CHECKING_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: 0,
     },
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    return503OnClosing: false,
-    // Routes change with the config and paths are matched undecoded: core/route-table.ts does both.
-    rewriteUrl: () => "/",
-    clientErrorHandler: (error, socket) => refuseGarbled(error, socket, isAnswering(socket)),
-  });
-  const { server } = app;
+    (request, response) => {
+      const use = useOf(request.socket);
+      use.inFlight += 1;
+      if (use.inFlight > MAX_PIPELINED) request.socket.destroy();
+      if (request.socket.destroyed) return;
+      // The kubelet asks often, and for this alone nothing else need be there.
+      if (request.url === HEALTH_PATH) void answer(request, response, HEALTH_PATH);
+      else late.handle(request, response);
+    },
+  );
+  server.on("clientError", (error, socket: Socket) => refuseGarbled(error, socket, isAnswering(socket)));
   server.maxConnections = limits.connections;
   // Node silently leaves out lines beyond this, so one more than the limit tells that there are too many.
   server.maxHeadersCount = MAX_HEADER_LINES + 1;
@@ -170,15 +180,14 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     else if (reply?.body.kind === "stream") reply.body.cancel();
   };
 
-  app.addHook("onRequest", async (request, fastifyReply) => {
-    fastifyReply.hijack();
-    const response = fastifyReply.raw;
-    const use = uses.get(request.raw.socket) ?? { inFlight: 0, since: 0 };
-    use.inFlight += 1;
-    if (use.inFlight > MAX_PIPELINED) request.raw.socket.destroy();
-    if (request.raw.socket.destroyed) return;
+  const answer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: string,
+  ): Promise<void> => {
+    const use = useOf(request.socket);
     try {
-      await serve(request.raw, response, request.originalUrl);
+      await serve(request, response, target);
     } catch (error) {
       options.onDefect(error);
       if (response.headersSent) response.destroy();
@@ -187,7 +196,18 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       use.inFlight -= 1;
       use.since = ports.now();
     }
-  });
+  };
+
+  const late = createLateFastify(
+    server,
+    // Routes change with the config and paths are matched undecoded: core/route-table.ts does both.
+    { return503OnClosing: false, rewriteUrl: () => "/" },
+    (app) =>
+      app.addHook("onRequest", async (request, reply) => {
+        reply.hijack();
+        await answer(request.raw, reply.raw, request.originalUrl);
+      }),
+  );
 
   const closeUnused = (): void => {
     const before = ports.now() - LINGER_MS;
@@ -198,7 +218,6 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
 
   return {
     listen: async () => {
-      await app.ready();
       // Not Fastify's own: for localhost it opens a second server, past the limits and the drain of this one.
       server.listen({ host: listen.host, port: listen.port, reusePort: options.sharesPort });
       await once(server, "listening");
@@ -218,7 +237,8 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       clearInterval(lateness);
       for (const socket of carried.keys()) socket.destroy();
       server.closeAllConnections();
-      await app.close();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      await Promise.all([late.close(), closed]);
     },
   };
 }
@@ -246,7 +266,7 @@ async function replyTo(
   if (request.rawHeaders.length > 2 * MAX_HEADER_LINES) return tooManyHeaders();
   const check = readCheck(request, target);
   if (!check) return badCheck();
-  if (check.path === "/healthz") return healthy();
+  if (check.path === HEALTH_PATH) return healthy();
   const current = options.current();
   const { table, trustedProxies } = current;
   const route = findRoute(table, check.path);

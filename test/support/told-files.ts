@@ -1,4 +1,4 @@
-/** Preloaded into a program: writes the paths of all files it loads to stderr, one a line. */
+/** Preloaded into a program: writes what it loads, paths of files and names of Node's own, to stderr, one a line. */
 import { writeSync } from "node:fs";
 import { registerHooks } from "node:module";
 
@@ -6,7 +6,7 @@ const STDERR = 2;
 
 registerHooks({
   load: (url, context, nextLoad) => {
-    if (url.startsWith("file:")) writeSync(STDERR, `${url}\n`);
+    writeSync(STDERR, `${url}\n`);
     return nextLoad(url, context);
   },
 });

@@ -1,0 +1,65 @@
+/**
+ * Reads the config in a process of its own, for what that loads stays in the memory of the one that did:
+ * docs/decisions/0007-memory.md. Where none can be had, or it ends early, the config is read here.
+ */
+import { type ChildProcess, fork } from "node:child_process";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { LoadedFiles } from "./config/load.ts";
+import type { Problem } from "./config/problem.ts";
+import type { Snapshot } from "./core/snapshot.ts";
+import { type Parcel, unpack } from "./workers/parcel.ts";
+
+/** The program has this file's ending: .ts from source, .js compiled. */
+const PROGRAM = fileURLToPath(new URL(`./reader${extname(import.meta.url)}`, import.meta.url));
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** As `loadConfig` has it. */
+export type ReadConfig = { readonly files: LoadedFiles } & (
+  | { readonly ok: true; readonly snapshot: Snapshot }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+);
+
+/** What the program says, once. */
+export type ReadMessage = { readonly files: LoadedFiles } & (
+  | { readonly ok: true; readonly parcel: Parcel }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+);
+
+/** Reads and judges `file` and the TLS files it names. Never rejects. `program`: what reads it. */
+export async function readConfig(file: string, env: Environment, program = PROGRAM): Promise<ReadConfig> {
+  const message = await askProgram(program, file, env);
+  if (message === null) {
+    const { loadConfig } = await import("./config/load.ts");
+    return loadConfig(file, env);
+  }
+  return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.parcel) } : message;
+}
+
+/** null: it said nothing. */
+function askProgram(program: string, file: string, env: Environment): Promise<ReadMessage | null> {
+  return new Promise((resolve) => {
+    const child = start(program, file, env);
+    if (child === null) return resolve(null);
+    child
+      .once("message", (message) => {
+        child.disconnect();
+        resolve(message as ReadMessage);
+      })
+      .once("exit", () => resolve(null))
+      .on("error", () => resolve(null));
+  });
+}
+
+function start(program: string, file: string, env: Environment): ChildProcess | null {
+  try {
+    return fork(program, [file], {
+      env: { ...env },
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+    });
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,56 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import t from "tap";
+import { loadConfig } from "../src/config/load.ts";
+import { readConfig } from "../src/reading.ts";
+import { temporaryFolder } from "./support/processes.ts";
+
+const GOOD = `trustedProxies: [10.0.0.0/8, "2001:db8::/32"]
+routes:
+  - { preset: authentik, upstream: "http://\${HOST}:1", fallback: { htpasswd: users, allowFrom: [192.0.2.1] } }
+`;
+const BAD = "routes: [{ preset: authentik, upstream: 1 }, { nothing: 2 }]\n";
+
+t.test("reads as in this process", async (t) => {
+  const folder = await temporaryFolder(t);
+  const rows = [
+    { name: "good", text: GOOD, ok: true },
+    { name: "bad", text: BAD, ok: false },
+    { name: "not YAML", text: "a: [", ok: false },
+  ];
+  const env = { ...process.env, HOST: "upstream.example" };
+  for (const { name, text, ok } of rows) {
+    const file = join(folder, "sparekey.yaml");
+    await writeFile(file, text);
+    const { htpasswds: _, ...here } = await loadConfig(file, env);
+    const apart = await readConfig(file, env);
+    t.equal(apart.ok, ok, name);
+    t.strictSame(apart, here, name);
+    if (apart.ok) {
+      t.equal(apart.snapshot.trustedProxies?.check("10.1.2.3"), true, "its networks");
+      t.equal(apart.snapshot.trustedProxies?.check("11.1.2.3"), false, "and no others");
+    }
+  }
+  const missing = join(folder, "missing.yaml");
+  const { htpasswds: _, ...here } = await loadConfig(missing, env);
+  t.strictSame(await readConfig(missing, env), here, "a file that is missing");
+});
+
+t.test("is read here when the other process says nothing", async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, "sparekey.yaml");
+  await writeFile(file, GOOD);
+  const ends = join(folder, "ends.mjs");
+  await writeFile(ends, "process.exit(3);\n");
+  const dies = join(folder, "dies.mjs");
+  await writeFile(dies, 'process.kill(process.pid, "SIGKILL");\n');
+  const rows = [
+    { name: "it ends", program: ends },
+    { name: "it is killed", program: dies },
+    { name: "it is not there", program: join(folder, "nothing.mjs") },
+  ];
+  for (const { name, program } of rows) {
+    const read = await readConfig(file, { HOST: "upstream.example" }, program);
+    t.equal(read.ok && read.snapshot.routes[0]?.upstream.servers[0].host, "upstream.example", name);
+  }
+});
