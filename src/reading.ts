@@ -13,6 +13,9 @@ import { type Parcel, unpack } from "./workers/parcel.ts";
 /** The program has this file's ending: .ts from source, .js compiled. */
 const PROGRAM = fileURLToPath(new URL(`./reader${extname(import.meta.url)}`, import.meta.url));
 
+/** More than all file systems that hang may cost it. */
+const TIMEOUT_MS = 60_000;
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** As `loadConfig` has it. */
@@ -42,8 +45,10 @@ function askProgram(program: string, file: string, env: Environment): Promise<Re
   return new Promise((resolve) => {
     const child = start(program, file, env);
     if (child === null) return resolve(null);
+    const late = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS).unref();
     child
       .once("message", (message) => {
+        clearTimeout(late);
         child.disconnect();
         resolve(message as ReadMessage);
       })

@@ -12,7 +12,7 @@ import { CONNECTION } from "./connection.ts";
 import { type Interrupt, startInterrupt } from "./interrupt.ts";
 import { createPools, type NotTaken, type Pool, type Pools } from "./pool.ts";
 import { createResolver } from "./resolver.ts";
-import { hasUndici } from "./undici-client.ts";
+import { loadingUndici } from "./undici-client.ts";
 
 export interface Exchanger {
   /** `gone` fires when the gateway no longer waits; `waiting` holds a way out while the answer is waited for. */
@@ -31,7 +31,9 @@ export function createExchanger(lookup: LookupFunction = createResolver(() => pe
     pools,
     use: pools.use,
     close: pools.close,
-    exchange: (upstream, request, gone, waiting) => {
+    exchange: async (upstream, request, gone, waiting) => {
+      const loading = loadingUndici();
+      if (loading !== null && !(await loading)) return { kind: "overload" };
       const interrupt = startInterrupt(upstream.timeouts.total, gone, waiting);
       return exchange(pools.of(upstream), request, interrupt);
     },
@@ -49,15 +51,13 @@ async function exchange(pool: Pool, request: UpstreamRequest, interrupt: Interru
 /** `peer`: whom the connection led to. */
 type Attempted = Outcome | { readonly kind: "stale"; readonly sent: boolean; readonly peer: Peer };
 
-const OVERLOAD: NotTaken = { kind: "overload" };
-
 async function attempt(
   pool: Pool,
   request: UpstreamRequest,
   interrupt: Interrupt,
   died: Peer | null,
 ): Promise<Attempted> {
-  const taken = hasUndici() ? await pool.take(CONNECTION, died, interrupt.signal) : OVERLOAD;
+  const taken = await pool.take(CONNECTION, died, interrupt.signal);
   if (taken.kind !== "taken") {
     interrupt.clear();
     return withoutConnection(taken, interrupt);

@@ -1,6 +1,10 @@
 /** undici comes with the first exchange that is its to carry: docs/decisions/0007-memory.md. */
 import { createRequire } from "node:module";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "undici";
+
+/** Two beats of io/deadlines.ts. */
+const SETTLE_MS = 100;
 
 // Not import: one that failed, as without a file descriptor left, would fail for good.
 const require = createRequire(import.meta.url);
@@ -10,12 +14,22 @@ export function undiciClient(): typeof Client {
   return require("undici/lib/dispatcher/client.js");
 }
 
+let isLoaded = false;
+
 /** False: our own limits forbid it, for now. */
 export function hasUndici(): boolean {
   try {
     undiciClient();
-    return true;
+    isLoaded = true;
   } catch {
-    return false;
+    isLoaded = false;
   }
+  return isLoaded;
+}
+
+/** null: it is there. Else as `hasUndici`, once the stall of loading is counted, which no exchange shall pay for. */
+export function loadingUndici(): Promise<boolean> | null {
+  if (isLoaded) return null;
+  const loaded = hasUndici();
+  return sleep(SETTLE_MS).then(() => loaded);
 }

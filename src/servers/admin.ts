@@ -70,7 +70,7 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
   ]);
   let isLeaving = false;
 
-  // Not an import: that would run what node:http has for fetch, which takes 15 MB.
+  // Not an import: that would run what node:http has for fetch, which takes 7 MB.
   const { createServer } = process.getBuiltinModule("node:http");
   const server = createServer(
     {
