@@ -10,13 +10,8 @@ import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.t
 import type { Route } from "../core/snapshot.ts";
 import type { Body, Decision, Gone, Reply } from "../core/types.ts";
 import { listenForBytes, READ_BUFFER } from "../io/bytes-socket.ts";
-import {
-  type Current,
-  KEEP_ALIVE_MS,
-  type SocketUse,
-  type WireConnection,
-  type WireOptions,
-} from "../servers/checks.ts";
+import { type Current, KEEP_ALIVE_MS, type WireOptions } from "../servers/checks.ts";
+import type { SocketUse, WireConnection } from "../servers/open-sockets.ts";
 import { addBytes, dropFirst, type Heads, heldBytes, letGo, mayBecomePlain, newHeads } from "./heads.ts";
 import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "./reply-bytes.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "./request-head.ts";
@@ -50,14 +45,14 @@ export class GatewayConnection implements Gone, WireConnection {
   #onGone: (() => void) | null = null;
   aborted = false;
 
-  constructor(socket: Socket, use: SocketUse, options: WireOptions) {
+  constructor(use: SocketUse, options: WireOptions) {
+    const { socket } = use;
     this.#socket = socket;
     this.#use = use;
     this.#options = options;
     this.#stopListening = listenForBytes(socket, this.#onBytes);
     socket.on("end", this.#onEnd);
     socket.on("error", ignore);
-    socket.on("close", this.#onClose);
   }
 
   addEventListener(_type: "abort", listener: () => void): void {
@@ -157,9 +152,16 @@ export class GatewayConnection implements Gone, WireConnection {
   #writeWhole(reply: Reply, body: Uint8Array): void {
     const context = this.#context();
     const bytes = wholeReply(reply, body, context, this.#replyRoom());
-    if (context.isLast) this.#socket.end(bytes, () => this.#socket.destroy());
-    else this.#socket.write(bytes);
+    this.#socket.write(bytes);
+    if (context.isLast) this.#closeOnceWritten();
     this.#finish();
+  }
+
+  /** To close it tells its end as well, and costs less than to end it first. */
+  #closeOnceWritten(): void {
+    const socket = this.#socket;
+    if (socket.writableLength === 0) socket.destroy();
+    else socket.end(() => socket.destroy());
   }
 
   /** A stream that breaks off cuts the connection, so that no half answer looks whole. */
@@ -176,7 +178,7 @@ export class GatewayConnection implements Gone, WireConnection {
         if (isChunked) socket.write(CHUNK_END, "latin1");
       }
       if (isChunked && !context.isHead) socket.write(LAST_CHUNK, "latin1");
-      if (context.isLast) socket.end(() => socket.destroy());
+      if (context.isLast) this.#closeOnceWritten();
     } catch {
       body.cancel();
       // To a gateway, a plain close could be the end of a whole answer.
@@ -238,9 +240,8 @@ export class GatewayConnection implements Gone, WireConnection {
     this.#stopListening();
     socket.removeListener("end", this.#onEnd);
     socket.removeListener("error", ignore);
-    socket.removeListener("close", this.#onClose);
     socket.pause();
-    this.#options.handOver(socket, bytes);
+    this.#options.handOver(this.#use, bytes);
   }
 
   readonly #onEnd = (): void => {
@@ -249,11 +250,11 @@ export class GatewayConnection implements Gone, WireConnection {
     else this.#socket.destroy();
   };
 
-  readonly #onClose = (): void => {
+  closed(): void {
     this.aborted = true;
     letGo(this.#heads);
     this.#onGone?.();
-  };
+  }
 }
 
 /** A route that is asked over plain HTTP; null: not for this carrier. */
