@@ -99,6 +99,8 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   const app = fastify({
     http: {
       maxHeaderSize: limits.headBytes,
+      // Set once there is a use for it: many a connection gets one reply in one piece.
+      noDelay: false,
       headersTimeout: HEAD_MS,
       connectionsCheckingInterval: CHECKING_MS,
     },
@@ -119,6 +121,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   const toFastify = server.listeners("connection");
   const giveToFastify = (use: SocketUse): void => {
     sockets.giveToFastify(use);
+    use.socket.setNoDelay(true);
     for (const listener of toFastify) listener.call(server, use.socket);
   };
   const handOver = (use: SocketUse, bytes: Buffer): void => {

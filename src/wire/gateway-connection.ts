@@ -39,6 +39,8 @@ export class GatewayConnection implements Gone, WireConnection {
   /** Whether bytes of a head have come, or the first head is waited for. */
   #awaitsHead = true;
   #isHead = false;
+  /** Whether what is written goes out at once, though the gateway has not acknowledged what was before. */
+  #isPrompt = false;
   #keepsAlive = true;
   /** Of the check in flight. */
   #current: Current | null = null;
@@ -134,6 +136,7 @@ export class GatewayConnection implements Gone, WireConnection {
   readonly #onDecision = (decision: Decision | null): void => {
     if (decision === null) return this.#finish();
     const { reply } = decision;
+    if (!this.#isPrompt && this.#keepsAlive) this.#beginPrompt();
     try {
       if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
       else void this.#writeStream(reply, reply.body);
@@ -148,6 +151,11 @@ export class GatewayConnection implements Gone, WireConnection {
     const reply = internalError();
     if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
   };
+
+  #beginPrompt(): void {
+    this.#isPrompt = true;
+    this.#socket.setNoDelay(true);
+  }
 
   #writeWhole(reply: Reply, body: Uint8Array): void {
     const context = this.#context();
@@ -168,6 +176,7 @@ export class GatewayConnection implements Gone, WireConnection {
   async #writeStream(reply: Reply, body: Extract<Body, { kind: "stream" }>): Promise<void> {
     const socket = this.#socket;
     const context = this.#context();
+    if (!this.#isPrompt) this.#beginPrompt();
     try {
       const { bytes, isChunked } = streamHead(reply, context, this.#replyRoom());
       await this.#write(bytes);
