@@ -31,11 +31,14 @@ export interface RequestHead {
   /** How many such lines there are. */
   hosts: number;
   connections: number;
-  /** Whole lines that stay here (core/headers.ts says which): start, end, start, end …, in order. */
-  readonly dropped: number[];
+  /** Whole lines that stay here (core/headers.ts says which): start, end, start, end …, in order. Each head has its own. */
+  dropped: number[];
   /** Values of Authorization: start, end, … */
-  readonly authorizations: number[];
+  authorizations: number[];
 }
+
+/** Never written to. */
+const NONE: number[] = [];
 
 export function newRequestHead(): RequestHead {
   return {
@@ -49,8 +52,8 @@ export function newRequestHead(): RequestHead {
     keepsAlive: true,
     hosts: 0,
     connections: 0,
-    dropped: [],
-    authorizations: [],
+    dropped: NONE,
+    authorizations: NONE,
   };
 }
 
@@ -130,8 +133,8 @@ function readLines(
   head.linesStart = start;
   head.linesEnd = end;
   head.keepsAlive = true;
-  head.dropped.length = 0;
-  head.authorizations.length = 0;
+  head.dropped = NONE;
+  head.authorizations = NONE;
   head.hosts = 0;
   head.connections = 0;
   let lines = 0;
@@ -183,7 +186,8 @@ function takeLine(
       drop(head, start, valueEnd + 2);
       return true;
     case "authorization":
-      head.authorizations.push(valueStart, valueEnd);
+      if (head.authorizations.length === 0) head.authorizations = [valueStart, valueEnd];
+      else head.authorizations.push(valueStart, valueEnd);
       return true;
   }
 }
@@ -214,8 +218,10 @@ function isBlank(byte: number | undefined): boolean {
 }
 
 /** Neighbours become one. */
-function drop({ dropped }: RequestHead, start: number, end: number): void {
-  if (dropped.at(-1) === start) dropped[dropped.length - 1] = end;
+function drop(head: RequestHead, start: number, end: number): void {
+  const { dropped } = head;
+  if (dropped.length === 0) head.dropped = [start, end];
+  else if (dropped[dropped.length - 1] === start) dropped[dropped.length - 1] = end;
   else dropped.push(start, end);
 }
 

@@ -5,7 +5,6 @@ import { copyLess, copyOf, headersOf } from "./bytes.ts";
 import type { Room } from "./room.ts";
 
 export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
-const NONE: readonly number[] = [];
 
 /** The head is copied into `room` of its connection, until the next answer needs it. */
 export class WireAnswer implements Answer {
@@ -38,7 +37,7 @@ export class WireAnswer implements Answer {
     this.#reasonStart = lines.reasonStart - start;
     this.#reasonEnd = lines.reasonEnd - start;
     this.#linesStart = lines.start - start;
-    this.#dropped = dropped.length === 0 ? NONE : dropped.map((at) => at - start);
+    this.#dropped = dropped;
   }
 
   get statusText(): string {
