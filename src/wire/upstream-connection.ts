@@ -43,6 +43,7 @@ export class UpstreamConnection implements Pooled {
   #asker: Asker | null = null;
   #asked = 0;
   #heard = false;
+  #isPaused = false;
   /** When it must have been used again; milliseconds of the clock. */
   #idleUntil = Number.POSITIVE_INFINITY;
 
@@ -89,10 +90,12 @@ export class UpstreamConnection implements Pooled {
 
   /** While a gateway reads slowly, the upstream is held back. */
   pause(): void {
+    this.#isPaused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#socket.resume();
   }
 
@@ -135,9 +138,9 @@ export class UpstreamConnection implements Pooled {
     asker?.end();
     // The rest of a request that was answered early is in memory that its gateway's next check takes.
     const isWritten = this.#socket.writableLength === 0;
-    if (!reusable || !isWritten || !this.usable) return this.close();
+    if (!reusable || !isWritten) return this.close();
     // Whoever reads a long answer slowly may not have wanted its end yet.
-    if (this.#socket.isPaused()) this.#socket.resume();
+    if (this.#isPaused) this.resume();
     this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, this.#reader.head.idleMs);
     this.#events.free(this);
   }

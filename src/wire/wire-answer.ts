@@ -4,6 +4,7 @@ import { type AnswerHead, reasonOf } from "./answer-head.ts";
 import { copyLess, copyOf, headersOf } from "./bytes.ts";
 import type { Room } from "./room.ts";
 
+const NOTHING = Buffer.alloc(0);
 export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 
 /** The head is copied into `room` of its connection, until the next answer needs it. */
@@ -60,7 +61,7 @@ export class WireAnswer implements Answer {
 
   /** Another answer is about to be written where this one is. */
   leaveBytes(): void {
-    this.#bytes = copyOf(this.#bytes, 0, this.#isOver ? 0 : this.#end);
+    this.#bytes = this.#isOver ? NOTHING : copyOf(this.#bytes, 0, this.#end);
   }
 
   /**
