@@ -75,12 +75,12 @@ export class GatewayConnection implements Gone, WireConnection {
   }
 
   readonly #onBytes = (length: number): void => {
+    const heads = this.#heads;
+    if (this.#use.inFlight === 0 && heldBytes(heads) === 0 && this.#answerWhole(length)) return;
     if (!this.#awaitsHead && this.#use.inFlight === 0) {
       this.#awaitsHead = true;
       this.#use.since = this.#options.ports.now();
     }
-    const heads = this.#heads;
-    if (this.#use.inFlight === 0 && heldBytes(heads) === 0 && this.#answerWhole(length)) return;
     addBytes(heads, READ_BUFFER.subarray(0, length));
     if (this.#use.inFlight === 0) return this.#readHead();
     // No gateway pipelines; a sender who does could fill the memory.
