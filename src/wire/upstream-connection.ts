@@ -40,6 +40,9 @@ export class UpstreamConnection implements Pooled {
   readonly #room = new Room();
   /** The last one, which is in `#room`. */
   #answer: WireAnswer | null = null;
+  /** Of the body, in this reading. */
+  #gathered: Buffer | null = null;
+  #gatheredBytes = 0;
   #asker: Asker | null = null;
   #asked = 0;
   #heard = false;
@@ -108,15 +111,16 @@ export class UpstreamConnection implements Pooled {
       at = readAnswer(reader, READ_BUFFER, at, length, this.#upstream.headBytes);
       switch (reader.event) {
         case "more":
-          return;
+          return this.#passOn();
         case "head":
           this.#events.answered();
           this.#asker.head(reader.head, this.#newAnswer());
           break;
         case "body":
-          this.#asker.body(Buffer.from(READ_BUFFER.subarray(reader.bodyStart, reader.bodyEnd)));
+          this.#gather(length);
           break;
         case "end":
+          this.#passOn();
           return this.#finish(at === length && reader.head.keepsAlive);
         case "malformed":
         case "too_large":
@@ -124,6 +128,22 @@ export class UpstreamConnection implements Pooled {
       }
     }
     this.#socket.destroy();
+  }
+
+  /** What one reading brings of a body goes on in one piece: it may be thousands of chunks. */
+  #gather(length: number): void {
+    const { bodyStart, bodyEnd } = this.#reader;
+    this.#gathered ??= Buffer.allocUnsafe(length - bodyStart);
+    this.#gatheredBytes += READ_BUFFER.copy(this.#gathered, this.#gatheredBytes, bodyStart, bodyEnd);
+  }
+
+  #passOn(): void {
+    const gathered = this.#gathered;
+    if (gathered === null) return;
+    const piece = gathered.subarray(0, this.#gatheredBytes);
+    this.#gathered = null;
+    this.#gatheredBytes = 0;
+    this.#asker?.body(piece);
   }
 
   #newAnswer(): WireAnswer {
@@ -134,8 +154,10 @@ export class UpstreamConnection implements Pooled {
 
   #finish(reusable: boolean): void {
     const asker = this.#asker;
+    // Its body was too much.
+    if (asker === null) return;
     this.#asker = null;
-    asker?.end();
+    asker.end();
     // The rest of a request that was answered early is in memory that its gateway's next check takes.
     const isWritten = this.#socket.writableLength === 0;
     if (!reusable || !isWritten) return this.close();
