@@ -1,4 +1,5 @@
 /** The rows of the matrix: what each fault is to the oracle, and how it is brought about and healed. */
+import type { WireMode } from "../../src/core/snapshot.ts";
 import { answer } from "./answers.ts";
 import type { Behaviour, DnsServer } from "./dns-server.ts";
 import { addAddress, drop, letThrough, makeReachable, makeUnreachable } from "./namespace.ts";
@@ -8,6 +9,7 @@ import { type KeyPair, type Speech, type StandIn, startStandIn } from "./stand-i
 
 /** What only this run has. */
 export interface Stage {
+  readonly wire: WireMode;
   /** null without a namespace. */
   readonly dns: DnsServer | null;
   readonly goodPair: () => Promise<KeyPair>;

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { portOf } from "../ports.ts";
 import { bytesOf, clientOf, VERDICTS } from "./answers.ts";
 
 /** What it does with one request. */
@@ -52,8 +53,7 @@ export async function startStandIn(host = "127.0.0.1", pair: KeyPair | null = nu
   const listen = async (port: number): Promise<number> => {
     server.listen(port, host);
     await once(server, "listening");
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
+    return portOf(server);
   };
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
