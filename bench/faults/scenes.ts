@@ -114,10 +114,9 @@ function byName(name: string, behaviour: Behaviour): Scene {
 function speaking(fault: FaultData, speech: Speech): Scene {
   return scene(fault, async () => {
     const standIn = await startStandIn();
-    return staged(standIn, {
-      begin: async () => standIn.speak(speech),
-      heal: async () => standIn.speak(null),
-    });
+    // A cut is a fault by itself: whose check is on a fresh connection then gets a fallback, and rightly.
+    const say = fault.row === "fine" ? standIn.speakOn : standIn.speak;
+    return staged(standIn, { begin: async () => say(speech), heal: async () => say(null) });
   });
 }
 

@@ -17,6 +17,8 @@ export interface StandIn {
   readonly port: number;
   /** null: it is well. Connections in use are cut, as by a restart. */
   speak(speech: Speech | null): void;
+  /** The same, and connections go on. */
+  speakOn(speech: Speech | null): void;
   /** Nobody listens on the port. */
   refuse(): Promise<void>;
   listen(): Promise<void>;
@@ -65,13 +67,17 @@ export async function startStandIn(host = "127.0.0.1", pair: KeyPair | null = nu
     cut();
     await closed;
   };
+  const speakOn = (next: Speech | null): void => {
+    speech = next ?? sayWell;
+  };
   const port = await listen(0);
   return {
     port,
     speak: (next) => {
-      speech = next ?? sayWell;
+      speakOn(next);
       cut();
     },
+    speakOn,
     refuse,
     listen: async () => {
       await listen(port);
