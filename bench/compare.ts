@@ -20,7 +20,13 @@ import { HUNG_SUBJECTS, measureHung } from "./compare/hung.ts";
 import { LOGIN_SUBJECTS, measureLogins, newHtpasswd } from "./compare/logins.ts";
 import { type Bench, measureCase, SECONDS_PER_RUN } from "./compare/measure.ts";
 import { caseText, decisionText, hungText, loginText, writeResults } from "./compare/report.ts";
-import type { CaseFigures, DecisionFigures, HungFigures, LoginFigures } from "./compare/results.ts";
+import {
+  type CaseFigures,
+  type DecisionFigures,
+  type HungFigures,
+  type LoginFigures,
+  RECORDERS,
+} from "./compare/results.ts";
 import { PATH, SETTINGS } from "./compare/subjects.ts";
 import { versionsOf } from "./compare/versions.ts";
 import { headBytes, PLAIN } from "./compare/wrk.ts";
@@ -130,12 +136,17 @@ async function allLogins(seconds: number, bench: Bench): Promise<readonly LoginF
 }
 
 async function allDecisions({ cores }: Bench): Promise<readonly DecisionFigures[]> {
-  console.log("\nthe decision path alone (decision)");
-  const script = join(import.meta.dirname, "compare/decision.ts");
-  const [program = "", ...args] = [...cores.subject, process.execPath, script];
-  const { stdout } = await promisify(execFile)(program, args);
-  const measured: readonly DecisionFigures[] = JSON.parse(stdout);
-  for (const figures of measured) console.log(decisionText(figures));
+  console.log("\nthe decision path alone, and what counting and logging take of it (decision)");
+  const measured: DecisionFigures[] = [];
+  const scripts = [["decision.ts"], ...RECORDERS.map((recorder) => ["recording.ts", recorder])];
+  for (const [script = "", ...its] of scripts) {
+    const file = join(import.meta.dirname, "compare", script);
+    const [program = "", ...args] = [...cores.subject, process.execPath, file, ...its];
+    const { stdout } = await promisify(execFile)(program, args);
+    const figures: readonly DecisionFigures[] = JSON.parse(stdout);
+    measured.push(...figures);
+    for (const one of figures) console.log(decisionText(one));
+  }
   return measured;
 }
 

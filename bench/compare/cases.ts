@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { type NginxOptions, startNginx } from "../nginx.ts";
+import { portOf } from "../ports.ts";
 import type { Subject, SubjectName } from "./subjects.ts";
 import { type Load, PLAIN } from "./wrk.ts";
 
@@ -98,9 +99,8 @@ export async function whyNotReady({ upstream }: Case, { metrics }: Subject): Pro
 async function startHung(): Promise<UpstreamInUse> {
   const server = createServer((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1");
   await once(server, "listening");
-  const address = server.address();
   return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
+    port: portOf(server),
     // What it holds open ends with those who opened it.
     stop: async () => void server.close(),
   };

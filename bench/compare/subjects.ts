@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { temporaryPaths } from "../nginx.ts";
-import { freePort, startProgram } from "../program.ts";
+import { freePort } from "../ports.ts";
+import { startProgram } from "../program.ts";
 import { startServing } from "../serving.ts";
 
 export type SubjectName =
