@@ -118,9 +118,9 @@ export class PipelinedConnection implements AskedConnection {
   /** While a gateway reads slowly, the upstream is held back, and nobody else may wait for that gateway. */
   pause(): void {
     this.#socket.pause();
-    this.#letGoBehind();
     const [front] = this.#turns;
     if (front) front.isStream = true;
+    if (this.#turns.length > 1) this.#endBehindFront();
   }
 
   resume(): void {
@@ -170,7 +170,7 @@ export class PipelinedConnection implements AskedConnection {
 
   #takeHead({ asker }: Turn): void {
     this.#events.answered();
-    if (!this.#reader.head.keepsAlive) this.#letGoBehind();
+    if (!this.#reader.head.keepsAlive) this.#endBehindFront();
     this.#answer?.leaveBytes();
     this.#answer = new WireAnswer(this.#reader.head, this.#room);
     asker.head(this.#reader.head, this.#answer);
@@ -211,8 +211,8 @@ export class PipelinedConnection implements AskedConnection {
     if (this.hasTurn) this.#events.share(this);
   }
 
-  #letGoBehind(): void {
-    this.#isLast ||= this.#turns.length > 1;
+  #endBehindFront(): void {
+    this.#isLast = true;
     this.#askAnew(this.#turns.splice(1));
   }
 
