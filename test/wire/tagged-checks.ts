@@ -13,6 +13,8 @@ export interface Ask {
   /** Fires when its gateway leaves. */
   readonly gone?: AbortSignal;
   readonly repeatable?: boolean;
+  /** What its gateway sent. */
+  readonly bytes?: Buffer;
 }
 
 export interface Asker {
@@ -36,8 +38,8 @@ export function asker(t: Test, upstream: Upstream): Asker {
   });
   return {
     waiting,
-    ask: (tag, { method = "GET", gone = new AbortController().signal, repeatable = true } = {}) => {
-      const check = checkOf(method, tag);
+    ask: (tag, { method = "GET", gone = new AbortController().signal, repeatable = true, bytes } = {}) => {
+      const check = checkOf(bytes ?? bytesOf(method, tag));
       const forwarded = { check, staysHere: () => false, repeatable };
       return exchanger.exchange(upstream, check, forwarded, gone, waiting);
     },
@@ -61,10 +63,14 @@ export function ticks(): Promise<void> {
   });
 }
 
-function checkOf(method: string, tag: string): WireCheck {
-  const bytes = Buffer.from(`${method} /auth HTTP/1.1\r\nHost: a\r\nX-Tag: ${tag}\r\n\r\n`, "latin1");
+/** `lines`: more of them, each with its end. */
+export function bytesOf(method: string, tag: string, lines = ""): Buffer {
+  return Buffer.from(`${method} /auth HTTP/1.1\r\nHost: a\r\nX-Tag: ${tag}\r\n${lines}\r\n`, "latin1");
+}
+
+function checkOf(bytes: Buffer): WireCheck {
   const head = newRequestHead();
-  if (!readRequestHead(bytes, 0, bytes.length, 100, head)) throw new Error(`not plain: ${bytes}`);
+  if (!readRequestHead(bytes, 0, bytes.length, 100, head)) throw new Error("not plain");
   return new WireCheck(bytes, head);
 }
 
