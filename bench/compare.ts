@@ -1,7 +1,7 @@
 /**
  * What a check costs: sparekey beside nginx as it ran in production, nginx tuned, HAProxy, Caddy and
  * @fastify/http-proxy, all in front of the same upstream; and the cases that only sparekey is made for. Prints tables;
- * a whole run (about 8 minutes) writes bench/results/ and the README's table.
+ * a whole run (about 10 minutes) writes bench/results/ and the README's table.
  *
  *   npm run bench                        all of it
  *   npm run bench -- --quick             the main cases, fewer rounds; within 2 minutes

@@ -15,7 +15,8 @@ import type { InterruptReason } from "../io/interrupt.ts";
 import type { ConnectionKind, NotTaken, Pool, Pooled, Pools, Waiter } from "../io/pool.ts";
 import type { AnswerHead } from "./answer-head.ts";
 import { Deadlines, type Timed } from "./deadlines.ts";
-import { type Asker, UpstreamConnection } from "./upstream-connection.ts";
+import { PipelinedConnection } from "./pipelined-connection.ts";
+import { type AskedConnection, type Asker, UpstreamConnection } from "./upstream-connection.ts";
 import { NO_BODY, type WireAnswer } from "./wire-answer.ts";
 import type { WireCheck } from "./wire-check.ts";
 
@@ -35,20 +36,22 @@ export interface WireExchanger {
 
 /** `now`: milliseconds, monotonic. */
 export function createWireExchanger(pools: Pick<Pools, "of">, now: () => number): WireExchanger {
-  const connections = new Set<UpstreamConnection>();
+  const connections = new Set<AskedConnection>();
   const deadlines = new Deadlines(now);
-  const kind: ConnectionKind<UpstreamConnection> = {
+  const kind: ConnectionKind<AskedConnection> = {
     reading: "bytes",
     create: (socket, peer, upstream, events) => {
       const closed = (gone: Pooled): void => {
         connections.delete(connection);
         events.closed(gone);
       };
-      const connection = new UpstreamConnection(socket, peer, upstream, { ...events, closed }, deadlines);
+      const Connection = upstream.pipelining > 1 ? PipelinedConnection : UpstreamConnection;
+      const connection = new Connection(socket, peer, upstream, { ...events, closed }, deadlines);
       connections.add(connection);
       return connection;
     },
-    isOne: (connection) => connection instanceof UpstreamConnection,
+    isOne: (connection): connection is AskedConnection =>
+      connection instanceof UpstreamConnection || connection instanceof PipelinedConnection,
   };
   const idleTick = setInterval(() => {
     const time = now();
@@ -65,7 +68,7 @@ export function createWireExchanger(pools: Pick<Pools, "of">, now: () => number)
 }
 
 interface Around {
-  readonly kind: ConnectionKind<UpstreamConnection>;
+  readonly kind: ConnectionKind<AskedConnection>;
   readonly pool: Pool;
   readonly upstream: Upstream;
   readonly gone: Gone;
@@ -90,9 +93,10 @@ class Exchange implements Asker, Gone, Timed, Waiter {
   /** In the pool's line, or where it was. */
   #placeInLine: Place<Waiter> | null = null;
   reason: InterruptReason | null = null;
-  #connection: UpstreamConnection | null = null;
+  #connection: AskedConnection | null = null;
   #queued = false;
   #retried = false;
+  #stoodBehind = false;
   #totalAt = 0;
   #readAt = Number.POSITIVE_INFINITY;
   #stalledBefore = 0;
@@ -123,6 +127,11 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     this.answers = pool.answers;
     this.#placeInLine = pool.standInLine(this);
     if (this.#placeInLine === null) void this.#take(null, null);
+  }
+
+  /** An answer to HEAD may be followed by a body that another check would take for its answer. */
+  get mayShare(): boolean {
+    return this.#check.method !== "HEAD" && this.#forwarded.repeatable;
   }
 
   fits(connection: Pooled): boolean {
@@ -210,7 +219,19 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     if (this.#retried || !this.#forwarded.repeatable) return this.failed("reset");
     this.#retried = true;
     this.#readAt = Number.POSITIVE_INFINITY;
-    void this.#take(peer, null);
+    this.#answer = null;
+    this.#chunks = null;
+    this.#bytes = 0;
+    void this.#take(peer, this.#stoodBehind ? this.answers : null);
+  }
+
+  behind(): void {
+    this.#stoodBehind = true;
+    this.#readAt = Number.POSITIVE_INFINITY;
+  }
+
+  turn(): void {
+    this.#expectBytes();
   }
 
   /** `answers`: of the upstream when the wait in line began that is over now; null: there was none. */
@@ -225,7 +246,7 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     this.#giveUp(this.#interrupted(this.reason));
   }
 
-  #ask(connection: UpstreamConnection): void {
+  #ask(connection: AskedConnection): void {
     this.#connection = connection;
     this.#expectBytes();
     connection.ask(this.#check.requestBytes(this.#forwarded.staysHere), this.#check.method === "HEAD", this);
@@ -274,7 +295,10 @@ class Exchange implements Asker, Gone, Timed, Waiter {
     if (reason === "abandoned" || reason === "released") return { kind: reason };
     // The time in line was ours to answer for, not the upstream's.
     if (reason === "starved" || this.#queued) return { kind: "overload" };
-    return { kind: "failure", reason };
+    if (!this.#stoodBehind) return { kind: "failure", reason };
+    // To stand behind another is to wait in line.
+    if (this.#around.pool.answers !== this.answers) return { kind: "overload" };
+    return { kind: "failure", reason, unasked: true };
   }
 
   #fail(reason: FailureReason): void {
@@ -290,7 +314,7 @@ class Exchange implements Asker, Gone, Timed, Waiter {
   #drop(): void {
     const connection = this.#connection;
     this.#connection = null;
-    connection?.close();
+    connection?.close(this);
     this.#finish();
   }
 

@@ -13,7 +13,7 @@ import { Room } from "./room.ts";
 import { WireAnswer } from "./wire-answer.ts";
 
 /** An idle connection is kept so long, unless the upstream's Keep-Alive names less. */
-const IDLE_MS = 60_000;
+export const IDLE_MS = 60_000;
 
 /** Whoever waits for the answer. */
 export interface Asker {
@@ -25,12 +25,29 @@ export interface Asker {
   end(): void;
   /** `reset`: the connection broke off. */
   failed(reason: "malformed" | "too_large" | "reset"): void;
-  /** It died before the first byte of the answer, and was a reused one or leads to one server of several. */
+  /**
+   * It died before the first byte of the answer, and was a reused one or leads to one server of several; or it was
+   * shared, and ends for all.
+   */
   stale(peer: Peer): void;
+  /** The answers to others come first; until `turn`, none is late. */
+  behind(): void;
+  /** The next answer is the one. */
+  turn(): void;
+}
+
+/** What an exchange asks by. */
+export interface AskedConnection extends Pooled {
+  ask(request: Buffer, isHead: boolean, asker: Asker): void;
+  /** `asker`: who wants no more. */
+  close(asker?: Asker): void;
+  closeIfIdle(now: number): void;
+  pause(): void;
+  resume(): void;
 }
 
 /** Owns its socket until `close`. */
-export class UpstreamConnection implements Pooled {
+export class UpstreamConnection implements AskedConnection {
   readonly peer: Peer;
   readonly #socket: Socket;
   readonly #upstream: Upstream;
@@ -70,6 +87,10 @@ export class UpstreamConnection implements Pooled {
 
   get usable(): boolean {
     return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable;
+  }
+
+  get hasTurn(): boolean {
+    return false;
   }
 
   ask(request: Buffer, isHead: boolean, asker: Asker): void {
