@@ -11,7 +11,19 @@
  *  not at all     Content-Length, Transfer-Encoding, Expect, Upgrade
  */
 
-import { COLON, CR, isWord, knownNames, LF, meaningOf, SPACE, TAB, TEXT, TOKEN, table } from "./bytes.ts";
+import {
+  COLON,
+  CR,
+  endOfText,
+  endOfToken,
+  isWord,
+  knownNames,
+  LF,
+  meaningOf,
+  SPACE,
+  TAB,
+  table,
+} from "./bytes.ts";
 
 /** Offsets are into the buffer that was read. One is filled anew for each head. */
 export interface RequestHead {
@@ -198,16 +210,9 @@ function endOfPlain(bytes: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-function endOfToken(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
-  return at;
-}
-
 /** Where CR LF is, behind a value with no white space at its ends; -1: nowhere. */
 function endOfValue(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
+  const at = endOfText(bytes, start, end);
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
   if (at === start) return at;
   return isBlank(bytes[start]) || isBlank(bytes[at - 1]) ? -1 : at;

@@ -64,6 +64,8 @@ export class UpstreamConnection implements AskedConnection {
   #asked = 0;
   #heard = false;
   #isPaused = false;
+  /** Its upstream has not ended it. */
+  #isOpen = true;
   /** When it must have been used again; milliseconds of the clock. */
   #idleUntil = Number.POSITIVE_INFINITY;
 
@@ -86,7 +88,7 @@ export class UpstreamConnection implements AskedConnection {
   }
 
   get usable(): boolean {
-    return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable;
+    return this.#isOpen && !this.#socket.destroyed;
   }
 
   get hasTurn(): boolean {
@@ -195,6 +197,7 @@ export class UpstreamConnection implements AskedConnection {
   }
 
   #ended(): void {
+    this.#isOpen = false;
     if (this.#asker !== null && endOfBytes(this.#reader) === "end") this.#finish(false);
     else this.#died();
   }
