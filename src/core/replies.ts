@@ -67,10 +67,20 @@ function pass(kind: "allow" | "basic-auth" | "grace", headers: RawHeaders): Repl
 
 /** `withBox`: the browser asks for a password. A background request must not make it do so. */
 export function challenged(realm: string, withBox: boolean): Reply {
-  const box = withBox
-    ? ["WWW-Authenticate", `Basic realm="${quoted(latin1OfUtf8(realm))}", charset="UTF-8"`]
-    : [];
+  const box = withBox ? ["WWW-Authenticate", basicFor(realm)] : [];
   return page(401, "Unauthorized", ["X-Auth-Fallback", "basic-auth", ...box], LOGIN_PAGE);
+}
+
+let lastRealm: string | null = null;
+let lastBasic = "";
+
+/** In an outage it is the same for one check after another. */
+function basicFor(realm: string): string {
+  if (realm !== lastRealm) {
+    lastRealm = realm;
+    lastBasic = `Basic realm="${quoted(latin1OfUtf8(realm))}", charset="UTF-8"`;
+  }
+  return lastBasic;
 }
 
 export function limited(retryAfterSeconds: number): Reply {
