@@ -14,6 +14,7 @@ import { READ_BUFFER } from "../io/bytes-socket.ts";
 import type { Peer } from "../io/connect.ts";
 import type { ConnectionEvents } from "../io/pool.ts";
 import { type AnswerReader, endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "./answer-body.ts";
+import { GatheredBody } from "./gathered-body.ts";
 import { Room } from "./room.ts";
 import { type AskedConnection, type Asker, IDLE_MS } from "./upstream-connection.ts";
 import { WireAnswer } from "./wire-answer.ts";
@@ -37,6 +38,7 @@ export class PipelinedConnection implements AskedConnection {
   readonly #clock: { readonly time: number };
   readonly #reader: AnswerReader = newAnswerReader();
   readonly #room = new Room();
+  readonly #gathered = new GatheredBody();
   /** The last one, which is in `#room`. */
   #answer: WireAnswer | null = null;
   /** In the order asked: the next answer is the first one's. */
@@ -143,14 +145,17 @@ export class PipelinedConnection implements AskedConnection {
       at = readAnswer(reader, READ_BUFFER, at, length, this.#upstream.headBytes);
       switch (reader.event) {
         case "more":
-          return;
+          return this.#passOn(front);
         case "head":
           this.#takeHead(front);
           break;
         case "body":
-          front.asker.body(Buffer.from(READ_BUFFER.subarray(reader.bodyStart, reader.bodyEnd)));
+          this.#gathered.add(reader.bodyStart, reader.bodyEnd, length);
           break;
         case "end":
+          this.#passOn(front);
+          // Its body was too much.
+          if (this.#turns[0] !== front) break;
           this.#finish(front);
           if (this.#turns.length === 0) return this.#release(at === length);
           this.#next(at < length);
@@ -161,6 +166,11 @@ export class PipelinedConnection implements AskedConnection {
       }
     }
     this.#socket.destroy();
+  }
+
+  #passOn({ asker }: Turn): void {
+    const piece = this.#gathered.take();
+    if (piece) asker.body(piece);
   }
 
   #hear(): void {

@@ -9,6 +9,7 @@ import type { Peer } from "../io/connect.ts";
 import type { ConnectionEvents, Pooled } from "../io/pool.ts";
 import { type AnswerReader, endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "./answer-body.ts";
 import type { AnswerHead } from "./answer-head.ts";
+import { GatheredBody } from "./gathered-body.ts";
 import { Room } from "./room.ts";
 import { WireAnswer } from "./wire-answer.ts";
 
@@ -57,9 +58,7 @@ export class UpstreamConnection implements AskedConnection {
   readonly #room = new Room();
   /** The last one, which is in `#room`. */
   #answer: WireAnswer | null = null;
-  /** Of the body, in this reading. */
-  #gathered: Buffer | null = null;
-  #gatheredBytes = 0;
+  readonly #gathered = new GatheredBody();
   #asker: Asker | null = null;
   #asked = 0;
   #heard = false;
@@ -140,7 +139,7 @@ export class UpstreamConnection implements AskedConnection {
           this.#asker.head(reader.head, this.#newAnswer());
           break;
         case "body":
-          this.#gather(length);
+          this.#gathered.add(reader.bodyStart, reader.bodyEnd, length);
           break;
         case "end":
           this.#passOn();
@@ -153,20 +152,9 @@ export class UpstreamConnection implements AskedConnection {
     this.#socket.destroy();
   }
 
-  /** What one reading brings of a body goes on in one piece: it may be thousands of chunks. */
-  #gather(length: number): void {
-    const { bodyStart, bodyEnd } = this.#reader;
-    this.#gathered ??= Buffer.allocUnsafe(length - bodyStart);
-    this.#gatheredBytes += READ_BUFFER.copy(this.#gathered, this.#gatheredBytes, bodyStart, bodyEnd);
-  }
-
   #passOn(): void {
-    const gathered = this.#gathered;
-    if (gathered === null) return;
-    const piece = gathered.subarray(0, this.#gatheredBytes);
-    this.#gathered = null;
-    this.#gatheredBytes = 0;
-    this.#asker?.body(piece);
+    const piece = this.#gathered.take();
+    if (piece) this.#asker?.body(piece);
   }
 
   #newAnswer(): WireAnswer {

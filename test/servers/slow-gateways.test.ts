@@ -1,4 +1,5 @@
 /** Gateways that do not take what they asked for: they hold up nobody else, and for no longer than they may. */
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import t, { type Test } from "tap";
 import { type Served, sample, serve } from "../support/app.ts";
@@ -99,4 +100,21 @@ t.test("thousands of chunks go on in few pieces", async (t) => {
   const pieces = reply.split("\r\n").filter((line) => /^[0-9a-f]{1,8}$/.test(line) && line !== "0");
   t.equal(reply.replace(/\r\n[0-9a-f]+\r\n/g, "").split("0123456789abcdef").length - 1, count);
   t.ok(pieces.length < count / 20, `${pieces.length} pieces of ${count} chunks`);
+});
+
+t.test("who is refused and keeps its own side open is cut off", async (t) => {
+  for (const carrier of CARRIERS) {
+    const served = await serve(t, yamlFor(1), carrier);
+    const port = Number(new URL(served.urls[0] ?? "").port);
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true }).resume();
+    socket.on("error", () => {});
+    t.teardown(() => socket.destroy());
+    socket.write("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    await once(socket, "end");
+    await eventually(
+      () => `${carrier}: its connection stays`,
+      async () => (sample(await served.metrics(), "sparekey_connections") === 0 ? true : null),
+    );
+    t.pass(carrier);
+  }
 });
