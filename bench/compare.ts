@@ -1,7 +1,7 @@
 /**
  * What a check costs: sparekey beside nginx as it ran in production, nginx tuned, HAProxy, Caddy and
  * @fastify/http-proxy, all in front of the same upstream; and the cases that only sparekey is made for. Prints tables;
- * a whole run (about 8 minutes) writes bench/results/ and the README's table.
+ * a whole run (about 10 minutes) writes bench/results/ and the README's table.
  *
  *   npm run bench                        all of it
  *   npm run bench -- --quick             the main cases, fewer rounds; within 2 minutes
@@ -20,7 +20,13 @@ import { HUNG_SUBJECTS, measureHung } from "./compare/hung.ts";
 import { LOGIN_SUBJECTS, measureLogins, newHtpasswd } from "./compare/logins.ts";
 import { type Bench, measureCase, SECONDS_PER_RUN } from "./compare/measure.ts";
 import { caseText, decisionText, hungText, loginText, writeResults } from "./compare/report.ts";
-import type { CaseFigures, DecisionFigures, HungFigures, LoginFigures } from "./compare/results.ts";
+import {
+  type CaseFigures,
+  type DecisionFigures,
+  type HungFigures,
+  type LoginFigures,
+  RECORDERS,
+} from "./compare/results.ts";
 import { PATH, SETTINGS } from "./compare/subjects.ts";
 import { versionsOf } from "./compare/versions.ts";
 import { headBytes, PLAIN } from "./compare/wrk.ts";
@@ -130,12 +136,17 @@ async function allLogins(seconds: number, bench: Bench): Promise<readonly LoginF
 }
 
 async function allDecisions({ cores }: Bench): Promise<readonly DecisionFigures[]> {
-  console.log("\nthe decision path alone (decision)");
-  const script = join(import.meta.dirname, "compare/decision.ts");
-  const [program = "", ...args] = [...cores.subject, process.execPath, script];
-  const { stdout } = await promisify(execFile)(program, args);
-  const measured: readonly DecisionFigures[] = JSON.parse(stdout);
-  for (const figures of measured) console.log(decisionText(figures));
+  console.log("\nthe decision path alone, and what counting and logging take of it (decision)");
+  const measured: DecisionFigures[] = [];
+  const scripts = [["decision.ts"], ...RECORDERS.map((recorder) => ["recording.ts", recorder])];
+  for (const [script = "", ...its] of scripts) {
+    const file = join(import.meta.dirname, "compare", script);
+    const [program = "", ...args] = [...cores.subject, process.execPath, file, ...its];
+    const { stdout } = await promisify(execFile)(program, args);
+    const figures: readonly DecisionFigures[] = JSON.parse(stdout);
+    measured.push(...figures);
+    for (const one of figures) console.log(decisionText(one));
+  }
   return measured;
 }
 

@@ -11,6 +11,8 @@ import type { Upstream } from "../src/core/snapshot.ts";
 import type { Outcome } from "../src/core/types.ts";
 import { createExchanger } from "../src/io/exchange.ts";
 import { silentPort } from "../test/support/silent-port.ts";
+import { portOf } from "./ports.ts";
+import { percentile } from "./statistics.ts";
 
 const VALUES = [100, 500, 1_000, 3_000, 5_000, 10_000, 30_000];
 const REPEATS = 5;
@@ -76,12 +78,9 @@ for (const row of rows) {
 }
 const lines = await Promise.all(measured);
 for (const { row, value, offs } of lines) {
-  const sorted = offs.toSorted((a, b) => a - b);
-  const max = sorted.at(-1) ?? Number.NaN;
   worst = Math.max(worst, ...offs.map(Math.abs));
-  const median = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
   console.log(
-    `${row.deadline.padEnd(24)} ${String(value).padStart(9)} ${median.toFixed(1).padStart(8)} ${max.toFixed(1).padStart(8)}`,
+    `${row.deadline.padEnd(24)} ${String(value).padStart(9)} ${percentile(offs, 0.5).toFixed(1).padStart(8)} ${percentile(offs, 1).toFixed(1).padStart(8)}`,
   );
 }
 console.log(`\nlargest distance: ${worst.toFixed(1)} ms (allowed: ${ALLOWED_MS})`);
@@ -106,6 +105,7 @@ async function distance(row: Row, value: number): Promise<number> {
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
     timeouts: row.timeouts(value),
     maxConnections: 256,
+    pipelining: 1,
     headBytes: 256 * 1024,
     answerBytes: 1024 * 1024,
   };
@@ -131,9 +131,4 @@ async function listen(answer: (socket: Socket) => void): Promise<Server> {
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   return server;
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -6,6 +6,7 @@
  *
  *   node bench/faults.ts                 all of it; as root, in a network namespace of its own
  *   node bench/faults.ts --only hang     one fault
+ *   node bench/faults.ts --wire fastify  carried by Fastify and undici; leaves the table as it is
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -14,10 +15,11 @@ import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { type DnsServer, startDnsServer } from "./faults/dns-server.ts";
 import { isInside, NAME_SERVER, runInside, whyNot } from "./faults/namespace.ts";
-import { HEADING, isGood, SETTINGS_TEXT, textOf, writeTable } from "./faults/report.ts";
+import { HEADING, isGood, settingsText, textOf, writeTable } from "./faults/report.ts";
 import { SCENES, type Scene, type Stage } from "./faults/scenes.ts";
 import type { KeyPair } from "./faults/stand-in.ts";
 import { type Walk, walk } from "./faults/walk.ts";
+import { WIRE_OPTION, wireOf } from "./wire.ts";
 
 const PAGE = join(import.meta.dirname, "../docs/failure-modes.md");
 /** Two at a time leave the machine time to answer promptly. */
@@ -28,7 +30,8 @@ const STALL_MS = 150;
 const MOST_TRIES = 3;
 const INTERRUPTED = new Error("interrupted");
 
-const { values } = parseArgs({ options: { only: { type: "string" } } });
+const { values } = parseArgs({ options: { only: { type: "string" }, wire: WIRE_OPTION } });
+const wire = wireOf(values.wire);
 const wanted = SCENES.filter(({ fault }) => values.only === undefined || fault.name === values.only);
 if (wanted.length === 0) {
   const names = SCENES.map(({ fault }) => fault.name).join(", ");
@@ -51,10 +54,10 @@ async function run(obstacle: string | null): Promise<number> {
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   const dns = obstacle === null ? await startDnsServer(NAME_SERVER, DNS_PORT, "127.0.0.1") : null;
   const folder = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
-  console.log(`With ${SETTINGS_TEXT}.\n\n${HEADING}`);
+  console.log(`With ${settingsText(wire)}.\n\n${HEADING}`);
   try {
     const walks = await walkAll(scenes, stageWith(dns, folder), stop);
-    const isWhole = values.only === undefined && left.length === 0;
+    const isWhole = values.only === undefined && left.length === 0 && wire === "auto";
     return await conclude(walks, isWhole);
   } catch (error) {
     if (stop.signal.reason !== INTERRUPTED) throw error;
@@ -117,18 +120,19 @@ async function conclude(walks: readonly Walk[], isWhole: boolean): Promise<numbe
   const replies = walks.reduce((total, { seen }) => total + seen.length, 0);
   if (bad.length > 0) {
     console.log(
-      `\n${replies} replies; not as they must be: ${bad.map(({ scene }) => scene.fault.name).join(", ")}`,
+      `\n${replies} replies over wire: ${wire}; not as they must be: ${bad.map(({ scene }) => scene.fault.name).join(", ")}`,
     );
     return 1;
   }
-  console.log(`\n${replies} replies, none wrong; what sparekey counted is what was seen.`);
-  if (isWhole) await writeTable(PAGE, walks);
+  console.log(`\n${replies} replies over wire: ${wire}, none wrong; what sparekey counted is what was seen.`);
+  if (isWhole) await writeTable(PAGE, walks, wire);
   return 0;
 }
 
 function stageWith(dns: DnsServer | null, folder: string): Stage {
   let addresses = 0;
   return {
+    wire,
     dns,
     goodPair: () => newPair(folder, "good"),
     strangerPair: () => newPair(folder, "stranger"),

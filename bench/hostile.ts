@@ -2,12 +2,17 @@
  * What hostile clients cost the others: the latency of 200 honest checks a second beside 200 more of the same kind,
  * and beside 200 hostile ones (errors, resets, garbage, hangs), in turns. Real sparekey; the upstream is healthy and
  * errs for odd input only. Prints p50 and p99 of the honest ones, medians of the rounds, and their ratios.
+ * `--wire fastify`: carried by Fastify and undici.
  */
 import { once } from "node:events";
 import { Agent, createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
 import { type Asked, ask, generate, oddUpstream, random } from "../test/support/hostile.ts";
+import { portOf } from "./ports.ts";
 import { startServing } from "./serving.ts";
+import { percentile } from "./statistics.ts";
+import { WIRE_OPTION, wireOf } from "./wire.ts";
 
 const ROUNDS = 7;
 const ROUND_MS = 4_000;
@@ -15,17 +20,17 @@ const BETWEEN_MS = 1_500;
 const PER_SECOND = 200;
 const SEED = 20_260_418;
 
+const wire = wireOf(parseArgs({ options: { wire: WIRE_OPTION } }).values.wire);
 const upstream = createServer({ maxHeaderSize: 64 * 1024 }, oddUpstream).listen(0, "127.0.0.1");
 await once(upstream, "listening");
-const address = upstream.address();
-const port = typeof address === "object" && address !== null ? address.port : 0;
 const sparekey = await startServing(`
+wire: ${wire}
 admin: { listen: "127.0.0.9:0" }
 routes:
   - name: bots
     path: /auth
     listen: "127.0.0.1:0"
-    upstream: http://127.0.0.1:${port}
+    upstream: http://127.0.0.1:${portOf(upstream)}
     timeouts: { connect: 2s, read: 1s, total: 4s }
     fallback: { mode: allow }
 `);
@@ -58,7 +63,9 @@ for (const figure of ["p50", "p99"] as const) {
     `${figure}  beside honest ${alone.toFixed(2)} ms, beside hostile ${attacked.toFixed(2)} ms, ratio ${ratio}`,
   );
 }
-console.log(`honest checks with a wrong reply: ${wrong}; breaker ${breaker ? "closed" : "NOT CLOSED"}`);
+console.log(
+  `wire: ${wire}; honest checks with a wrong reply: ${wrong}; breaker ${breaker ? "closed" : "NOT CLOSED"}`,
+);
 process.exit(wrong === 0 && breaker ? 0 : 1);
 
 /** Milliseconds each honest check took; `others` are sent at the same rate. */
@@ -95,8 +102,4 @@ function medianOf(beside: Beside, figure: "p50" | "p99"): number {
     rounds[beside].map((round) => round[figure]),
     0.5,
   );
-}
-
-function percentile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 }

@@ -2,7 +2,8 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, startProgram } from "./program.ts";
+import { freePort } from "./ports.ts";
+import { startProgram } from "./program.ts";
 
 export interface Nginx {
   readonly port: number;

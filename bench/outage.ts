@@ -6,7 +6,9 @@
 import { once } from "node:events";
 import { Agent, createServer, request, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { portOf } from "./ports.ts";
 import { startServing } from "./serving.ts";
+import { percentile } from "./statistics.ts";
 
 const PER_SECOND = 200;
 const MODES = ["allow", "basic-auth", "deny"] as const;
@@ -33,7 +35,7 @@ const upstream = createServer((_request, response) => {
 }).listen(0, "127.0.0.1");
 await once(upstream, "listening");
 
-const port = portOf(upstream.address());
+const port = portOf(upstream);
 const routes = MODES.map((mode, index) => {
   const file = mode === "basic-auth" ? ", htpasswd: htpasswd" : "";
   return `
@@ -102,10 +104,6 @@ function report(mode: Mode): void {
   replies                   ${kinds.join(", ")}`);
 }
 
-function percentile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
-}
-
 function send(mode: Mode, origin: string): void {
   const sent = performance.now();
   request(`${origin}/auth`, { agent, headers: { "X-Forwarded-Host": "app.example.com" } }, (response) => {
@@ -120,8 +118,4 @@ function send(mode: Mode, origin: string): void {
       replies.get(mode)?.push({ sent, took: performance.now() - sent, kind: error.message });
     })
     .end();
-}
-
-function portOf(address: ReturnType<typeof upstream.address>): number {
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

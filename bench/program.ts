@@ -1,7 +1,7 @@
 /** Other programs, for the time of a bench: started on a free port, and gone with this process at the latest. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const START_MS = 15_000;
@@ -43,16 +43,6 @@ export async function startProgram(
     throw new Error(`${command.join(" ")} does not start: ${errors.trim()}`);
   }
   return { pid: child.pid ?? 0, stop: () => stop(child) };
-}
-
-/** Of 127.0.0.1, free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 async function accepting(port: number): Promise<boolean> {

@@ -118,8 +118,8 @@ export async function answerCheck(
   const { exchange, record, now } = ports;
   const begin = now();
   const asked: Asked = { route, state, trustedProxies: context.trustedProxies, gone, check, begin };
-  const finish = (decision: Decision): Decision => {
-    record.check(route, check, decision, now() - begin);
+  const finish = (decision: Decision, end = now()): Decision => {
+    record.check(route, check, decision, end - begin);
     return decision;
   };
 
@@ -148,17 +148,22 @@ export async function answerCheck(
   if (outcome.kind === "overload") return finish(SHED);
   if (outcome.kind === "unsendable") return finish(REFUSED);
   if (outcome.kind === "released") return finish(await fallBack(asked, "breaker_open", ports));
+  let heardAt = now();
   if (outcome.kind === "answer") {
-    record.answer(route, outcome.answer.status, now() - begin);
+    record.answer(route, outcome.answer.status, heardAt - begin);
     watchStream(outcome.answer, route, ports);
   }
 
   const classified = withIdentity(classify(outcome, route.fault), route);
   if (override === "upstream") return finish(decideAsUpstream(asked, classified, ports));
   // Nothing is awaited for what nearly every check brings: each wait costs a turn of the queue.
-  const verdict = leadsToLogin(classified) ? await withLoginUp(asked, classified) : classified;
+  let verdict = classified;
+  if (leadsToLogin(classified)) {
+    verdict = await withLoginUp(asked, classified);
+    heardAt = now();
+  }
   health.observe(admission, check, verdict);
-  if (isDecided(verdict)) return finish(decideByVerdict(asked, verdict, ports));
+  if (isDecided(verdict)) return finish(decideByVerdict(asked, verdict, ports), heardAt);
   return finish(await decideByTreatment(asked, verdict, ports));
 }
 

@@ -26,7 +26,7 @@ import { ownCheck } from "./wire/own-check.ts";
 import { WireCheck } from "./wire/wire-check.ts";
 
 const WIRE: Wire = {
-  accept: (socket, use, options) => new GatewayConnection(socket, use, options),
+  accept: (use, options) => new GatewayConnection(use, options),
 };
 const TICK_MS = 1_000;
 

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { type NginxOptions, startNginx } from "../nginx.ts";
+import { portOf } from "../ports.ts";
 import type { Subject, SubjectName } from "./subjects.ts";
 import { type Load, PLAIN } from "./wrk.ts";
 
@@ -42,7 +43,8 @@ const COOKIE_BYTES = 16 * 1024;
 /** tcpmux, which nobody serves. */
 const UNUSED_PORT = 1;
 
-export const CASES: readonly Case[] = [
+/** What the pipelining of a route is measured in. */
+const LOADS: readonly Case[] = [
   { ...COMMON, name: "kept-32", title: "32 kept connections", isQuick: true },
   {
     ...COMMON,
@@ -58,6 +60,10 @@ export const CASES: readonly Case[] = [
     subjects: WITHOUT_HTTP_PROXY,
   },
   { ...COMMON, name: "low", title: "low load: 4 kept connections", load: { ...PLAIN, connections: 4 } },
+];
+
+export const CASES: readonly Case[] = [
+  ...LOADS,
   { ...COMMON, name: "redirect", title: "302 answers to the login", upstream: "login", status: 302 },
   {
     ...COMMON,
@@ -80,6 +86,15 @@ export const CASES: readonly Case[] = [
     title: "1,000 routes, and 1 route",
     subjects: ["sparekey", "sparekey, 1,000 routes"],
   },
+  ...LOADS.map(
+    (load): Case => ({
+      ...load,
+      name: `${load.name}-pipelined`,
+      title: `${load.title}, pipelining to the upstream`,
+      subjects: ["nginx", "sparekey, pipelining 4"],
+      isQuick: false,
+    }),
+  ),
 ];
 
 export async function startUpstream(kind: UpstreamKind, prefix: readonly string[]): Promise<UpstreamInUse> {
@@ -98,9 +113,8 @@ export async function whyNotReady({ upstream }: Case, { metrics }: Subject): Pro
 async function startHung(): Promise<UpstreamInUse> {
   const server = createServer((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1");
   await once(server, "listening");
-  const address = server.address();
   return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
+    port: portOf(server),
     // What it holds open ends with those who opened it.
     stop: async () => void server.close(),
   };

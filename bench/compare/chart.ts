@@ -1,5 +1,5 @@
 /** Bars as plain SVG. It brings its own background, so that it can be read on a light page and on a dark one. */
-import type { Spread } from "./statistics.ts";
+import type { Spread } from "../statistics.ts";
 
 export interface Bar {
   readonly label: string;

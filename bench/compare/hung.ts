@@ -5,6 +5,7 @@
  */
 import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { percentile } from "../statistics.ts";
 import { startUpstream } from "./cases.ts";
 import type { Bench } from "./measure.ts";
 import type { HungFigures } from "./results.ts";
@@ -55,7 +56,13 @@ async function measureOne(
     await Promise.race([sleep(seconds * 1_000), Promise.all(clients)]);
     stop.abort();
     await Promise.all(clients);
-    return { subject: name, replies: waits.length, ...percentiles(waits) };
+    return {
+      subject: name,
+      replies: waits.length,
+      p50Ms: percentile(waits, 0.5),
+      p99Ms: percentile(waits, 0.99),
+      maxMs: percentile(waits, 1),
+    };
   } finally {
     stop.abort();
     agent.destroy();
@@ -97,10 +104,4 @@ function statusOf(url: string, agent: Agent): Promise<number> {
       response.resume().once("end", () => resolve(response.statusCode ?? 0));
     }).once("error", reject);
   });
-}
-
-function percentiles(waits: readonly number[]): Pick<HungFigures, "p50Ms" | "p99Ms" | "maxMs"> {
-  const sorted = waits.toSorted((a, b) => a - b);
-  const at = (part: number): number => sorted[Math.ceil(part * sorted.length) - 1] ?? Number.NaN;
-  return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }

@@ -1,6 +1,7 @@
 /** The figures as text: tables for the person who ran it; files, and the README's table, for all others. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Spread } from "../statistics.ts";
 import { type Chart, shortNumber, svgOf } from "./chart.ts";
 import type {
   CaseFigures,
@@ -11,7 +12,6 @@ import type {
   Results,
   SubjectFigures,
 } from "./results.ts";
-import type { Spread } from "./statistics.ts";
 
 const OURS = "sparekey";
 const REFERENCE = "nginx";
@@ -39,8 +39,8 @@ export function hungText(figures: HungFigures): string {
   return `  ${hungCells(figures).join(" · ")}`;
 }
 
-export function decisionText({ what, nanos }: DecisionFigures): string {
-  return `  ${what}: ${nanos.median.toFixed(0)} ns (${nanos.min.toFixed(0)}–${nanos.max.toFixed(0)})`;
+export function decisionText({ what, nanos, allocatedBytes }: DecisionFigures): string {
+  return `  ${what}: ${nanos.median.toFixed(0)} ns (${nanos.min.toFixed(0)}–${nanos.max.toFixed(0)}), ${allocatedBytes.median.toFixed(0)} bytes allocated`;
 }
 
 /** Median; behind it the ratio to the reference: median (min–max). */
@@ -134,11 +134,12 @@ function pageOf(results: Results): string {
     markdownTable(LOGIN_HEADS, logins.map(loginCells)),
     "\n## The decision path alone\n",
     markdownTable(
-      ["", "ns per check", "min–max"],
-      decisions.map(({ what, nanos }) => [
+      ["", "ns per check", "min–max", "bytes allocated"],
+      decisions.map(({ what, nanos, allocatedBytes }) => [
         what,
         nanos.median.toFixed(0),
         `${nanos.min.toFixed(0)}–${nanos.max.toFixed(0)}`,
+        allocatedBytes.median.toFixed(0),
       ]),
     ),
     "\n## How it was measured\n",

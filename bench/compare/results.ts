@@ -1,5 +1,7 @@
 /** What the bench finds. Ratios are to the reference's run just before, so that what disturbs both cancels out. */
-import { type Spread, spreadOf } from "./statistics.ts";
+
+import { type Spread, spreadOf } from "../statistics.ts";
+import type { Pace } from "./pace.ts";
 
 /** One subject under load for a while. */
 export interface Run {
@@ -56,10 +58,12 @@ export interface LoginFigures {
   readonly loopDelay: { readonly p99Ms: number; readonly maxMs: number } | null;
 }
 
-/** Nanoseconds a check. */
-export interface DecisionFigures {
+/** `none` does nothing; the others are the real one, with their `log.access`. */
+export const RECORDERS = ["none", "off", "sampled", "all"] as const;
+
+/** Of one check. */
+export interface DecisionFigures extends Pace {
   readonly what: string;
-  readonly nanos: Spread;
 }
 
 export interface Results {

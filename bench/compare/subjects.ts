@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { temporaryPaths } from "../nginx.ts";
-import { freePort, startProgram } from "../program.ts";
+import { freePort } from "../ports.ts";
+import { startProgram } from "../program.ts";
 import { startServing } from "../serving.ts";
 
 export type SubjectName =
@@ -13,7 +14,8 @@ export type SubjectName =
   | "Caddy"
   | "@fastify/http-proxy"
   | "sparekey"
-  | "sparekey, 1,000 routes";
+  | "sparekey, 1,000 routes"
+  | "sparekey, pipelining 4";
 
 export interface Surroundings {
   readonly upstreamPort: number;
@@ -42,6 +44,8 @@ const ROOT = join(import.meta.dirname, "../..");
 const SPAREKEY = join(ROOT, "dist/main.js");
 const FASTIFY = join(import.meta.dirname, "fastify-http-proxy.ts");
 const MANY_ROUTES = 1_000;
+/** So few connections that checks do stand behind each other. */
+const PIPELINED = "pipelining: 4\n    maxConnections: 8";
 const WARM_SECONDS = 1;
 /** Seen on one core: the CPU time per check falls to a half over that time. */
 const NODE_WARM_SECONDS = 8;
@@ -58,6 +62,7 @@ export const SETTINGS: Readonly<Record<SubjectName, string>> = {
   "@fastify/http-proxy": `with its defaults; --max-http-header-size=${NODE_HEAD_BYTES}`,
   sparekey: "compiled; preset authentik with its defaults",
   "sparekey, 1,000 routes": "the same with 999 routes before the one that is asked",
+  "sparekey, pipelining 4": "the same with pipelining: 4 and maxConnections: 8",
 };
 
 /** It ends with this process at the latest. */
@@ -90,6 +95,8 @@ export function startSubject(name: SubjectName, around: Surroundings): Promise<S
       return startSparekey(name, around, 0);
     case "sparekey, 1,000 routes":
       return startSparekey(name, around, MANY_ROUTES - 1);
+    case "sparekey, pipelining 4":
+      return startSparekey(name, around, 0, PIPELINED);
   }
 }
 
@@ -134,7 +141,13 @@ async function startOther(
   };
 }
 
-async function startSparekey(name: SubjectName, around: Surroundings, before: number): Promise<Subject> {
+/** `before`: other routes than the one that is asked. `keys`: of that one. */
+async function startSparekey(
+  name: SubjectName,
+  around: Surroundings,
+  before: number,
+  keys = "",
+): Promise<Subject> {
   const { upstreamPort, htpasswd, prefix, nodeOptions = [] } = around;
   const policy = `upstream: http://127.0.0.1:${upstreamPort}\n    fallback: { mode: basic-auth, htpasswd: htpasswd }`;
   const others = Array.from(
@@ -145,7 +158,7 @@ async function startSparekey(name: SubjectName, around: Surroundings, before: nu
 listen: 127.0.0.1:0
 admin: { listen: "127.0.0.9:0" }
 routes:
-${others.join("")}  - preset: authentik\n    ${policy}
+${others.join("")}  - preset: authentik\n    ${policy}\n    ${keys}
 `;
   const command = [...prefix, process.execPath, ...nodeOptions, SPAREKEY];
   const serving = await startServing(yaml, { htpasswd }, command);

@@ -83,11 +83,6 @@ export function timesOf({ rounds, seen, scene }: Walk, modes: readonly Mode[] = 
   };
 }
 
-/** NaN where there is none. */
-export function percentile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
-}
-
 export function isWrong(reply: Seen, { rounds, scene }: Pick<Walk, "rounds" | "scene">): boolean {
   const moments = momentsOf(reply, rounds, scene.fault.row === "login");
   return !isRight(reply.kind, scene.fault, reply.mode, reply.client, moments);

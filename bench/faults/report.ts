@@ -1,6 +1,8 @@
 /** The figures as text: every cell for the person who ran it, and one table for docs/failure-modes.md. */
 import { readFile, writeFile } from "node:fs/promises";
-import { type Cell, cellsOf, percentile, type Times, timesOf, wrongOf } from "./figures.ts";
+import type { WireMode } from "../../src/core/snapshot.ts";
+import { percentile } from "../statistics.ts";
+import { type Cell, cellsOf, type Times, timesOf, wrongOf } from "./figures.ts";
 import { PER_SECOND } from "./load.ts";
 import { type Mode, opens } from "./oracle.ts";
 import { SETTINGS } from "./sparekey.ts";
@@ -10,7 +12,11 @@ const SHOWN_WRONG = 5;
 const BEGIN = "<!-- measured: begin -->";
 const END = "<!-- measured: end -->";
 
-export const SETTINGS_TEXT = `timeouts ${SETTINGS.timeouts}, breaker ${SETTINGS.breaker}, probe.minInterval ${SETTINGS.minInterval}, limits.headBytes ${SETTINGS.headBytes}; ${PER_SECOND} checks/s for each mode`;
+const SETTINGS_TEXT = `timeouts ${SETTINGS.timeouts}, breaker ${SETTINGS.breaker}, probe.minInterval ${SETTINGS.minInterval}, limits.headBytes ${SETTINGS.headBytes}; ${PER_SECOND} checks/s for each mode`;
+
+export function settingsText(wire: WireMode): string {
+  return `wire: ${wire}, ${SETTINGS_TEXT}`;
+}
 
 /** Whether all was as it must be. */
 export function isGood(walk: Walk): boolean {
@@ -61,19 +67,19 @@ function milliseconds(value: number): string {
 }
 
 /** Puts the table of these walks between the markers of the page. */
-export async function writeTable(file: string, walks: readonly Walk[]): Promise<void> {
+export async function writeTable(file: string, walks: readonly Walk[], wire: WireMode): Promise<void> {
   const page = await readFile(file, "utf8");
   const [head, rest] = page.split(BEGIN);
   const tail = rest?.split(END)[1];
   if (head === undefined || tail === undefined) throw new Error(`${file} has no ${BEGIN} … ${END}`);
-  await writeFile(file, `${head}${BEGIN}\n${tableOf(walks)}\n${END}${tail}`);
+  await writeFile(file, `${head}${BEGIN}\n${tableOf(walks, wire)}\n${END}${tail}`);
 }
 
-function tableOf(walks: readonly Walk[]): string {
+function tableOf(walks: readonly Walk[], wire: WireMode): string {
   const heads = ["fault", "checks", "wrong", "first fallback", "breaker opens", "waits before (p50, p99)"];
   const more = ["waits while open (p50, p99)", "first verdict", "breaker closes"];
   return [
-    `With ${SETTINGS_TEXT}. Milliseconds, medians over modes and rounds; p99 over all replies.`,
+    `With ${settingsText(wire)}. Milliseconds, medians over modes and rounds; p99 over all replies.`,
     "",
     `| ${[...heads, ...more].join(" | ")} |`,
     `|${"---|".repeat(heads.length + more.length)}`,

@@ -1,4 +1,5 @@
 /** The rows of the matrix: what each fault is to the oracle, and how it is brought about and healed. */
+import type { WireMode } from "../../src/core/snapshot.ts";
 import { answer } from "./answers.ts";
 import type { Behaviour, DnsServer } from "./dns-server.ts";
 import { addAddress, drop, letThrough, makeReachable, makeUnreachable } from "./namespace.ts";
@@ -8,6 +9,7 @@ import { type KeyPair, type Speech, type StandIn, startStandIn } from "./stand-i
 
 /** What only this run has. */
 export interface Stage {
+  readonly wire: WireMode;
   /** null without a namespace. */
   readonly dns: DnsServer | null;
   readonly goodPair: () => Promise<KeyPair>;
@@ -112,10 +114,9 @@ function byName(name: string, behaviour: Behaviour): Scene {
 function speaking(fault: FaultData, speech: Speech): Scene {
   return scene(fault, async () => {
     const standIn = await startStandIn();
-    return staged(standIn, {
-      begin: async () => standIn.speak(speech),
-      heal: async () => standIn.speak(null),
-    });
+    // A cut is a fault by itself: whose check is on a fresh connection then gets a fallback, and rightly.
+    const say = fault.row === "fine" ? standIn.speakOn : standIn.speak;
+    return staged(standIn, { begin: async () => say(speech), heal: async () => say(null) });
   });
 }
 

@@ -1,4 +1,5 @@
 /** sparekey with one route for each mode. */
+import type { WireMode } from "../../src/core/snapshot.ts";
 import { type Serving, startServing } from "../serving.ts";
 import { ADMIN } from "./answers.ts";
 import { MODES } from "./oracle.ts";
@@ -16,12 +17,12 @@ export const GOOD_HOLDS_MS = 200;
 export const BAD_HOLDS_MS = 1_000;
 
 /** Rejects when it does not serve. It ends with this process at the latest. */
-export function startSparekey(staged: Staged): Promise<Serving> {
+export function startSparekey(staged: Staged, wire: WireMode): Promise<Serving> {
   const ca = staged.ca === null ? {} : { "ca.pem": staged.ca };
-  return startServing(configOf(staged), { htpasswd: ADMIN.htpasswd, ...ca });
+  return startServing(configOf(staged, wire), { htpasswd: ADMIN.htpasswd, ...ca });
 }
 
-function configOf({ upstream, ca, loginHealth }: Staged): string {
+function configOf({ upstream, ca, loginHealth }: Staged, wire: WireMode): string {
   const tls = ca === null ? "" : "\n    tls: { ca: ca.pem }";
   const login = loginHealth === null ? "" : `, loginHealth: "${loginHealth}"`;
   const routes = MODES.map((mode) => {
@@ -38,6 +39,7 @@ function configOf({ upstream, ca, loginHealth }: Staged): string {
     fallback: { mode: ${mode}${more} }`;
   });
   return `listen: "127.0.0.1:0"
+wire: ${wire}
 admin: { listen: "127.0.0.2:0" }
 limits: { headBytes: ${SETTINGS.headBytes} }
 routes:${routes.join("")}

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
+import { portOf } from "../ports.ts";
 import { bytesOf, clientOf, VERDICTS } from "./answers.ts";
 
 /** What it does with one request. */
@@ -16,6 +17,8 @@ export interface StandIn {
   readonly port: number;
   /** null: it is well. Connections in use are cut, as by a restart. */
   speak(speech: Speech | null): void;
+  /** The same, and connections go on. */
+  speakOn(speech: Speech | null): void;
   /** Nobody listens on the port. */
   refuse(): Promise<void>;
   listen(): Promise<void>;
@@ -52,8 +55,7 @@ export async function startStandIn(host = "127.0.0.1", pair: KeyPair | null = nu
   const listen = async (port: number): Promise<number> => {
     server.listen(port, host);
     await once(server, "listening");
-    const address = server.address();
-    return typeof address === "object" && address !== null ? address.port : 0;
+    return portOf(server);
   };
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
@@ -65,13 +67,17 @@ export async function startStandIn(host = "127.0.0.1", pair: KeyPair | null = nu
     cut();
     await closed;
   };
+  const speakOn = (next: Speech | null): void => {
+    speech = next ?? sayWell;
+  };
   const port = await listen(0);
   return {
     port,
     speak: (next) => {
-      speech = next ?? sayWell;
+      speakOn(next);
       cut();
     },
+    speakOn,
     refuse,
     listen: async () => {
       await listen(port);

@@ -53,7 +53,7 @@ export async function walk(scene: Scene, stage: Stage, stop: AbortSignal): Promi
   const staged = await scene.stage(stage);
   try {
     if (scene.fromTheStart) await staged.begin();
-    const sparekey = await startSparekey(staged);
+    const sparekey = await startSparekey(staged, stage.wire);
     try {
       return await walkWith(scene, staged, sparekey, stop);
     } finally {

@@ -31,6 +31,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...pathFindings(route),
     ...upstreamFindings(route),
     ...tlsFindings(route),
+    ...pipeliningFindings(route),
     ...faultFindings(route),
     ...breakerFindings(route, document),
     ...headerFindings(asMapping(route.raw.probe).headers, [...route.at, "probe", "headers"], OF_PROBES),
@@ -106,6 +107,14 @@ function tlsFindings({ at, raw }: RouteView): Finding[] {
   }
   if (tls.verify === false) add("verify", "has no use with an http upstream; write https or leave tls out");
   return findings;
+}
+
+/** What is pipelined is carried as bytes, over plain HTTP alone. */
+function pipeliningFindings({ at, raw }: RouteView): Finding[] {
+  const { pipelining = 1 } = validParts({ pipelining: routeShape.pipelining }, raw);
+  if (pipelining === 1 || !originsOf(raw).some(({ origin }) => origin.protocol === "https:")) return [];
+  const message = "{value} has no use with an https upstream; write http or leave it out";
+  return [{ path: [...at, "pipelining"], message }];
 }
 
 /** Those that are good by themselves. `step`: from `upstream` to it. */

@@ -17,18 +17,7 @@ import { fallbackShape, hostShape } from "./fallback-schema.ts";
 import { asMapping } from "./plain-data.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { filePath, identityHeader, requestUri, routeName } from "./texts.ts";
-import {
-  described,
-  duration,
-  list,
-  oneOf,
-  only,
-  optional,
-  section,
-  size,
-  wholeNumber,
-  yesOrNo,
-} from "./values.ts";
+import { described, duration, list, oneOf, optional, section, size, wholeNumber, yesOrNo } from "./values.ts";
 
 const MOST_REQUIRED = 32;
 const MOST_NOTIFIED = 8;
@@ -123,7 +112,11 @@ export const routeShape = {
   timeouts: optional(section(timeoutsShape), {}, "How long an exchange with the upstream may take."),
   maxInFlight: optional(wholeNumber(1, 1_000_000), 1024, "Checks of this route at a time."),
   maxConnections: optional(wholeNumber(1, 65_535), 256, "Connections kept to the upstream."),
-  pipelining: optional(only(1), 1, "Checks on a connection to the upstream at a time; one in this version."),
+  pipelining: optional(
+    wholeNumber(1, 4),
+    1,
+    "Checks on a connection to the upstream at a time, once all are busy; for http upstreams.",
+  ),
   requireHeaders: optional(
     list(identityHeader(), "[X-authentik-username]", MOST_REQUIRED),
     [],

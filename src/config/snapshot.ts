@@ -51,6 +51,7 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
       tls: { ca, cert, key, serverName: route.tls.serverName, verify: route.tls.verify },
       timeouts: route.timeouts,
       maxConnections: route.maxConnections,
+      pipelining: route.pipelining,
       headBytes: config.limits.headBytes,
       answerBytes: fallback.mode === "none" ? null : config.limits.answerBytes,
     },
@@ -90,7 +91,7 @@ function buildFault({ fault }: RouteConfig): FaultRules {
 }
 
 const DEFAULT_TLS: UpstreamTls = { ca: null, cert: null, key: null, serverName: null, verify: true };
-const LOGIN_HEALTH = { tls: DEFAULT_TLS, maxConnections: 2, answerBytes: null };
+const LOGIN_HEALTH = { tls: DEFAULT_TLS, maxConnections: 2, pipelining: 1, answerBytes: null };
 
 function buildProbe({ probe, timeouts }: RouteConfig, headBytes: number): ProbeRules {
   const { loginHealth, ...asks } = probe;
@@ -106,6 +107,7 @@ const NOTIFY = {
   tls: DEFAULT_TLS,
   timeouts: { connect: 5_000, read: 10_000, total: 10_000 },
   maxConnections: 2,
+  pipelining: 1,
   headBytes: 64 * 1024,
   answerBytes: null,
 };

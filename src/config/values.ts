@@ -94,11 +94,6 @@ export function oneOf<const T extends readonly string[]>(allowed: T) {
   return z.enum(allowed, wrong("known here", `one of ${allowed.join(", ")}`));
 }
 
-/** A key of the design that has one value in this version. */
-export function only<const T extends string | number>(value: T) {
-  return z.literal(value, wrong("in this version", String(value)));
-}
-
 export function yesOrNo() {
   return z.boolean(wrong("true or false", "true or false"));
 }

@@ -26,7 +26,7 @@ const FALLBACK_HEADER = "x-auth-fallback";
 export function headerValues(headers: RawHeaders, name: string): readonly string[] {
   const values: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === name) values.push(headers[i + 1] ?? "");
+    if (isName(headers[i] ?? "", name)) values.push(headers[i + 1] ?? "");
   }
   return values;
 }
@@ -34,9 +34,14 @@ export function headerValues(headers: RawHeaders, name: string): readonly string
 /** The first value of `name` (lower case), or null. */
 export function firstHeader(headers: RawHeaders, name: string): string | null {
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    if (headers[i]?.toLowerCase() === name) return headers[i + 1] ?? null;
+    if (isName(headers[i] ?? "", name)) return headers[i + 1] ?? null;
   }
   return null;
+}
+
+/** Latin1 in lower case is as long as before; most names are told from their length. */
+function isName(header: string, name: string): boolean {
+  return header.length === name.length && header.toLowerCase() === name;
 }
 
 /** `headers` with those of `others` in place of the same names. */

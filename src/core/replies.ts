@@ -67,10 +67,20 @@ function pass(kind: "allow" | "basic-auth" | "grace", headers: RawHeaders): Repl
 
 /** `withBox`: the browser asks for a password. A background request must not make it do so. */
 export function challenged(realm: string, withBox: boolean): Reply {
-  const box = withBox
-    ? ["WWW-Authenticate", `Basic realm="${quoted(latin1OfUtf8(realm))}", charset="UTF-8"`]
-    : [];
+  const box = withBox ? ["WWW-Authenticate", basicFor(realm)] : [];
   return page(401, "Unauthorized", ["X-Auth-Fallback", "basic-auth", ...box], LOGIN_PAGE);
+}
+
+let lastRealm: string | null = null;
+let lastBasic = "";
+
+/** In an outage it is the same for one check after another. */
+function basicFor(realm: string): string {
+  if (realm !== lastRealm) {
+    lastRealm = realm;
+    lastBasic = `Basic realm="${quoted(latin1OfUtf8(realm))}", charset="UTF-8"`;
+  }
+  return lastBasic;
 }
 
 export function limited(retryAfterSeconds: number): Reply {
@@ -127,28 +137,35 @@ export function internalError(): Reply {
   return text(500, "Internal Server Error", [], "Internal Server Error\n");
 }
 
-function page(status: number, statusText: string, headers: readonly string[], html: string): Reply {
-  return withBody(status, statusText, [...headers, "Content-Type", "text/html; charset=utf-8"], html);
+function page(status: number, statusText: string, headers: readonly string[], html: Uint8Array): Reply {
+  return withBody(status, statusText, headers, "text/html; charset=utf-8", html);
 }
 
 function text(status: number, statusText: string, headers: readonly string[], words: string): Reply {
-  return withBody(status, statusText, [...headers, "Content-Type", "text/plain; charset=utf-8"], words);
+  return withBody(status, statusText, headers, "text/plain; charset=utf-8", UTF8.encode(words));
 }
 
-function withBody(status: number, statusText: string, headers: readonly string[], body: string): Reply {
-  const bytes = UTF8.encode(body);
+function withBody(
+  status: number,
+  statusText: string,
+  headers: readonly string[],
+  type: string,
+  bytes: Uint8Array,
+): Reply {
   return {
     status,
     statusText,
-    headers: [...headers, ...NO_STORE],
+    headers: [...headers, "Content-Type", type, ...NO_STORE],
     body: { kind: "whole", bytes },
   };
 }
 
 const UTF8 = new TextEncoder();
+const ASCII = /^[\x20-\x7e]*$/;
 
 /** Header text is latin1; a name or realm beyond ASCII travels as its UTF-8 bytes. */
 function latin1OfUtf8(value: string): string {
+  if (ASCII.test(value)) return value;
   return String.fromCharCode(...UTF8.encode(value));
 }
 
@@ -157,8 +174,8 @@ function quoted(value: string): string {
   return value.replace(/["\\]/g, "\\$&");
 }
 
-function document(title: string, words: string): string {
-  return `<!doctype html>
+function document(title: string, words: string): Uint8Array {
+  return UTF8.encode(`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -166,7 +183,7 @@ function document(title: string, words: string): string {
 <style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}</style>
 <h1>${title}</h1>
 <p>${words}</p>
-`;
+`);
 }
 
 const LOGIN_PAGE = document(

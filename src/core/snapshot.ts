@@ -39,6 +39,8 @@ export interface Upstream {
   readonly tls: UpstreamTls;
   readonly timeouts: Timeouts;
   readonly maxConnections: number;
+  /** Checks on a connection at a time. */
+  readonly pipelining: number;
   /** Bytes of an answer's head. */
   readonly headBytes: number;
   /** Bytes of an answer's body; null on `none` routes, which carry any size. */

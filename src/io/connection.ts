@@ -21,6 +21,7 @@ const IDLE_MS = 60_000;
 /** Owns its socket until `close`. */
 class Connection implements Pooled {
   readonly peer: Peer;
+  readonly hasTurn = false;
   readonly #socket: Socket;
   readonly #client: Client;
   readonly #upstream: Upstream;

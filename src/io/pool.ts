@@ -15,12 +15,16 @@ export interface Pooled {
   readonly peer: Peer;
   /** Whether it may carry another request, as far as is known. */
   readonly usable: boolean;
+  /** Whether it may carry another request behind those it carries. */
+  readonly hasTurn: boolean;
   close(): void;
 }
 
 export interface ConnectionEvents {
   /** The answer is through and the connection may carry another request. */
   free(connection: Pooled): void;
+  /** It is busy and has a turn. Told again with each request it gets while it is idle, and each answer. */
+  share(connection: Pooled): void;
   /** The upstream gave an answer, whether or not it comes whole. */
   answered(): void;
   /** It is gone for good. */
@@ -43,6 +47,8 @@ export type NotTaken = Exclude<Connected, { readonly kind: "connected" }>;
 export interface Waiter {
   /** A fresh one is needed. */
   readonly isPicky: boolean;
+  /** One that is busy with others' checks would do. */
+  readonly mayShare: boolean;
   /** Answers of the upstream when the wait began. */
   readonly answers: number;
   /** False: it is of no use here, and the wait goes on. */
@@ -60,8 +66,14 @@ export class Pool {
   readonly #idle: Pooled[] = [];
   readonly #all = new Set<Pooled>();
   readonly #line = new LinkedList<Waiter>();
+  /** Busy ones that had a turn when last looked at, in the order they were last asked. */
+  readonly #shareable = new Set<Pooled>();
   readonly #events: ConnectionEvents = {
     free: (connection) => this.#free(connection),
+    share: (connection) => {
+      this.#shareable.add(connection);
+      this.#shareBusy();
+    },
     closed: (connection) => this.#forget(connection),
     answered: () => {
       this.#answers += 1;
@@ -142,11 +154,15 @@ export class Pool {
 
   /** Null: it need not wait, for there is a connection at hand or room for one. */
   standInLine(waiter: Waiter): Place<Waiter> | null {
-    return this.#idle.length > 0 || this.#hasRoom() ? null : this.#line.add(waiter);
+    if (this.#idle.length > 0 || this.#hasRoom()) return null;
+    const place = this.#line.add(waiter);
+    this.#shareBusy();
+    return place;
   }
 
   leaveLine(place: Place<Waiter>): void {
     this.#line.leave(place);
+    this.#shareBusy();
   }
 
   async #wait<Connection extends Pooled>(
@@ -183,6 +199,7 @@ export class Pool {
       interrupt.addEventListener("abort", onInterrupt);
       const place = this.#line.add({
         isPicky: died !== null,
+        mayShare: false,
         answers: this.#answers,
         fits: (connection) => kind.isOne(connection),
         take: (connection) => {
@@ -213,6 +230,7 @@ export class Pool {
 
   #openForNext(): void {
     if (this.#hasRoom()) this.#line.shift()?.open();
+    this.#shareBusy();
   }
 
   #free(connection: Pooled): void {
@@ -222,10 +240,26 @@ export class Pool {
     // Its end makes room for the one that is needed.
     else if (waiter.isPicky || !waiter.fits(connection)) connection.close();
     else this.#line.shift()?.take(connection);
+    this.#shareBusy();
+  }
+
+  /** In the order of the line, and only while there is no idle connection and no room for a new one. */
+  #shareBusy(): void {
+    if (this.#shareable.size === 0) return;
+    for (const connection of this.#shareable) {
+      const waiter = this.#line.first;
+      if (!waiter?.mayShare || this.#idle.length > 0 || this.#hasRoom()) return;
+      this.#shareable.delete(connection);
+      if (!connection.hasTurn) continue;
+      this.#line.shift();
+      waiter.take(connection);
+      if (connection.hasTurn) this.#shareable.add(connection);
+    }
   }
 
   #forget(connection: Pooled): void {
     this.#all.delete(connection);
+    this.#shareable.delete(connection);
     const index = this.#idle.indexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
     this.#openForNext();

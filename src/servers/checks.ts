@@ -12,6 +12,7 @@ import type { Address, AddressList, Limits, Route } from "../core/snapshot.ts";
 import type { Reply } from "../core/types.ts";
 import { refuseGarbled } from "./garbled.ts";
 import { createLateFastify } from "./late-fastify.ts";
+import { OpenSockets, type SocketUse, type WireConnection } from "./open-sockets.ts";
 import { hasBody, readCheck } from "./read-check.ts";
 import { writeReply } from "./write-reply.ts";
 
@@ -68,21 +69,9 @@ export interface CheckServer {
   close(): Promise<void>;
 }
 
-/** How a connection is used, whichever carrier has it. */
-export interface SocketUse {
-  inFlight: number;
-  /** When its last check was answered, or a head began, or it was opened. */
-  since: number;
-}
-
 /** A carrier that has connections first. */
 export interface Wire {
-  accept(socket: Socket, use: SocketUse, options: WireOptions): WireConnection;
-}
-
-export interface WireConnection {
-  /** Call it every few seconds. */
-  closeIfLate(now: number): void;
+  accept(use: SocketUse, options: WireOptions): WireConnection;
 }
 
 /** The rules of a listener, the same for both carriers. */
@@ -96,7 +85,7 @@ export interface WireOptions {
   current(): Current;
   isDraining(): boolean;
   /** Fastify has it from here: `bytes` were read and belong to it. */
-  handOver(socket: Socket, bytes: Buffer): void;
+  handOver(use: SocketUse, bytes: Buffer): void;
   /** Its head is no good and never will be. */
   refuse(socket: Socket, why: "cut short" | "too slow"): void;
   onDefect(error: unknown): void;
@@ -104,16 +93,19 @@ export interface WireOptions {
 
 export function createCheckServer(options: CheckServerOptions): CheckServer {
   const { listen, limits, ports } = options;
-  const uses = new Map<Socket, SocketUse>();
+  const sockets = new OpenSockets();
   let draining = false;
-  const useOf = (socket: Socket): SocketUse => uses.get(socket) ?? { inFlight: 0, since: 0 };
-  const isAnswering = (socket: Socket): boolean => (uses.get(socket)?.inFlight ?? 0) > 0;
+  const useOf = (socket: Socket): Pick<SocketUse, "inFlight" | "since"> =>
+    sockets.useOf(socket) ?? { inFlight: 0, since: 0 };
+  const isAnswering = (socket: Socket): boolean => useOf(socket).inFlight > 0;
 
   // Not an import: that would run what node:http has for fetch, which takes 7 MB.
   const { createServer } = process.getBuiltinModule("node:http");
   const server = createServer(
     {
       maxHeaderSize: limits.headBytes,
+      // Set once there is a use for it: many a connection gets one reply in one piece.
+      noDelay: false,
       headersTimeout: HEAD_MS,
       connectionsCheckingInterval: CHECKING_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
@@ -137,13 +129,16 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   server.on("connect", (_request, socket: Socket) =>
     refuseGarbled(new Error("CONNECT"), socket, isAnswering(socket)),
   );
-  const carried = new Map<Socket, WireConnection>();
   const toFastify = server.listeners("connection");
-  const handOver = (socket: Socket, bytes: Buffer): void => {
-    carried.delete(socket);
-    for (const listener of toFastify) listener.call(server, socket);
-    socket.unshift(bytes);
-    socket.resume();
+  const giveToFastify = (use: SocketUse): void => {
+    sockets.giveToFastify(use);
+    use.socket.setNoDelay(true);
+    for (const listener of toFastify) listener.call(server, use.socket);
+  };
+  const handOver = (use: SocketUse, bytes: Buffer): void => {
+    giveToFastify(use);
+    use.socket.unshift(bytes);
+    use.socket.resume();
   };
   const wireOptions: WireOptions = {
     ports,
@@ -159,19 +154,14 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   };
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
-    const use = { inFlight: 0, since: ports.now() };
-    uses.set(socket, use);
-    socket.once("close", () => {
-      uses.delete(socket);
-      carried.delete(socket);
-    });
+    const use = sockets.add(socket, ports.now());
     const wire = options.wire();
-    if (wire) carried.set(socket, wire.accept(socket, use, wireOptions));
-    else for (const listener of toFastify) listener.call(server, socket);
+    if (wire) use.wire = wire.accept(use, wireOptions);
+    else giveToFastify(use);
   });
   const lateness = setInterval(() => {
     const now = ports.now();
-    for (const connection of carried.values()) connection.closeIfLate(now);
+    sockets.each(({ wire }) => wire?.closeIfLate(now));
   }, CHECKING_MS).unref();
 
   const serve = async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
@@ -211,9 +201,9 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
 
   const closeUnused = (): void => {
     const before = ports.now() - LINGER_MS;
-    for (const [socket, use] of uses) {
-      if (use.inFlight === 0 && use.since < before) socket.destroy();
-    }
+    sockets.each(({ socket, inFlight, since }) => {
+      if (inFlight === 0 && since < before) socket.destroy();
+    });
   };
 
   return {
@@ -223,7 +213,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       await once(server, "listening");
       return portOf(server);
     },
-    connections: () => uses.size,
+    connections: () => sockets.count,
     drain: async () => {
       draining = true;
       const sweep = setInterval(closeUnused, LINGER_MS / 4);
@@ -235,7 +225,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     },
     close: async () => {
       clearInterval(lateness);
-      for (const socket of carried.keys()) socket.destroy();
+      sockets.each(({ socket }) => socket.destroy());
       server.closeAllConnections();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       await Promise.all([late.close(), closed]);

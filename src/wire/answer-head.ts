@@ -25,12 +25,11 @@ export interface AnswerHead {
   passesStatusLine: boolean;
   /** Behind the last field line. */
   linesEnd: number;
-  /** Whole lines that stay here: start, end, start, end …, in order. */
-  readonly dropped: number[];
+  /** Whole lines that stay here: start, end, start, end …, in order; from the status line. Each answer has its own. */
+  dropped: number[];
   /** Whether such a line is among those that pass. */
   passesLength: boolean;
   passesDate: boolean;
-  setsCookie: boolean;
   /** Whether the connection may carry another request, should no byte follow the answer unasked. */
   keepsAlive: boolean;
   /** How long an idle connection may be kept by the answer's own word, less a margin; infinite without one. */
@@ -43,7 +42,6 @@ type Meaning =
   | "date"
   | "keep-alive"
   | "proxy-connection"
-  | "set-cookie"
   | "transfer-encoding"
   | "stays here";
 
@@ -54,7 +52,6 @@ const KNOWN = knownNames<Meaning>({
   date: "date",
   "keep-alive": "keep-alive",
   "proxy-connection": "proxy-connection",
-  "set-cookie": "set-cookie",
   "transfer-encoding": "transfer-encoding",
 });
 const KEEP_ALIVE = "keep-alive";
@@ -67,6 +64,9 @@ const TIMEOUT = /(?:^|,)[\t ]*timeout=(\d+)/i;
 /** A request must not cross the upstream's close: undici's margin. */
 const MARGIN_MS = 2_000;
 
+/** Never written to. */
+const NONE: number[] = [];
+
 export function newAnswerHead(lines: Lines): AnswerHead {
   return {
     lines,
@@ -75,10 +75,9 @@ export function newAnswerHead(lines: Lines): AnswerHead {
     contentLength: -1,
     passesStatusLine: false,
     linesEnd: 0,
-    dropped: [],
+    dropped: NONE,
     passesLength: false,
     passesDate: false,
-    setsCookie: false,
     keepsAlive: false,
     idleMs: Number.POSITIVE_INFINITY,
   };
@@ -101,10 +100,9 @@ export function readAnswerHead(head: AnswerHead, isHead: boolean): boolean {
   head.linesEnd = lines.at - 2;
   head.contentLength = -1;
   head.passesStatusLine = lines.minor === 1 && isVisible(lines.bytes, lines.reasonStart, lines.reasonEnd);
-  head.dropped.length = 0;
+  head.dropped = NONE;
   head.passesLength = false;
   head.passesDate = false;
-  head.setsCookie = false;
   WORDS.connection = "";
   WORDS.keepAlive = "";
   WORDS.isChunked = false;
@@ -147,7 +145,7 @@ function isVisible(bytes: Uint8Array, start: number, end: number): boolean {
 function staysHere(meaning: Meaning | null, status: number): boolean {
   // A 204 has no length (RFC 9110 section 8.6): a gateway could wait for bytes that never come.
   if (meaning === "content-length") return status === 204;
-  return meaning !== null && meaning !== "date" && meaning !== "set-cookie";
+  return meaning !== null && meaning !== "date";
 }
 
 /** False: malformed. */
@@ -156,9 +154,6 @@ function takeLine(head: AnswerHead, index: number, meaning: Meaning, words: Word
   switch (meaning) {
     case "date":
       head.passesDate = true;
-      return true;
-    case "set-cookie":
-      head.setsCookie = true;
       return true;
     case "content-length":
       if (head.contentLength !== -1) return false;
@@ -235,7 +230,7 @@ function dropListed(head: AnswerHead, connection: string): void {
   const listed = new Set(connection.split(",").map((name) => name.trim()));
   if (listed.has("content-length")) head.passesLength = false;
   if (listed.has("date")) head.passesDate = false;
-  head.dropped.length = 0;
+  head.dropped = NONE;
   for (let index = 0; index < lines.used; index += 4) {
     if (staysHere(meaningOf(lines, index), status) || listed.has(nameText(lines, index).toLowerCase()))
       drop(head, index);
@@ -243,10 +238,12 @@ function dropListed(head: AnswerHead, connection: string): void {
 }
 
 /** Neighbours become one. */
-function drop({ lines, dropped }: AnswerHead, index: number): void {
-  const start = lines.offsets[index] ?? 0;
-  const end = (lines.offsets[index + 3] ?? 0) + 2;
-  if (dropped.at(-1) === start) dropped[dropped.length - 1] = end;
+function drop(head: AnswerHead, index: number): void {
+  const { lines, dropped } = head;
+  const start = (lines.offsets[index] ?? 0) - lines.statusLine;
+  const end = (lines.offsets[index + 3] ?? 0) + 2 - lines.statusLine;
+  if (dropped.length === 0) head.dropped = [start, end];
+  else if (dropped[dropped.length - 1] === start) dropped[dropped.length - 1] = end;
   else dropped.push(start, end);
 }
 

@@ -9,7 +9,7 @@
  * Interim answers (RFC 9110 section 15.2) are skipped; they count towards the limit of the final one.
  */
 
-import { COLON, CR, LF, SPACE, TAB, TEXT, TOKEN } from "./bytes.ts";
+import { COLON, CR, endOfText, endOfToken, LF, SPACE, TAB, TOKEN } from "./bytes.ts";
 
 type Phase =
   | "version"
@@ -58,6 +58,7 @@ const ZERO = 48;
 const VERSION = Buffer.from("HTTP/1.", "latin1");
 const STATUS_START = VERSION.length + 2;
 const STATUS_END = STATUS_START + 2;
+const USUAL = Buffer.from("HTTP/1.1 200 OK\r\n", "latin1");
 
 export function newLines(): Lines {
   return {
@@ -131,7 +132,7 @@ function scan(lines: Lines, end: number): void {
   while (lines.at < end) {
     switch (lines.phase) {
       case "version":
-        scanVersion(lines, end);
+        if (!scanUsual(lines, end)) scanVersion(lines, end);
         break;
       case "reason":
         scanReason(lines, end);
@@ -158,7 +159,7 @@ function scan(lines: Lines, end: number): void {
 /** A line that is all there, in one go; false: nothing was scanned, and byte by byte it shows why. */
 function scanWholeLine(lines: Lines, end: number): boolean {
   const { bytes, offsets, at, used } = lines;
-  const nameEnd = endOfName(bytes, at, end);
+  const nameEnd = endOfToken(bytes, at, end);
   if (nameEnd === at || bytes[nameEnd] !== COLON) return false;
   const valueStart = endOfBlanks(bytes, nameEnd + 1, end);
   const valueEnd = endOfText(bytes, valueStart, end);
@@ -216,6 +217,21 @@ function beginNext(lines: Lines): void {
   lines.used = 0;
 }
 
+/** Nearly every status line is this one; false: it is another, or not all there. */
+function scanUsual(lines: Lines, end: number): boolean {
+  const { bytes, at } = lines;
+  if (at !== lines.start || at + USUAL.length > end) return false;
+  for (let i = 0; i < USUAL.length; i += 1) if (bytes[at + i] !== USUAL[i]) return false;
+  lines.minor = 1;
+  lines.status = 200;
+  lines.reasonStart = at + STATUS_END + 2;
+  lines.reasonEnd = at + USUAL.length - 2;
+  lines.start = at + USUAL.length;
+  lines.at = lines.start;
+  lines.phase = "line";
+  return true;
+}
+
 function scanVersion(lines: Lines, end: number): void {
   const { bytes, start } = lines;
   for (; lines.at < end && lines.phase === "version"; lines.at += 1) {
@@ -259,7 +275,7 @@ function endReason(lines: Lines, start: number, byte: number): void {
 
 function scanName(lines: Lines, end: number): void {
   const { bytes } = lines;
-  const at = endOfName(bytes, lines.at, end);
+  const at = endOfToken(bytes, lines.at, end);
   lines.at = at;
   if (at === end) return;
   lines.offsets[lines.used + 1] = at;
@@ -275,20 +291,8 @@ function scanValue(lines: Lines, end: number): void {
   expect(lines, bytes[at] === CR, "line feed");
 }
 
-function endOfName(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
-  return at;
-}
-
 function endOfBlanks(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at += 1;
-  return at;
-}
-
-function endOfText(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
   return at;
 }

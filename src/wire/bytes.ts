@@ -18,6 +18,20 @@ export function table(of: (code: number, char: string) => number): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, code) => of(code, String.fromCharCode(code)));
 }
 
+/** Behind what of TOKEN stands at `start`. */
+export function endOfToken(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
+  return at;
+}
+
+/** Behind what of TEXT stands at `start`. */
+export function endOfText(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
+  return at;
+}
+
 /** In any case; `word` is in lower case and of token characters. */
 export function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
   if (end - start !== word.length) return false;

@@ -10,13 +10,8 @@ import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.t
 import type { Route } from "../core/snapshot.ts";
 import type { Body, Decision, Gone, Reply } from "../core/types.ts";
 import { listenForBytes, READ_BUFFER } from "../io/bytes-socket.ts";
-import {
-  type Current,
-  KEEP_ALIVE_MS,
-  type SocketUse,
-  type WireConnection,
-  type WireOptions,
-} from "../servers/checks.ts";
+import { type Current, KEEP_ALIVE_MS, type WireOptions } from "../servers/checks.ts";
+import type { SocketUse, WireConnection } from "../servers/open-sockets.ts";
 import { addBytes, dropFirst, type Heads, heldBytes, letGo, mayBecomePlain, newHeads } from "./heads.ts";
 import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "./reply-bytes.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "./request-head.ts";
@@ -44,20 +39,27 @@ export class GatewayConnection implements Gone, WireConnection {
   /** Whether bytes of a head have come, or the first head is waited for. */
   #awaitsHead = true;
   #isHead = false;
+  /** Whether what is written goes out at once, though the gateway has not acknowledged what was before. */
+  #isPrompt = false;
   #keepsAlive = true;
   /** Of the check in flight. */
   #current: Current | null = null;
   #onGone: (() => void) | null = null;
+  /** Of a reply that is a stream: aborted when it cannot go on. */
+  #stream: AbortController | null = null;
+  /** Since when the gateway has taken nothing of it; null: it takes what comes. */
+  #blockedSince: number | null = null;
+  #awaitsDrain = false;
   aborted = false;
 
-  constructor(socket: Socket, use: SocketUse, options: WireOptions) {
+  constructor(use: SocketUse, options: WireOptions) {
+    const { socket } = use;
     this.#socket = socket;
     this.#use = use;
     this.#options = options;
     this.#stopListening = listenForBytes(socket, this.#onBytes);
     socket.on("end", this.#onEnd);
     socket.on("error", ignore);
-    socket.on("close", this.#onClose);
   }
 
   addEventListener(_type: "abort", listener: () => void): void {
@@ -70,6 +72,7 @@ export class GatewayConnection implements Gone, WireConnection {
 
   /** Call it every few seconds. */
   closeIfLate(now: number): void {
+    if (this.#blockedSince !== null && now - this.#blockedSince >= KEEP_ALIVE_MS) this.#stream?.abort();
     if (this.#use.inFlight > 0) return;
     const idle = now - this.#use.since;
     if (this.#awaitsHead) {
@@ -78,14 +81,16 @@ export class GatewayConnection implements Gone, WireConnection {
   }
 
   readonly #onBytes = (length: number): void => {
+    const heads = this.#heads;
+    // Who does not take its replies gets no more of them.
+    const isFree = this.#use.inFlight === 0 && !this.#socket.writableNeedDrain;
+    if (isFree && heldBytes(heads) === 0 && this.#answerWhole(length)) return;
     if (!this.#awaitsHead && this.#use.inFlight === 0) {
       this.#awaitsHead = true;
       this.#use.since = this.#options.ports.now();
     }
-    const heads = this.#heads;
-    if (this.#use.inFlight === 0 && heldBytes(heads) === 0 && this.#answerWhole(length)) return;
     addBytes(heads, READ_BUFFER.subarray(0, length));
-    if (this.#use.inFlight === 0) return this.#readHead();
+    if (isFree) return this.#readHead();
     // No gateway pipelines; a sender who does could fill the memory.
     if (heads.complete >= this.#options.maxPipelined) this.#socket.destroy();
     else if (heldBytes(heads) > this.#options.headBytes) this.#socket.pause();
@@ -139,6 +144,7 @@ export class GatewayConnection implements Gone, WireConnection {
   readonly #onDecision = (decision: Decision | null): void => {
     if (decision === null) return this.#finish();
     const { reply } = decision;
+    if (!this.#isPrompt && this.#keepsAlive) this.#beginPrompt();
     try {
       if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
       else void this.#writeStream(reply, reply.body);
@@ -154,50 +160,74 @@ export class GatewayConnection implements Gone, WireConnection {
     if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
   };
 
+  #beginPrompt(): void {
+    this.#isPrompt = true;
+    this.#socket.setNoDelay(true);
+  }
+
   #writeWhole(reply: Reply, body: Uint8Array): void {
     const context = this.#context();
     const bytes = wholeReply(reply, body, context, this.#replyRoom());
-    if (context.isLast) this.#socket.end(bytes, () => this.#socket.destroy());
-    else this.#socket.write(bytes);
+    this.#socket.write(bytes);
+    if (context.isLast) this.#closeOnceWritten();
     this.#finish();
+  }
+
+  /** To close it tells its end as well, and costs less than to end it first. */
+  #closeOnceWritten(): void {
+    const socket = this.#socket;
+    if (socket.writableLength === 0) socket.destroy();
+    else socket.end(() => socket.destroy());
   }
 
   /** A stream that breaks off cuts the connection, so that no half answer looks whole. */
   async #writeStream(reply: Reply, body: Extract<Body, { kind: "stream" }>): Promise<void> {
     const socket = this.#socket;
     const context = this.#context();
+    const broken = new AbortController();
+    this.#stream = broken;
+    // Also while the gateway takes nothing, and no next chunk is asked for.
+    void body.ended.then((reason) => {
+      if (reason !== null) broken.abort();
+    });
+    if (!this.#isPrompt) this.#beginPrompt();
     try {
       const { bytes, isChunked } = streamHead(reply, context, this.#replyRoom());
-      await this.#write(bytes);
+      socket.write(bytes);
+      await this.#taken(broken.signal);
       for await (const chunk of body.chunks) {
         if (context.isHead) continue;
-        if (isChunked) socket.write(`${chunk.length.toString(16)}${CHUNK_END}`, "latin1");
-        await this.#write(chunk);
-        if (isChunked) socket.write(CHUNK_END, "latin1");
+        this.#writeChunk(chunk, isChunked);
+        await this.#taken(broken.signal);
       }
       if (isChunked && !context.isHead) socket.write(LAST_CHUNK, "latin1");
-      if (context.isLast) socket.end(() => socket.destroy());
+      if (context.isLast) this.#closeOnceWritten();
     } catch {
       body.cancel();
       // To a gateway, a plain close could be the end of a whole answer.
       socket.resetAndDestroy();
     }
+    this.#stream = null;
     this.#finish();
   }
 
-  /** Settles once there is room for more; rejects when the gateway is gone. */
-  async #write(bytes: Uint8Array): Promise<void> {
+  #writeChunk(chunk: Uint8Array, isChunked: boolean): void {
     const socket = this.#socket;
-    if (socket.destroyed) throw new Error("the gateway is gone");
-    if (socket.write(bytes)) return;
-    const closed = new AbortController();
-    const onClose = (): void => closed.abort();
-    socket.once("close", onClose);
-    try {
-      await once(socket, "drain", { signal: closed.signal });
-    } finally {
-      socket.removeListener("close", onClose);
-    }
+    if (!isChunked) return void socket.write(chunk);
+    socket.cork();
+    socket.write(`${chunk.length.toString(16)}${CHUNK_END}`, "latin1");
+    socket.write(chunk);
+    socket.write(CHUNK_END, "latin1");
+    socket.uncork();
+  }
+
+  /** Settles once there is room for more; rejects when the gateway is gone or the stream `broken`. */
+  async #taken(broken: AbortSignal): Promise<void> {
+    broken.throwIfAborted();
+    if (!this.#socket.writableNeedDrain) return;
+    this.#blockedSince = this.#options.ports.now();
+    await once(this.#socket, "drain", { signal: broken });
+    this.#blockedSince = null;
   }
 
   /** Of a reply that the gateway has not taken yet, the bytes stay as they are. */
@@ -214,20 +244,32 @@ export class GatewayConnection implements Gone, WireConnection {
     const current = this.#current;
     this.#current = null;
     this.#onGone = null;
+    this.#blockedSince = null;
     this.#use.inFlight = 0;
     this.#use.since = this.#options.ports.now();
     current?.release();
-    if (heldBytes(this.#heads) > 0) this.#readNext();
+    if (heldBytes(this.#heads) > 0 || this.#socket.writableNeedDrain) this.#readNext();
   }
 
   /** What a sender pipelined is looked at once the reply before it has gone out. */
   #readNext(): void {
     const socket = this.#socket;
     if (this.#use.inFlight > 0 || socket.destroyed || !socket.writable) return;
-    if (socket.writableNeedDrain) return void socket.once("drain", () => this.#readNext());
-    this.#awaitsHead = true;
+    if (socket.writableNeedDrain) return this.#awaitDrain();
     socket.resume();
+    if (heldBytes(this.#heads) === 0) return;
+    this.#awaitsHead = true;
     this.#readHead();
+  }
+
+  #awaitDrain(): void {
+    if (this.#awaitsDrain) return;
+    this.#awaitsDrain = true;
+    this.#socket.pause();
+    this.#socket.once("drain", () => {
+      this.#awaitsDrain = false;
+      this.#readNext();
+    });
   }
 
   #handOver(): void {
@@ -238,9 +280,8 @@ export class GatewayConnection implements Gone, WireConnection {
     this.#stopListening();
     socket.removeListener("end", this.#onEnd);
     socket.removeListener("error", ignore);
-    socket.removeListener("close", this.#onClose);
     socket.pause();
-    this.#options.handOver(socket, bytes);
+    this.#options.handOver(this.#use, bytes);
   }
 
   readonly #onEnd = (): void => {
@@ -249,11 +290,12 @@ export class GatewayConnection implements Gone, WireConnection {
     else this.#socket.destroy();
   };
 
-  readonly #onClose = (): void => {
+  closed(): void {
     this.aborted = true;
     letGo(this.#heads);
+    this.#stream?.abort();
     this.#onGone?.();
-  };
+  }
 }
 
 /** A route that is asked over plain HTTP; null: not for this carrier. */

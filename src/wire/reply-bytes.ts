@@ -95,7 +95,7 @@ function headAndBody(
   if (lines !== "") at += bytes.write(lines, at, "latin1");
   at += end.copy(bytes, at);
   if (body.length > 0) bytes.set(body, at);
-  return bytes.subarray(0, at + body.length);
+  return bytes;
 }
 
 function partsOf(reply: Reply): Parts {

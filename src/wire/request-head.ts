@@ -11,7 +11,19 @@
  *  not at all     Content-Length, Transfer-Encoding, Expect, Upgrade
  */
 
-import { COLON, CR, isWord, knownNames, LF, meaningOf, SPACE, TAB, TEXT, TOKEN, table } from "./bytes.ts";
+import {
+  COLON,
+  CR,
+  endOfText,
+  endOfToken,
+  isWord,
+  knownNames,
+  LF,
+  meaningOf,
+  SPACE,
+  TAB,
+  table,
+} from "./bytes.ts";
 
 /** Offsets are into the buffer that was read. One is filled anew for each head. */
 export interface RequestHead {
@@ -31,11 +43,14 @@ export interface RequestHead {
   /** How many such lines there are. */
   hosts: number;
   connections: number;
-  /** Whole lines that stay here (core/headers.ts says which): start, end, start, end …, in order. */
-  readonly dropped: number[];
+  /** Whole lines that stay here (core/headers.ts says which): start, end, start, end …, in order. Each head has its own. */
+  dropped: number[];
   /** Values of Authorization: start, end, … */
-  readonly authorizations: number[];
+  authorizations: number[];
 }
+
+/** Never written to. */
+const NONE: number[] = [];
 
 export function newRequestHead(): RequestHead {
   return {
@@ -49,8 +64,8 @@ export function newRequestHead(): RequestHead {
     keepsAlive: true,
     hosts: 0,
     connections: 0,
-    dropped: [],
-    authorizations: [],
+    dropped: NONE,
+    authorizations: NONE,
   };
 }
 
@@ -130,8 +145,8 @@ function readLines(
   head.linesStart = start;
   head.linesEnd = end;
   head.keepsAlive = true;
-  head.dropped.length = 0;
-  head.authorizations.length = 0;
+  head.dropped = NONE;
+  head.authorizations = NONE;
   head.hosts = 0;
   head.connections = 0;
   let lines = 0;
@@ -183,7 +198,8 @@ function takeLine(
       drop(head, start, valueEnd + 2);
       return true;
     case "authorization":
-      head.authorizations.push(valueStart, valueEnd);
+      if (head.authorizations.length === 0) head.authorizations = [valueStart, valueEnd];
+      else head.authorizations.push(valueStart, valueEnd);
       return true;
   }
 }
@@ -194,16 +210,9 @@ function endOfPlain(bytes: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-function endOfToken(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
-  return at;
-}
-
 /** Where CR LF is, behind a value with no white space at its ends; -1: nowhere. */
 function endOfValue(bytes: Uint8Array, start: number, end: number): number {
-  let at = start;
-  while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
+  const at = endOfText(bytes, start, end);
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
   if (at === start) return at;
   return isBlank(bytes[start]) || isBlank(bytes[at - 1]) ? -1 : at;
@@ -214,8 +223,10 @@ function isBlank(byte: number | undefined): boolean {
 }
 
 /** Neighbours become one. */
-function drop({ dropped }: RequestHead, start: number, end: number): void {
-  if (dropped.at(-1) === start) dropped[dropped.length - 1] = end;
+function drop(head: RequestHead, start: number, end: number): void {
+  const { dropped } = head;
+  if (dropped.length === 0) head.dropped = [start, end];
+  else if (dropped[dropped.length - 1] === start) dropped[dropped.length - 1] = end;
   else dropped.push(start, end);
 }
 

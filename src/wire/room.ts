@@ -8,14 +8,17 @@ const NOTHING = Buffer.alloc(0);
 const MOST_BYTES = 16_384;
 
 export class Room {
-  #bytes: Buffer = NOTHING;
+  #all: Buffer = NOTHING;
+  /** Its begin, as it was taken last: the next check is often as long. */
+  #taken: Buffer = NOTHING;
 
-  /** At least `length` bytes, whatever is in them; the same as last time where that was enough. */
+  /** `length` bytes, whatever is in them; the same as last time where there is room for them. */
   take(length: number): Buffer {
-    if (length <= this.#bytes.length) return this.#bytes;
+    if (length === this.#taken.length) return this.#taken;
     if (length > MOST_BYTES) return Buffer.allocUnsafe(length);
     // A little more: the next one may be a little longer.
-    this.#bytes = Buffer.allocUnsafe(length + (length >> 2));
-    return this.#bytes;
+    if (length > this.#all.length) this.#all = Buffer.allocUnsafe(length + (length >> 2));
+    this.#taken = this.#all.subarray(0, length);
+    return this.#taken;
   }
 }

@@ -9,11 +9,12 @@ import type { Peer } from "../io/connect.ts";
 import type { ConnectionEvents, Pooled } from "../io/pool.ts";
 import { type AnswerReader, endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "./answer-body.ts";
 import type { AnswerHead } from "./answer-head.ts";
+import { GatheredBody } from "./gathered-body.ts";
 import { Room } from "./room.ts";
 import { WireAnswer } from "./wire-answer.ts";
 
 /** An idle connection is kept so long, unless the upstream's Keep-Alive names less. */
-const IDLE_MS = 60_000;
+export const IDLE_MS = 60_000;
 
 /** Whoever waits for the answer. */
 export interface Asker {
@@ -25,12 +26,29 @@ export interface Asker {
   end(): void;
   /** `reset`: the connection broke off. */
   failed(reason: "malformed" | "too_large" | "reset"): void;
-  /** It died before the first byte of the answer, and was a reused one or leads to one server of several. */
+  /**
+   * It died before the first byte of the answer, and was a reused one or leads to one server of several; or it was
+   * shared, and ends for all.
+   */
   stale(peer: Peer): void;
+  /** The answers to others come first; until `turn`, none is late. */
+  behind(): void;
+  /** The next answer is the one. */
+  turn(): void;
+}
+
+/** What an exchange asks by. */
+export interface AskedConnection extends Pooled {
+  ask(request: Buffer, isHead: boolean, asker: Asker): void;
+  /** `asker`: who wants no more. */
+  close(asker?: Asker): void;
+  closeIfIdle(now: number): void;
+  pause(): void;
+  resume(): void;
 }
 
 /** Owns its socket until `close`. */
-export class UpstreamConnection implements Pooled {
+export class UpstreamConnection implements AskedConnection {
   readonly peer: Peer;
   readonly #socket: Socket;
   readonly #upstream: Upstream;
@@ -40,9 +58,13 @@ export class UpstreamConnection implements Pooled {
   readonly #room = new Room();
   /** The last one, which is in `#room`. */
   #answer: WireAnswer | null = null;
+  readonly #gathered = new GatheredBody();
   #asker: Asker | null = null;
   #asked = 0;
   #heard = false;
+  #isPaused = false;
+  /** Its upstream has not ended it. */
+  #isOpen = true;
   /** When it must have been used again; milliseconds of the clock. */
   #idleUntil = Number.POSITIVE_INFINITY;
 
@@ -65,7 +87,11 @@ export class UpstreamConnection implements Pooled {
   }
 
   get usable(): boolean {
-    return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable;
+    return this.#isOpen && !this.#socket.destroyed;
+  }
+
+  get hasTurn(): boolean {
+    return false;
   }
 
   ask(request: Buffer, isHead: boolean, asker: Asker): void {
@@ -89,10 +115,12 @@ export class UpstreamConnection implements Pooled {
 
   /** While a gateway reads slowly, the upstream is held back. */
   pause(): void {
+    this.#isPaused = true;
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
     this.#socket.resume();
   }
 
@@ -105,15 +133,16 @@ export class UpstreamConnection implements Pooled {
       at = readAnswer(reader, READ_BUFFER, at, length, this.#upstream.headBytes);
       switch (reader.event) {
         case "more":
-          return;
+          return this.#passOn();
         case "head":
           this.#events.answered();
           this.#asker.head(reader.head, this.#newAnswer());
           break;
         case "body":
-          this.#asker.body(Buffer.from(READ_BUFFER.subarray(reader.bodyStart, reader.bodyEnd)));
+          this.#gathered.add(reader.bodyStart, reader.bodyEnd, length);
           break;
         case "end":
+          this.#passOn();
           return this.#finish(at === length && reader.head.keepsAlive);
         case "malformed":
         case "too_large":
@@ -121,6 +150,11 @@ export class UpstreamConnection implements Pooled {
       }
     }
     this.#socket.destroy();
+  }
+
+  #passOn(): void {
+    const piece = this.#gathered.take();
+    if (piece) this.#asker?.body(piece);
   }
 
   #newAnswer(): WireAnswer {
@@ -131,13 +165,15 @@ export class UpstreamConnection implements Pooled {
 
   #finish(reusable: boolean): void {
     const asker = this.#asker;
+    // Its body was too much.
+    if (asker === null) return;
     this.#asker = null;
-    asker?.end();
+    asker.end();
     // The rest of a request that was answered early is in memory that its gateway's next check takes.
     const isWritten = this.#socket.writableLength === 0;
-    if (!reusable || !isWritten || !this.usable) return this.close();
+    if (!reusable || !isWritten) return this.close();
     // Whoever reads a long answer slowly may not have wanted its end yet.
-    if (this.#socket.isPaused()) this.#socket.resume();
+    if (this.#isPaused) this.resume();
     this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, this.#reader.head.idleMs);
     this.#events.free(this);
   }
@@ -149,6 +185,7 @@ export class UpstreamConnection implements Pooled {
   }
 
   #ended(): void {
+    this.#isOpen = false;
     if (this.#asker !== null && endOfBytes(this.#reader) === "end") this.#finish(false);
     else this.#died();
   }

@@ -4,8 +4,8 @@ import { type AnswerHead, reasonOf } from "./answer-head.ts";
 import { copyLess, copyOf, headersOf } from "./bytes.ts";
 import type { Room } from "./room.ts";
 
+const NOTHING = Buffer.alloc(0);
 export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
-const NONE: readonly number[] = [];
 
 /** The head is copied into `room` of its connection, until the next answer needs it. */
 export class WireAnswer implements Answer {
@@ -38,7 +38,7 @@ export class WireAnswer implements Answer {
     this.#reasonStart = lines.reasonStart - start;
     this.#reasonEnd = lines.reasonEnd - start;
     this.#linesStart = lines.start - start;
-    this.#dropped = dropped.length === 0 ? NONE : dropped.map((at) => at - start);
+    this.#dropped = dropped;
   }
 
   get statusText(): string {
@@ -61,7 +61,7 @@ export class WireAnswer implements Answer {
 
   /** Another answer is about to be written where this one is. */
   leaveBytes(): void {
-    this.#bytes = copyOf(this.#bytes, 0, this.#isOver ? 0 : this.#end);
+    this.#bytes = this.#isOver ? NOTHING : copyOf(this.#bytes, 0, this.#end);
   }
 
   /**

@@ -7,7 +7,6 @@ import type { RequestHead } from "./request-head.ts";
 const AUTHORIZATION_BYTES = "authorization: ".length;
 const LINE_END_BYTES = 2;
 const NOTHING = Buffer.alloc(0);
-const NONE: readonly number[] = [];
 
 /** `bytes` must not change until it has left them. */
 export class WireCheck implements Check {
@@ -34,8 +33,8 @@ export class WireCheck implements Check {
     this.#start = start;
     this.#linesStart = linesStart;
     this.#linesEnd = linesEnd;
-    this.#dropped = dropped.length === 0 ? NONE : [...dropped];
-    this.#authorizations = authorizations.length === 0 ? NONE : [...authorizations];
+    this.#dropped = dropped;
+    this.#authorizations = authorizations;
   }
 
   hold(): void {
@@ -64,7 +63,8 @@ export class WireCheck implements Check {
   requestBytes(staysHere: (authorization: string) => boolean): Buffer {
     const end = this.#linesEnd + LINE_END_BYTES;
     const dropped = this.hasAuthorization ? this.#withEmergency(staysHere) : this.#dropped;
-    if (dropped.length === 0) return this.#bytes.subarray(this.#start, end);
+    const isWhole = this.#start === 0 && end === this.#bytes.length;
+    if (dropped.length === 0) return isWhole ? this.#bytes : this.#bytes.subarray(this.#start, end);
     const request = Buffer.allocUnsafe(end - this.#start);
     return request.subarray(0, copyLess(this.#bytes, this.#start, end, dropped, request, 0));
   }

@@ -2,7 +2,7 @@
 import t from "tap";
 import { shortNumber, svgOf } from "../../bench/compare/chart.ts";
 import { figuresOf, type Run, referenceFigures } from "../../bench/compare/results.ts";
-import { spreadOf } from "../../bench/compare/statistics.ts";
+import { mean, percentile, slope, spreadOf } from "../../bench/statistics.ts";
 
 t.test("least, median and most", async (t) => {
   const rows = [
@@ -13,6 +13,28 @@ t.test("least, median and most", async (t) => {
     { name: "none", values: [], spread: { min: Number.NaN, median: Number.NaN, max: Number.NaN } },
   ];
   for (const { name, values, spread } of rows) t.same(spreadOf(values), spread, name);
+});
+
+t.test("percentiles", async (t) => {
+  const ten = [10, 9, 8, 7, 6, 5, 4, 3, 2, 1];
+  const rows = [
+    { name: "the middle", values: ten, share: 0.5, expected: 6 },
+    { name: "high", values: ten, share: 0.99, expected: 10 },
+    { name: "the largest", values: ten, share: 1, expected: 10 },
+    { name: "one", values: [5], share: 0.5, expected: 5 },
+    { name: "none", values: [], share: 0.5, expected: Number.NaN },
+  ];
+  for (const { name, values, share, expected } of rows) t.same(percentile(values, share), expected, name);
+});
+
+t.test("means and slopes", async (t) => {
+  const points = (...ys: readonly number[]) => ys.map((y, x) => ({ x, y }));
+  t.equal(mean([1, 2, 6]), 3);
+  t.same(mean([]), Number.NaN);
+  t.equal(slope(points(1, 3, 5, 7)), 2);
+  t.equal(slope(points(4, 4, 4)), 0);
+  t.equal(slope(points(0, 1, 0, 1)), 0.2, "the line between them");
+  t.same(slope(points(1)), Number.NaN, "one point");
 });
 
 t.test("each run is compared with the one of the reference before it", async (t) => {

@@ -67,6 +67,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
           tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
           timeouts: { connect: 3000, read: 5000, total: 8000 },
           maxConnections: 256,
+          pipelining: 1,
           headBytes: 256 * 1024,
           answerBytes: 1024 * 1024,
         },
@@ -151,7 +152,7 @@ routes:
   });
   t.ok(trustedProxies?.check("2001:db8::7", "ipv6"));
   const tls = { ca: null, cert: null, key: null, serverName: null, verify: true };
-  const limits = { maxConnections: 2, headBytes: 65_536, answerBytes: null };
+  const limits = { maxConnections: 2, pipelining: 1, headBytes: 65_536, answerBytes: null };
   const ofNotify = { tls, timeouts: { connect: 5_000, read: 10_000, total: 10_000 }, ...limits };
   t.same(notify, [
     {
@@ -188,6 +189,7 @@ routes:
         tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
         timeouts: { connect: 10, read: 1000, total: 600_000 },
         maxConnections: 2,
+        pipelining: 1,
         headBytes: 65536,
         answerBytes: null,
       },
@@ -200,6 +202,7 @@ routes:
     tls: { ca: null, cert: null, key: null, serverName: "other.example.com", verify: false },
     timeouts: { connect: 10, read: 1000, total: 600_000 },
     maxConnections: 2,
+    pipelining: 1,
     headBytes: 65536,
     answerBytes: 2 * 1024 * 1024,
   });

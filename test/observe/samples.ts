@@ -39,6 +39,7 @@ export function routeWith(name: string, mode: FallbackMode): Route {
       tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
       timeouts: { connect: 3000, read: 5000, total: 8000 },
       maxConnections: 256,
+      pipelining: 1,
       headBytes: 262_144,
       answerBytes: 1_048_576,
     },

@@ -58,6 +58,7 @@ export function upstreamAt(port: number, changes: Partial<Upstream> = {}): Upstr
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
     timeouts: { connect: 3_000, read: 5_000, total: 8_000 },
     maxConnections: 256,
+    pipelining: 1,
     headBytes: 256 * 1024,
     answerBytes: 1024 * 1024,
     ...changes,

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import t, { type Test } from "tap";
+import type { Upstream } from "../../src/core/snapshot.ts";
 import type { UpstreamRequest } from "../../src/core/types.ts";
 import { createExchanger } from "../../src/io/exchange.ts";
 import { createWireExchanger } from "../../src/wire/exchange.ts";
@@ -29,6 +30,20 @@ function exchangers(t: Test): { readonly undici: Asked; readonly wire: Asked } {
   };
 }
 
+/** The same upstream is one pool. */
+function pipelined(made: Asked): Asked {
+  const upstreams = new Map<Upstream, Upstream>();
+  const changed = (upstream: Upstream): Upstream => {
+    const known = upstreams.get(upstream) ?? { ...upstream, pipelining: 4 };
+    upstreams.set(upstream, known);
+    return known;
+  };
+  return {
+    use: (all) => made.use([...all].map(changed)),
+    exchange: (upstream, ...others) => made.exchange(changed(upstream), ...others),
+  };
+}
+
 function wireCheck({ method, target, headers }: UpstreamRequest): WireCheck {
   const lines = headers.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${headers[at + 1]}\r\n`] : []));
   const bytes = Buffer.from(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1");
@@ -38,6 +53,10 @@ function wireCheck({ method, target, headers }: UpstreamRequest): WireCheck {
 }
 
 exchangeSuite(t, (t) => exchangers(t).wire);
+
+t.test("with pipelining, what is asked alone is asked the same way", async (t) => {
+  exchangeSuite(t, (t) => pipelined(exchangers(t).wire));
+});
 
 t.test("the request goes out as it came", async (t) => {
   const upstream = await rawUpstream(t, (socket) => socket.write(OK));

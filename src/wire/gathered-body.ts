@@ -1,0 +1,21 @@
+/** What one reading brings of a body, in one piece for whoever takes it: it may be thousands of chunks. */
+import { READ_BUFFER } from "../io/bytes-socket.ts";
+
+export class GatheredBody {
+  #bytes: Buffer | null = null;
+  #length = 0;
+
+  /** `start` to `end` of `READ_BUFFER`, where `length` bytes were read. */
+  add(start: number, end: number, length: number): void {
+    this.#bytes ??= Buffer.allocUnsafe(length - start);
+    this.#length += READ_BUFFER.copy(this.#bytes, this.#length, start, end);
+  }
+
+  /** null: there is none. */
+  take(): Buffer | null {
+    const gathered = this.#bytes?.subarray(0, this.#length) ?? null;
+    this.#bytes = null;
+    this.#length = 0;
+    return gathered;
+  }
+}
