@@ -6,6 +6,8 @@ import { parseConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { readBounded } from "../../src/config/read-file.ts";
 import type { WireMode } from "../../src/core/snapshot.ts";
+import { hasUndici } from "../../src/io/undici-client.ts";
+import { hasFastify } from "../../src/servers/late-fastify.ts";
 
 export interface Served {
   readonly app: App;
@@ -18,6 +20,10 @@ export interface Served {
 
 /** What carries the checks of a test run; by itself, as a config without `wire` has it. */
 const WIRE: WireMode = process.env.SPAREKEY_TEST_WIRE === "fastify" ? "fastify" : "auto";
+
+// The stall of reading them is test/loading.test.ts's to show, and not to come upon some test's short timeout.
+hasUndici();
+hasFastify();
 
 /** Closed with the test. Routes with the same `listen` share a listener; 127.0.0.2:0 makes another one. */
 export async function serve(t: Test, yaml: string, wire: WireMode = WIRE): Promise<Served> {
