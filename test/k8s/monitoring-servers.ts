@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Test } from "tap";
 import { stringify } from "yaml";
 import { ask } from "../support/app.ts";
-import { start, startOnPorts, temporaryFolder } from "../support/processes.ts";
+import { eventually, start, startOnPorts, temporaryFolder } from "../support/processes.ts";
 import type { RuleFile } from "./rule-file.ts";
 
 const JSON_BODY = { "Content-Type": "application/json" };
@@ -107,8 +107,14 @@ export async function startPrometheus(
       "--rules.alert.resend-delay=1s",
     ]),
   );
+  const origin = `http://127.0.0.1:${ports[0]}`;
+  // It listens before it has read its storage.
+  await eventually(
+    () => "Prometheus does not become ready",
+    async () => ((await ask(`${origin}/-/ready`)).status === 200 ? true : null),
+  );
   const get = async (path: string) => {
-    const { text } = await ask(`http://127.0.0.1:${ports[0]}/api/v1/${path}`);
+    const { text } = await ask(`${origin}/api/v1/${path}`);
     const { status, error, data } = JSON.parse(text);
     if (status !== "success") throw new Error(`Prometheus: ${error}`);
     return data;

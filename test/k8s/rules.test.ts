@@ -72,6 +72,7 @@ t.test("every alert has rows, firing and silent", async (t) => {
   }
 });
 
+t.jobs = 2;
 /** All rows by one promtool, which takes a while to start; one by one only to name those that fail. */
 for (const [alert, cases] of Object.entries(rows)) {
   t.test(alert, async (t) => {
