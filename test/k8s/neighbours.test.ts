@@ -147,7 +147,10 @@ t.test(
     t.equal(number(minutes), 7 * 24 * 60);
     t.ok(room >= number(files) * 4096, "a page for each file");
     const { requests, limits } = given(container.resources);
-    t.ok(quantity(limits?.memory) >= room * 1.25 + quantity("256Mi"), "what the kernel keeps for each file too");
+    t.ok(
+      quantity(limits?.memory) >= room * 1.25 + quantity("256Mi"),
+      "what the kernel keeps for each file too",
+    );
     for (const written of [shm?.emptyDir?.sizeLimit, limits?.memory, requests?.memory, requests?.cpu])
       t.match(written, /^(\d+m|(?!\d*(?:1024|2048|4096)Mi)\d+[MG]i)$/, "as Kubernetes writes it");
   },
