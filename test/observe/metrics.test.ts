@@ -266,7 +266,7 @@ t.test(
   async (t) => {
     const login = (htpasswd: string) => ({ ...routeWith("x", "basic-auth").fallback, htpasswd }) as Fallback;
     const [two, empty] = [login("/etc/sparekey/htpasswd"), login("/etc/sparekey/empty")];
-    const deny = { mode: "deny", grace: null } as const;
+    const deny = { mode: "deny", grace: null, page: null } as const;
     const rows: readonly {
       name: string;
       fallback: Fallback;
