@@ -6,7 +6,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LoadedFiles } from "./config/load.ts";
-import type { Problem } from "./config/problem.ts";
+import { errorCode, type Problem } from "./config/problem.ts";
+import { stampOf } from "./config/read-file.ts";
 import type { Snapshot } from "./core/snapshot.ts";
 import { type Parcel, unpack } from "./workers/parcel.ts";
 
@@ -33,11 +34,24 @@ export type ReadMessage = { readonly files: LoadedFiles } & (
 /** Reads and judges `file` and the TLS files it names. Never rejects. `program`: what reads it. */
 export async function readConfig(file: string, env: Environment, program = PROGRAM): Promise<ReadConfig> {
   const message = await askProgram(program, file, env);
-  if (message === null) {
-    const { loadConfig } = await import("./config/load.ts");
-    return loadConfig(file, env);
-  }
+  if (message === null) return readHere(file, env);
   return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.parcel) } : message;
+}
+
+/** What reads it may not load either, as without a file descriptor left. A process that serves must outlive that. */
+async function readHere(file: string, env: Environment): Promise<ReadConfig> {
+  const stamp = await stampOf(file);
+  try {
+    const { loadConfig } = await import("./config/load.ts");
+    return await loadConfig(file, env);
+  } catch (error) {
+    const message = `cannot be read: the program for it does not load (${errorCode(error)})`;
+    return {
+      ok: false,
+      files: new Map([[file, stamp]]),
+      problems: [{ file, line: 1, column: 1, path: "file", message }],
+    };
+  }
 }
 
 /** null: it said nothing. */

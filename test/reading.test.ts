@@ -3,7 +3,7 @@ import { join } from "node:path";
 import t from "tap";
 import { loadConfig } from "../src/config/load.ts";
 import { readConfig } from "../src/reading.ts";
-import { temporaryFolder } from "./support/processes.ts";
+import { finished, start, temporaryFolder } from "./support/processes.ts";
 
 const GOOD = `trustedProxies: [10.0.0.0/8, "2001:db8::/32"]
 routes:
@@ -53,4 +53,18 @@ t.test("is read here when the other process says nothing", async (t) => {
     const read = await readConfig(file, { HOST: "upstream.example" }, program);
     t.equal(read.ok && read.snapshot.routes[0]?.upstream.servers[0].host, "upstream.example", name);
   }
+});
+
+t.test("is refused when nothing can be read, and read later", async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, "sparekey.yaml");
+  await writeFile(file, GOOD);
+  const program = join(import.meta.dirname, "support/reads-without-files.ts");
+  const fewFiles = ["-c", 'ulimit -n 64 && exec "$0" "$@"', process.execPath, program, file];
+  const { code, stdout, stderr } = await finished(start(t, "sh", fewFiles, { env: { HOST: "upstream" } }));
+  t.equal(code, 0, stderr);
+  const [before, without, after] = JSON.parse(stdout || "[]");
+  t.equal(before, true, "with descriptors left");
+  t.match(without, [/^cannot be read: .* does not load \(\w+\)$/], "without");
+  t.equal(after, true, "with some again");
 });
