@@ -64,7 +64,10 @@ export function createLateFastify(
       }
       const { handler } = made;
       handler.then(
-        (listener) => listener(request, response),
+        (listener) => {
+          // Who waited for Fastify may have left; nobody is asked for that one.
+          if (!request.socket.destroyed) listener(request, response);
+        },
         () => {
           // The next request tries again.
           made = null;
