@@ -7,12 +7,16 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LoadedFiles } from "./config/load.ts";
 import { errorCode, type Problem } from "./config/problem.ts";
-import { stampOf } from "./config/read-file.ts";
+import { type FileStamp, stampOf } from "./config/read-file.ts";
 import type { Snapshot } from "./core/snapshot.ts";
+import { version } from "./version.ts";
 import { type Parcel, unpack } from "./workers/parcel.ts";
 
 /** The program has this file's ending: .ts from source, .js compiled. */
 const PROGRAM = fileURLToPath(new URL(`./reader${extname(import.meta.url)}`, import.meta.url));
+
+/** Of the files this process was started from. */
+const VERSION = version();
 
 /** More than all file systems that hang may cost it. */
 const TIMEOUT_MS = 60_000;
@@ -33,6 +37,11 @@ export type ReadMessage = { readonly files: LoadedFiles } & (
 
 /** Reads and judges `file` and the TLS files it names. Never rejects. `program`: what reads it. */
 export async function readConfig(file: string, env: Environment, program = PROGRAM): Promise<ReadConfig> {
+  const newer = otherVersion();
+  if (newer !== null) {
+    const why = `version ${newer} is installed by now, and this is ${VERSION}: restart sparekey`;
+    return unread(file, await stampOf(file), why);
+  }
   const message = await askProgram(program, file, env);
   if (message === null) return readHere(file, env);
   return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.parcel) } : message;
@@ -45,13 +54,26 @@ async function readHere(file: string, env: Environment): Promise<ReadConfig> {
     const { loadConfig } = await import("./config/load.ts");
     return await loadConfig(file, env);
   } catch (error) {
-    const message = `cannot be read: the program for it does not load (${errorCode(error)})`;
-    return {
-      ok: false,
-      files: new Map([[file, stamp]]),
-      problems: [{ file, line: 1, column: 1, path: "file", message }],
-    };
+    return unread(file, stamp, `the program for it does not load (${errorCode(error)})`);
   }
+}
+
+/**
+ * What is read by the files of another version is not for this one to serve by: a rule it does not know, or misses,
+ * may be the one that keeps somebody out. null: they are the same, or there is nothing to see.
+ */
+function otherVersion(): string | null {
+  try {
+    const installed = version();
+    return installed === VERSION ? null : installed;
+  } catch {
+    return null;
+  }
+}
+
+function unread(file: string, stamp: FileStamp, why: string): ReadConfig {
+  const problem = { file, line: 1, column: 1, path: "file", message: `cannot be read: ${why}` };
+  return { ok: false, files: new Map([[file, stamp]]), problems: [problem] };
 }
 
 /** null: it said nothing. */

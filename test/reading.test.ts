@@ -1,9 +1,9 @@
-import { writeFile } from "node:fs/promises";
+import { cp, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
 import { loadConfig } from "../src/config/load.ts";
 import { readConfig } from "../src/reading.ts";
-import { finished, start, temporaryFolder } from "./support/processes.ts";
+import { eventually, finished, start, temporaryFolder } from "./support/processes.ts";
 
 const GOOD = `trustedProxies: [10.0.0.0/8, "2001:db8::/32"]
 routes:
@@ -67,4 +67,37 @@ t.test("is refused when nothing can be read, and read later", async (t) => {
   t.equal(before, true, "with descriptors left");
   t.match(without, [/^cannot be read: .* does not load \(\w+\)$/], "without");
   t.equal(after, true, "with some again");
+});
+
+t.test("is refused when another version was installed meanwhile", async (t) => {
+  const root = join(import.meta.dirname, "..");
+  const folder = await temporaryFolder(t);
+  await cp(join(root, "src"), join(folder, "src"), { recursive: true });
+  await symlink(join(root, "node_modules"), join(folder, "node_modules"));
+  const own = await readFile(join(root, "package.json"), "utf8");
+  const file = join(folder, "sparekey.yaml");
+  await writeFile(join(folder, "package.json"), own);
+  await writeFile(file, `listen: "127.0.0.1:0"\nadmin: { listen: "127.0.0.1:0" }\n${GOOD}`);
+  const args = [join(folder, "src/main.ts"), "run", "--config", file];
+  const running = start(t, process.execPath, args, { env: { HOST: "upstream.example" } });
+  const said = (text: string): Promise<true> =>
+    eventually(
+      () => `${text} is not said:\n${running.stdout()}${running.stderr()}`,
+      () => running.stdout().includes(text) || null,
+    );
+  await said('"msg":"serving"');
+  const other = JSON.stringify({ ...JSON.parse(own), version: "999.0.0" });
+  const rows = [
+    { name: "another version", text: other, line: "version 999.0.0 is installed by now, and this is" },
+    { name: "the same again", text: own, line: '"msg":"config reloaded"' },
+  ];
+  for (const { name, text, line } of rows) {
+    await writeFile(join(folder, "package.json"), text);
+    running.signal("SIGHUP");
+    t.ok(await said(line), name);
+  }
+  t.notOk(
+    running.stdout().split("999.0.0")[0]?.includes("config reloaded"),
+    "nothing is taken over in between",
+  );
 });
