@@ -35,14 +35,25 @@ export type ReadMessage = { readonly files: LoadedFiles } & (
   | { readonly ok: false; readonly problems: readonly Problem[] }
 );
 
-/** Reads and judges `file` and the TLS files it names. Never rejects. `program`: what reads it. */
-export async function readConfig(file: string, env: Environment, program = PROGRAM): Promise<ReadConfig> {
+export interface ReadOptions {
+  /** Whether this process stays for it, should nothing else be left to do. */
+  readonly holds?: boolean;
+  /** What reads it. */
+  readonly program?: string;
+}
+
+/** Reads and judges `file` and the TLS files it names. Never rejects. */
+export async function readConfig(
+  file: string,
+  env: Environment,
+  { holds = true, program = PROGRAM }: ReadOptions = {},
+): Promise<ReadConfig> {
   const newer = otherVersion();
   if (newer !== null) {
     const why = `version ${newer} is installed by now, and this is ${VERSION}: restart sparekey`;
     return unread(file, await stampOf(file), why);
   }
-  const message = await askProgram(program, file, env);
+  const message = await askProgram(program, file, env, holds);
   if (message === null) return readHere(file, env);
   return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.parcel) } : message;
 }
@@ -77,10 +88,16 @@ function unread(file: string, stamp: FileStamp, why: string): ReadConfig {
 }
 
 /** null: it said nothing. */
-function askProgram(program: string, file: string, env: Environment): Promise<ReadMessage | null> {
+function askProgram(
+  program: string,
+  file: string,
+  env: Environment,
+  holds: boolean,
+): Promise<ReadMessage | null> {
   return new Promise((resolve) => {
     const child = start(program, file, env);
     if (child === null) return resolve(null);
+    if (!holds) letGo(child);
     const late = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS).unref();
     child
       .once("message", (message) => {
@@ -91,6 +108,11 @@ function askProgram(program: string, file: string, env: Environment): Promise<Re
       .once("exit", () => resolve(null))
       .on("error", () => resolve(null));
   });
+}
+
+function letGo(child: ChildProcess): void {
+  child.unref();
+  child.channel?.unref();
 }
 
 function start(program: string, file: string, env: Environment): ChildProcess | null {

@@ -50,7 +50,7 @@ t.test("is read here when the other process says nothing", async (t) => {
     { name: "it is not there", program: join(folder, "nothing.mjs") },
   ];
   for (const { name, program } of rows) {
-    const read = await readConfig(file, { HOST: "upstream.example" }, program);
+    const read = await readConfig(file, { HOST: "upstream.example" }, { program });
     t.equal(read.ok && read.snapshot.routes[0]?.upstream.servers[0].host, "upstream.example", name);
   }
 });
@@ -100,4 +100,17 @@ t.test("is refused when another version was installed meanwhile", async (t) => {
     running.stdout().split("999.0.0")[0]?.includes("config reloaded"),
     "nothing is taken over in between",
   );
+});
+
+t.test("holds up no process that has nothing else to do", async (t) => {
+  const folder = await temporaryFolder(t);
+  const waits = join(folder, "waits.mjs");
+  await writeFile(waits, 'process.once("disconnect", () => process.exit()); setInterval(() => {}, 1000);\n');
+  const program = join(import.meta.dirname, "support/reads-for-ever.ts");
+  const running = start(t, process.execPath, [program, waits, "sparekey.yaml"]);
+  const { code, stderr } = await eventually(
+    () => "it waits",
+    () => running.over() && finished(running),
+  );
+  t.equal(code, 0, stderr);
 });
