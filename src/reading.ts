@@ -40,27 +40,36 @@ export interface ReadOptions {
   readonly holds?: boolean;
   /** What reads it. */
   readonly program?: string;
+  /** Milliseconds it may take. */
+  readonly timeout?: number;
 }
+
+/** null: it said nothing. */
+type Told = ReadMessage | null | "late";
 
 /** Reads and judges `file` and the TLS files it names. Never rejects. */
 export async function readConfig(
   file: string,
   env: Environment,
-  { holds = true, program = PROGRAM }: ReadOptions = {},
+  { holds = true, program = PROGRAM, timeout = TIMEOUT_MS }: ReadOptions = {},
 ): Promise<ReadConfig> {
+  const stamp = await stampOf(file);
   const newer = otherVersion();
   if (newer !== null) {
     const why = `version ${newer} is installed by now, and this is ${VERSION}: restart sparekey`;
-    return unread(file, await stampOf(file), why);
+    return unread(file, stamp, why);
   }
-  const message = await askProgram(program, file, env, holds);
-  if (message === null) return readHere(file, env);
+  const child = start(program, file, env);
+  if (child && !holds) letGo(child);
+  const message = child && (await told(child, timeout));
+  if (message === null) return readHere(file, env, stamp);
+  // Where files take that long, this process would stand still for as long while it loads what reads it.
+  if (message === "late") return unread(file, stamp, `it takes more than ${timeout / 1000} s`);
   return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.parcel) } : message;
 }
 
 /** What reads it may not load either, as without a file descriptor left. A process that serves must outlive that. */
-async function readHere(file: string, env: Environment): Promise<ReadConfig> {
-  const stamp = await stampOf(file);
+async function readHere(file: string, env: Environment, stamp: FileStamp): Promise<ReadConfig> {
   try {
     const { loadConfig } = await import("./config/load.ts");
     return await loadConfig(file, env);
@@ -87,26 +96,25 @@ function unread(file: string, stamp: FileStamp, why: string): ReadConfig {
   return { ok: false, files: new Map([[file, stamp]]), problems: [problem] };
 }
 
-/** null: it said nothing. */
-function askProgram(
-  program: string,
-  file: string,
-  env: Environment,
-  holds: boolean,
-): Promise<ReadMessage | null> {
+function told(child: ChildProcess, timeout: number): Promise<Told> {
   return new Promise((resolve) => {
-    const child = start(program, file, env);
-    if (child === null) return resolve(null);
-    if (!holds) letGo(child);
-    const late = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS).unref();
+    const late = setTimeout(() => {
+      child.kill("SIGKILL");
+      // A file that hangs in the system's own hands outlives even that.
+      letGo(child);
+      resolve("late");
+    }, timeout).unref();
+    const settle = (message: Told): void => {
+      clearTimeout(late);
+      resolve(message);
+    };
     child
       .once("message", (message) => {
-        clearTimeout(late);
         child.disconnect();
-        resolve(message as ReadMessage);
+        settle(message as ReadMessage);
       })
-      .once("exit", () => resolve(null))
-      .on("error", () => resolve(null));
+      .once("exit", () => settle(null))
+      .on("error", () => settle(null));
   });
 }
 

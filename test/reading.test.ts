@@ -9,6 +9,7 @@ const GOOD = `trustedProxies: [10.0.0.0/8, "2001:db8::/32"]
 routes:
   - { preset: authentik, upstream: "http://\${HOST}:1", fallback: { htpasswd: users, allowFrom: [192.0.2.1] } }
 `;
+const WAITS = 'process.once("disconnect", () => process.exit()); setInterval(() => {}, 1000);\n';
 const BAD = "routes: [{ preset: authentik, upstream: 1 }, { nothing: 2 }]\n";
 
 t.test("reads as in this process", async (t) => {
@@ -69,6 +70,18 @@ t.test("is refused when nothing can be read, and read later", async (t) => {
   t.equal(after, true, "with some again");
 });
 
+t.test("is refused when it takes too long, and not read here", async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = join(folder, "sparekey.yaml");
+  await writeFile(file, GOOD);
+  const waits = join(folder, "waits.mjs");
+  await writeFile(waits, WAITS);
+  const env = { ...process.env, HOST: "upstream.example" };
+  const read = await readConfig(file, env, { program: waits, timeout: 200 });
+  t.match(read, { ok: false, problems: [{ file, message: "cannot be read: it takes more than 0.2 s" }] });
+  t.strictSame([...read.files.keys()], [file], "it is still watched");
+});
+
 t.test("is refused when another version was installed meanwhile", async (t) => {
   const root = join(import.meta.dirname, "..");
   const folder = await temporaryFolder(t);
@@ -105,7 +118,7 @@ t.test("is refused when another version was installed meanwhile", async (t) => {
 t.test("holds up no process that has nothing else to do", async (t) => {
   const folder = await temporaryFolder(t);
   const waits = join(folder, "waits.mjs");
-  await writeFile(waits, 'process.once("disconnect", () => process.exit()); setInterval(() => {}, 1000);\n');
+  await writeFile(waits, WAITS);
   const program = join(import.meta.dirname, "support/reads-for-ever.ts");
   const running = start(t, process.execPath, [program, waits, "sparekey.yaml"]);
   const { code, stderr } = await eventually(
