@@ -81,6 +81,7 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
       requestTimeout: REQUEST_TIMEOUT,
     },
     (request, response) => {
+      if (isLeaving) response.shouldKeepAlive = false;
       const page = isPlain(request) ? pages.get(request.url ?? "") : undefined;
       if (page) void showPage(page, response);
       else late.handle(request, response);
