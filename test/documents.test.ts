@@ -1,4 +1,4 @@
-/** README.md and docs/: what they link to and the files they name exist, and each alert has its runbook. */
+/** README.md and docs/: what they link to and name exists (files, log messages, metrics), and each alert has its runbook. */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import t from "tap";
@@ -8,6 +8,9 @@ const ROOT = join(import.meta.dirname, "..");
 const PAGES = ["README.md", "CHANGELOG.md", ...globSync("docs/**/*.md", { cwd: ROOT })];
 /** For the operator to write. */
 const NOT_OURS: ReadonlySet<string> = new Set(["config/sparekey.yaml", "compose/secret/htpasswd"]);
+const COMMANDS: ReadonlySet<string> = new Set(["docker", "kubectl", "npm", "sparekey", "systemctl"]);
+/** For a person in an outage. */
+const RUNBOOKS = ["docs/operations.md", "docs/emergency-login.md"];
 const textOf = (page: string): string => readFileSync(join(ROOT, page), "utf8");
 const withoutCode = (text: string): string => text.replace(/^ *```[\s\S]*?^ *```$/gm, "");
 
@@ -40,6 +43,26 @@ for (const page of PAGES) {
       t.ok(NOT_OURS.has(path) || globSync(path, { cwd: ROOT }).length > 0, path);
   });
 }
+
+t.test("what is said to be in the log is what sparekey writes", async (t) => {
+  const sources = globSync("src/**/*.ts", { cwd: ROOT }).map(textOf).join("\n");
+  for (const page of [...RUNBOOKS, "docs/configuration.md"]) {
+    const phrases = Array.from(
+      withoutCode(textOf(page)).matchAll(/`"?([a-z]+(?: [a-z]+)+(?:[,:] [a-z .]+)?)"?`/g),
+      ([, phrase = ""]) => phrase,
+    );
+    const messages = phrases.filter((phrase) => !COMMANDS.has(phrase.split(" ")[0] ?? ""));
+    t.ok(messages.length > 0, page);
+    for (const message of messages) t.ok(sources.includes(`"${message}`), `${page}: ${message}`);
+  }
+});
+
+t.test("metrics that a runbook names are those of docs/metrics.md", async (t) => {
+  const known = new Set(textOf("docs/metrics.md").match(/(?<=^\| `)\w+(?=`)|(?<=`, `)sparekey_\w+(?=`)/gm));
+  for (const page of RUNBOOKS)
+    for (const [metric] of textOf(page).matchAll(/\b(?:sparekey|nodejs|process)_\w+/g))
+      t.ok(known.has(metric.replace(/_(bucket|sum|count)$/, "")), `${page}: ${metric}`);
+});
 
 t.test("each alert has a runbook, and each runbook an alert", async (t) => {
   const { groups } = parse(textOf("k8s/monitoring/prometheus-rule.yaml")).spec;

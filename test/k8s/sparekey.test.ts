@@ -35,9 +35,13 @@ type Labels = Readonly<Record<string, string>>;
 const SECRET_FOLDER = "/etc/sparekey/secret";
 /** How long a drained process may be held by a file system that hangs, and by a stdout that takes nothing more. */
 const HELD_SECONDS = 12 + 1;
-/** docs/decisions/0007-memory.md and the soak: at the limits of everything, and reading a config on top of it. */
-const WORST_BYTES = (350 + 50) * 1e6;
-const BUSY_BYTES = (87 + 50) * 1e6;
+/** docs/decisions/0007-memory.md: after full load, and reading a config on top of it. */
+const READING_BYTES = 50e6;
+const BUSY_BYTES = 97e6 + READING_BYTES;
+/** docs/scaling.md: with thousands of connections, whatever they hold. */
+const CROWDED_BYTES = 150e6 + READING_BYTES;
+/** docs/scaling.md: what a head takes that is held, beside its bytes. */
+const HEAD_OVERHEAD = 1.5;
 
 const PORTS = { authentik: 9000, "bot-block": 8080, admin: 9090 };
 
@@ -256,7 +260,13 @@ for (const overlay of overlays) {
     async (t) => {
       const { pod, container } = partsOf(overlay);
       const { requests, limits } = given(container.resources);
-      t.ok(quantity(limits?.memory) >= WORST_BYTES);
+      const { limits: own, routes } = await snapshotOf(t, overlay);
+      const listeners = new Set(routes.map(({ listen }) => listen.port)).size;
+      const heads = listeners * own.connections * own.headBytes * HEAD_OVERHEAD;
+      t.ok(
+        quantity(limits?.memory) >= CROWDED_BYTES + heads,
+        "every connection holds a head of the largest size",
+      );
       t.ok(quantity(requests?.memory) >= BUSY_BYTES);
       t.ok(quantity(requests?.memory) <= quantity(limits?.memory));
       t.equal(limits?.cpu, undefined);
