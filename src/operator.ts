@@ -6,6 +6,7 @@ import type { InTime } from "./io/htpasswd-files.ts";
 import { createLogins } from "./io/logins.ts";
 import { createPasswordPool } from "./io/password-pool.ts";
 import type { Logger } from "./observe/logs.ts";
+import { createWallClock } from "./observe/wall-clock.ts";
 import type { Overrides } from "./overrides.ts";
 import type { AdminActions } from "./servers/admin-actions.ts";
 
@@ -39,6 +40,7 @@ export function createOperator(options: OperatorOptions): Operator {
   // Apart from the emergency login: a flood there must not keep the operator out, nor do the names mix.
   const pool = createPasswordPool({ size: 1 });
   const logins = createLogins({ now, randomBytes, pool, onFile, inTime });
+  const wallClock = createWallClock(now, Date.now);
   let htpasswd: string | null = null;
 
   const useFiles = (files: readonly (string | null)[]): Promise<void> =>
@@ -57,11 +59,12 @@ export function createOperator(options: OperatorOptions): Operator {
     routes,
     overrideOf: (route) => {
       const mode = overrides.of(route);
-      return mode && { mode, until: Date.now() + overrides.left(route) };
+      if (mode === null) return null;
+      return { mode, until: wallClock(now() + overrides.left(route)), reason: overrides.reason(route) };
     },
-    override: (route, mode, milliseconds, user) => {
+    override: (route, mode, milliseconds, user, reason) => {
       if (mode === null) overrides.clear(route, user);
-      else overrides.set(route, mode, milliseconds, user);
+      else overrides.set(route, { mode, reason }, milliseconds, user);
     },
   };
   return {

@@ -9,6 +9,7 @@ import { basicUserOf } from "../core/basic-credentials.ts";
 import { limitKey } from "../core/client-address.ts";
 import { readDuration } from "../core/duration.ts";
 import type { Credentials, LoginResult, OverrideMode, ReloadResult } from "../core/types.ts";
+import type { OverrideFacts } from "../observe/status.ts";
 
 export interface AdminActions {
   /** False: no admin password is set, so nothing can be changed here. */
@@ -20,9 +21,15 @@ export interface AdminActions {
   /** Names of the routes in use. */
   routes(): readonly string[];
   /** The one that holds, until so many milliseconds since the epoch; null: there is none. */
-  overrideOf(route: string): { readonly mode: OverrideMode; readonly until: number } | null;
-  /** `mode` null: as the config says again. */
-  override(route: string, mode: OverrideMode | null, milliseconds: number, user: string): void;
+  overrideOf(route: string): OverrideFacts | null;
+  /** `mode` null: as the config says again. `reason`: in the words of `user`; null: none were given. */
+  override(
+    route: string,
+    mode: OverrideMode | null,
+    milliseconds: number,
+    user: string,
+    reason: string | null,
+  ): void;
 }
 
 // With Fastify, which comes late: src/servers/late-fastify.ts.
@@ -30,6 +37,9 @@ const require = createRequire(import.meta.url);
 const MAX_BODY_BYTES = 4 * 1024;
 const SHORTEST_MS = 1_000;
 const LONGEST_MS = 24 * 3_600_000;
+const LONGEST_REASON = 200;
+/** What breaks a line, or turns the order of what stands beside it. */
+const NOT_TEXT = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}]/u;
 const CLOSED = "no admin password is set; name a file of users in admin.htpasswd to change things here";
 const WRONG = "name or password is wrong";
 const CROSS_SITE = "refused: the request comes from another site";
@@ -87,8 +97,8 @@ export async function addAdminActions(app: FastifyInstance, actions: AdminAction
   app.post<OverrideRoute>("/-/routes/:route/override", (request, reply) => {
     const { route } = request.params;
     if (!actions.routes().includes(route)) throw noSuchRoute(actions);
-    const { mode, milliseconds } = readOverride(request.body);
-    actions.override(route, mode, milliseconds, userOf(request));
+    const { mode, milliseconds, reason } = readOverride(request.body);
+    actions.override(route, mode, milliseconds, userOf(request), reason);
     return reply.send(shownOverride(route, actions));
   });
 }
@@ -96,7 +106,8 @@ export async function addAdminActions(app: FastifyInstance, actions: AdminAction
 function shownOverride(route: string, actions: AdminActions) {
   const override = actions.overrideOf(route);
   if (override === null) return { route, mode: "auto" };
-  return { route, mode: override.mode, until: new Date(override.until).toISOString() };
+  const { mode, until, reason } = override;
+  return { route, mode, until: new Date(until).toISOString(), ...(reason !== null && { reason }) };
 }
 
 function noSuchRoute(actions: AdminActions): Refusal {
@@ -144,20 +155,30 @@ function userOf({ headers }: FastifyRequest): string {
 interface WantedOverride {
   readonly mode: OverrideMode | null;
   readonly milliseconds: number;
+  readonly reason: string | null;
 }
 
 function readOverride(body: unknown): WantedOverride {
-  const { mode, ttl, ...others } = readObject(body);
+  const { mode, ttl, reason: written, ...others } = readObject(body);
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw new Refusal(400, `${shown(unknown)} is not known here; ${WRITE}`);
-  if (mode === "auto") return { mode: null, milliseconds: 0 };
+  const reason = readReason(written);
+  if (mode === "auto") return { mode: null, milliseconds: 0, reason };
   if (mode !== "fallback" && mode !== "upstream") {
     throw new Refusal(400, `mode ${shown(mode)} is not one of fallback, upstream, auto; ${WRITE}`);
   }
   const milliseconds = typeof ttl === "string" ? readDuration(ttl) : Number.NaN;
-  if (milliseconds >= SHORTEST_MS && milliseconds <= LONGEST_MS) return { mode, milliseconds };
+  if (milliseconds >= SHORTEST_MS && milliseconds <= LONGEST_MS) return { mode, milliseconds, reason };
   const message = `ttl ${shown(ttl)} is not a duration from 1s to 24h, and an override has to end`;
   throw new Refusal(400, `${message}; ${WRITE}`);
+}
+
+function readReason(written: unknown): string | null {
+  if (written === undefined || written === "") return null;
+  if (typeof written === "string" && written.length <= LONGEST_REASON && !NOT_TEXT.test(written)) {
+    return written;
+  }
+  throw new Refusal(400, `reason ${shown(written)} is not a line of at most ${LONGEST_REASON} characters`);
 }
 
 /** As it came, so that a person sees the mistake; cut, since it may be anything. */

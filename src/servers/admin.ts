@@ -8,19 +8,18 @@ import type { Socket } from "node:net";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Address } from "../core/snapshot.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { Readiness, Status } from "../observe/status.ts";
 import { type AdminActions, addAdminActions, showAdminActions } from "./admin-actions.ts";
 import { refuseGarbled } from "./garbled.ts";
 import { createLateFastify } from "./late-fastify.ts";
 import { hasBody } from "./read-check.ts";
-
-/** Starting and draining processes get no new traffic. */
-export type Readiness = "starting" | "ready" | "draining";
 
 export interface AdminOptions {
   readonly listen: Address;
   readonly metrics: Pick<Metrics, "text" | "contentType">;
   /** Must never depend on an upstream: pods have to stay in service in an outage. */
   readiness(): Readiness;
+  status(): Promise<Status>;
   readonly actions: AdminActions;
 }
 
@@ -45,12 +44,13 @@ const INDEX = `sparekey
 /healthz  200 while the process serves
 /readyz   200 when it wants traffic, else 503
 /metrics  Prometheus metrics
+/status.json  what each route is doing
 
 /-/routes/NAME/override  what a person chose for a route
 
 With the admin password:
 POST /-/reload                read the config again
-POST /-/routes/NAME/override  {"mode": "fallback" or "upstream", "ttl": "10m"}, or {"mode": "auto"}
+POST /-/routes/NAME/override  {"mode": "fallback" or "upstream", "ttl": "10m", "reason": "why"}, or {"mode": "auto"}
 `;
 
 type MakePage = () => Page | Promise<Page>;
@@ -61,11 +61,13 @@ interface Page {
   readonly body: string;
 }
 
-export function createAdminServer({ listen, metrics, readiness, actions }: AdminOptions): AdminServer {
+export function createAdminServer(options: AdminOptions): AdminServer {
+  const { listen, metrics, readiness, status, actions } = options;
   const pages: ReadonlyMap<string, MakePage> = new Map<string, MakePage>([
     ["/", () => plainText(200, INDEX)],
     ["/healthz", () => plainText(200, "ok\n")],
     ["/readyz", () => plainText(readiness() === "ready" ? 200 : 503, `${readiness()}\n`)],
+    ["/status.json", async () => json(await status())],
     ["/metrics", async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() })],
   ]);
   let isLeaving = false;
@@ -152,6 +154,10 @@ async function settled(page: MakePage): Promise<Page> {
   } catch {
     return plainText(500, "internal error\n");
   }
+}
+
+function json(value: Status): Page {
+  return { status: 200, type: "application/json; charset=utf-8", body: `${JSON.stringify(value)}\n` };
 }
 
 function plainText(status: number, body: string): Page {

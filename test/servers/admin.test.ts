@@ -4,6 +4,7 @@ import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import { type AdminOptions, createAdminServer } from "../../src/servers/admin.ts";
 import type { AdminActions } from "../../src/servers/admin-actions.ts";
+import { outage } from "../support/status-scene.ts";
 
 const METRICS = { contentType: "text/plain; version=0.0.4; charset=utf-8", text: async () => "up 1\n" };
 
@@ -23,6 +24,7 @@ async function startAdmin(t: Test, options: Partial<AdminOptions> = {}): Promise
     listen,
     metrics: METRICS,
     readiness: () => "ready",
+    status: outage,
     actions: CLOSED,
     ...options,
   });
@@ -120,7 +122,13 @@ t.test("what is refused before it gets anywhere", async (t) => {
 
 t.test("close ends idle connections and half requests", async (t) => {
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", actions: CLOSED });
+  const server = createAdminServer({
+    listen,
+    metrics: METRICS,
+    readiness: () => "ready",
+    status: outage,
+    actions: CLOSED,
+  });
   const { port } = await server.listen();
   const sockets = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
   for (const socket of sockets) {
@@ -141,6 +149,7 @@ t.test("localhost is one address, so that every limit holds on all of it", async
     listen: { host: "localhost", port: 0 },
     metrics: METRICS,
     readiness: () => "ready",
+    status: outage,
     actions: CLOSED,
   });
   t.teardown(() => server.close());
@@ -177,7 +186,13 @@ t.test("regression: idle connections make room, so that nobody keeps the kubelet
 
 t.test("close without listen", async (t) => {
   const listen = { host: "127.0.0.1", port: 0 };
-  await createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", actions: CLOSED }).close();
+  await createAdminServer({
+    listen,
+    metrics: METRICS,
+    readiness: () => "ready",
+    status: outage,
+    actions: CLOSED,
+  }).close();
   t.pass("closed");
 });
 
@@ -187,6 +202,7 @@ t.test("a port that is taken is an error", async (t) => {
     listen: { host: "127.0.0.1", port },
     metrics: METRICS,
     readiness: () => "ready",
+    status: outage,
     actions: CLOSED,
   });
   t.teardown(() => second.close());
