@@ -13,6 +13,7 @@ import { type AdminActions, addAdminActions, showAdminActions } from "./admin-ac
 import { refuseGarbled } from "./garbled.ts";
 import { createLateFastify } from "./late-fastify.ts";
 import { hasBody } from "./read-check.ts";
+import { createStatusRoutes, type MakePage, type Page } from "./status-routes.ts";
 
 export interface AdminOptions {
   readonly listen: Address;
@@ -39,35 +40,14 @@ const REQUEST_TIMEOUT = 10_000;
 /** Longer than the usual minute between two scrapes. */
 const KEEP_ALIVE_TIMEOUT = 75_000;
 const SAFETY_HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } as const;
-const INDEX = `sparekey
-
-/healthz  200 while the process serves
-/readyz   200 when it wants traffic, else 503
-/metrics  Prometheus metrics
-/status.json  what each route is doing
-
-/-/routes/NAME/override  what a person chose for a route
-
-With the admin password:
-POST /-/reload                read the config again
-POST /-/routes/NAME/override  {"mode": "fallback" or "upstream", "ttl": "10m", "reason": "why"}, or {"mode": "auto"}
-`;
-
-type MakePage = () => Page | Promise<Page>;
-
-interface Page {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
 
 export function createAdminServer(options: AdminOptions): AdminServer {
   const { listen, metrics, readiness, status, actions } = options;
+  const statusRoutes = createStatusRoutes({ status, isOpen: actions.isOpen });
   const pages: ReadonlyMap<string, MakePage> = new Map<string, MakePage>([
-    ["/", () => plainText(200, INDEX)],
+    ...statusRoutes.pages,
     ["/healthz", () => plainText(200, "ok\n")],
     ["/readyz", () => plainText(readiness() === "ready" ? 200 : 503, `${readiness()}\n`)],
-    ["/status.json", async () => json(await status())],
     ["/metrics", async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() })],
   ]);
   let isLeaving = false;
@@ -83,9 +63,10 @@ export function createAdminServer(options: AdminOptions): AdminServer {
       requestTimeout: REQUEST_TIMEOUT,
     },
     (request, response) => {
-      const page = isPlain(request) ? pages.get(request.url ?? "") : undefined;
+      const path = isPlain(request) ? pathOf(request) : "";
+      const page = pages.get(path);
       if (page) void showPage(page, response);
-      else late.handle(request, response);
+      else if (!statusRoutes.watch(path, response)) late.handle(request, response);
     },
   );
   server.setTimeout(REQUEST_TIMEOUT);
@@ -102,8 +83,8 @@ export function createAdminServer(options: AdminOptions): AdminServer {
       refuseTheRest(app);
       for (const [path, page] of pages) {
         app.get(path, async (_request, reply) => {
-          const { status, type, body } = await page();
-          return reply.code(status).type(type).send(body);
+          const { status, type, body, headers = {} } = await page();
+          return reply.code(status).headers(headers).type(type).send(body);
         });
       }
       showAdminActions(app, actions);
@@ -113,11 +94,11 @@ export function createAdminServer(options: AdminOptions): AdminServer {
 
   /** What the kubelet and Prometheus ask every few seconds. */
   const showPage = async (page: MakePage, response: ServerResponse): Promise<void> => {
-    const { status, type, body } = await settled(page);
+    const { status, type, body, headers } = await settled(page);
     if (isLeaving) response.shouldKeepAlive = false;
     const length = Buffer.byteLength(body);
     response
-      .writeHead(status, { ...SAFETY_HEADERS, "Content-Type": type, "Content-Length": length })
+      .writeHead(status, { ...SAFETY_HEADERS, ...headers, "Content-Type": type, "Content-Length": length })
       .end(body);
   };
 
@@ -133,9 +114,11 @@ export function createAdminServer(options: AdminOptions): AdminServer {
     },
     async leave() {
       isLeaving = true;
+      statusRoutes.end();
       await Promise.all([late.close(), closed()]);
     },
     async close() {
+      statusRoutes.end();
       const ended = Promise.all([late.close(), closed()]);
       server.closeAllConnections();
       await ended;
@@ -148,16 +131,16 @@ function isPlain(request: IncomingMessage): boolean {
   return request.method === "GET" && !hasBody(request);
 }
 
+function pathOf({ url = "" }: IncomingMessage): string {
+  return url.split("?", 1)[0] ?? "";
+}
+
 async function settled(page: MakePage): Promise<Page> {
   try {
     return await page();
   } catch {
     return plainText(500, "internal error\n");
   }
-}
-
-function json(value: Status): Page {
-  return { status: 200, type: "application/json; charset=utf-8", body: `${JSON.stringify(value)}\n` };
 }
 
 function plainText(status: number, body: string): Page {
