@@ -135,8 +135,11 @@ export async function startApp(
     logger,
     onFile,
     inTime,
-    routes: () => snapshot.routes.map(({ name }) => name),
+    routes: () => snapshot.routes,
     reload: () => world.reload(),
+    probe: engine.probe,
+    onNews: board.tell,
+    told: board.told,
     now,
   });
 

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Ports } from "./check.ts";
 import { clientAddress } from "./core/client-address.ts";
 import { upstreamRequest } from "./core/headers.ts";
+import type { Finding } from "./core/probe.ts";
 import type { Address, Drain, Snapshot } from "./core/snapshot.ts";
 import type { FallbackChange } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
@@ -39,6 +40,8 @@ export interface Engine {
   readonly overrides: Overrides;
   /** For the status page. */
   readonly status: EngineFacts;
+  /** Probes at once: one finding of each process. Never rejects. */
+  probe(route: string): Promise<readonly Finding[]>;
   /** Gets ready for `next`; no check notices. Rejects with a `ListenError` when an address cannot be had. */
   prepare(next: Snapshot): Promise<Prepared>;
   /** False: nobody is there to answer a check. */
@@ -144,6 +147,10 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
       facts: () => Array.from(metrics.records(), (record) => factsOf(record, factsSources)),
       workers: () => null,
       refresh: async () => {},
+    },
+    probe: async (route) => {
+      const finding = await serving.probe(route);
+      return finding === null ? [] : [finding];
     },
     prepare: async (next) => {
       if (!isPlain(next)) loadOtherCarrier();

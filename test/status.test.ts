@@ -12,7 +12,7 @@ const OK = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const DOWN = "HTTP/1.1 503 Down\r\nContent-Length: 0\r\n\r\n";
 const PASSWORD = basic("root", "open sesame");
 
-async function scene(t: Test, more = "") {
+async function scene(t: Test, more = "", interval = "100ms") {
   const state = { isDown: false };
   const upstream = await rawUpstream(t, (socket) => socket.write(state.isDown ? DOWN : OK));
   const sparekey = await startSparekey(
@@ -23,7 +23,7 @@ routes:
   - name: sso
     path: /auth
     upstream: "http://127.0.0.1:${upstream.port}"
-    breaker: { failures: 2, interval: 100ms, maxInterval: 200ms }
+    breaker: { failures: 2, interval: ${interval}, maxInterval: ${interval} }
     fallback: { htpasswd: htpasswd }
   - { name: bots, path: /bots, upstream: "http://127.0.0.1:1", fallback: { mode: allow } }
 `,
@@ -143,6 +143,29 @@ t.test("what a person does, and a config that is refused", async (t) => {
   const text = JSON.stringify(status);
   for (const marker of ["root", "secret-value", sparekey.folder, "127.0.0.1"])
     t.notMatch(text, marker, marker);
+});
+
+t.test("a probe by hand is the trial of an open breaker, at every worker", async (t) => {
+  for (const workers of ["", "workers: 2"]) {
+    const { state, sparekey, check } = await scene(t, workers, "1h");
+    const probe = async () => JSON.parse((await post(sparekey, "/-/routes/sso/probe", null)).text);
+    t.match(await probe(), { finding: "fine" }, "before any check");
+    state.isDown = true;
+    for (let count = 0; count < 30; count += 1) await check("/auth");
+    t.match(await probe(), { finding: "fault", reason: "status_503" });
+    t.match((await statusOf(sparekey)).routes[0], { breaker: { state: "open" } });
+    state.isDown = false;
+    // By itself it would look again within an hour.
+    await probe();
+    await probe();
+    t.match((await statusOf(sparekey)).routes[0], { breaker: { state: "closed" } });
+    t.match(await sparekey.log(({ msg }) => msg === "probe asked for"), {
+      route: "sso",
+      user: "root",
+      finding: "fine",
+    });
+    t.equal((await post(sparekey, "/-/routes/none/probe", null)).status, 404);
+  }
 });
 
 t.test("workers: sums, and what one that died had counted", async (t) => {

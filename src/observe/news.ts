@@ -1,4 +1,5 @@
 /** What happened to sparekey, each thing told once as in the log: the timeline of the status page. */
+import type { Finding } from "../core/probe.ts";
 import type { FallbackMode, FallbackReason, HtpasswdEvent, NotifyEvent } from "../core/types.ts";
 import type { OverrideEvent } from "./events.ts";
 
@@ -25,7 +26,7 @@ export type News =
   | { readonly kind: "reloaded"; readonly needsRestart: readonly string[] }
   /** `problems`: the first of them. */
   | { readonly kind: "reload_refused"; readonly count: number; readonly problems: readonly string[] }
-  | { readonly kind: "probed"; readonly route: string; readonly user: string; readonly finding: string }
+  | { readonly kind: "probed"; readonly route: string; readonly user: string; readonly finding: Finding }
   | {
       readonly kind: "htpasswd_loaded";
       readonly file: string;

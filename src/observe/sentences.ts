@@ -1,4 +1,5 @@
 /** What the status page says, in words. No word of a client is in it. */
+import type { Finding } from "../core/probe.ts";
 import type { Route } from "../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, NotifyEvent } from "../core/types.ts";
 import type { OverrideEvent } from "./events.ts";
@@ -54,6 +55,20 @@ export function reasonText(reason: FallbackReason): string {
 
 function isStatus(reason: FallbackReason): reason is `status_${number}` {
   return reason.startsWith("status_");
+}
+
+/** What a probe found. */
+export function findingText(finding: Finding): string {
+  switch (finding.kind) {
+    case "fine":
+      return finding.passed ? "the upstream gives a verdict" : "the upstream gives a verdict, a refusal";
+    case "suspect":
+      return `the upstream answers, but no probe should get this: ${reasonText(finding.reason)}`;
+    case "fault":
+      return `at fault: ${reasonText(finding.reason)}`;
+    case "unknown":
+      return "nothing was found out: sparekey's own limits kept it from asking";
+  }
 }
 
 /** For every check. */
@@ -149,7 +164,7 @@ export function newsText(news: News): Wording {
       return { tone: "bad", text: `${text}, see the log`, detail: `${text}. ${news.problems.join(". ")}` };
     }
     case "probed": {
-      const text = `Probe by hand: ${news.finding}`;
+      const text = `Probe by hand: ${findingText(news.finding)}`;
       return { tone: "plain", text, detail: `${text} (${news.user})` };
     }
     case "htpasswd_loaded": {

@@ -89,6 +89,10 @@ export function createAdminServer(options: AdminOptions): AdminServer {
       }
       showAdminActions(app, actions);
       app.register((scope) => addAdminActions(scope, actions));
+      app.register(async (scope) => {
+        const { addOperatorPage } = await import("./operator-page.ts");
+        await addOperatorPage(scope, { actions, status });
+      });
     },
   );
 

@@ -181,6 +181,7 @@ function createCrew(
       text: async () => sumText([await own.families(), ...(await members.families())]),
     },
     overrides,
+    probe: members.probe,
     status: { facts: members.facts, workers: members.status, refresh: members.refresh },
     prepare: async (next) => {
       for (let tries = 1; ; tries += 1) {

@@ -3,6 +3,7 @@
  * that died stays in the sums, so that no counter ever falls.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Finding } from "../core/probe.ts";
 import type { Drain } from "../core/snapshot.ts";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
 import type { Logger } from "../observe/logs.ts";
@@ -28,6 +29,8 @@ export interface CrewTimes {
 const SCRAPE_MS = 1_000;
 /** Of a report that no scrape waits for any more: it still counts. */
 const REPORT_MS = 10_000;
+/** Above what the timeouts of a route may be made of: whoever asked has given up by then. */
+const PROBE_MS = 60_000;
 /** Beyond the time that the drain itself takes. */
 const DRAINED_MS = 1_000;
 const CLOSE_MS = 3_000;
@@ -64,6 +67,8 @@ export interface Members {
   /** For the status page: what all of them know, as they told last. */
   facts(): readonly RouteFacts[];
   status(): WorkersStatus;
+  /** Each probes at once. */
+  probe(route: string): Promise<readonly Finding[]>;
   /** Has them tell anew; settles soon. */
   refresh(): Promise<void>;
   /** Resolves with the connections still open when the time was up. */
@@ -218,6 +223,11 @@ export function createMembers(ports: MembersPorts): Members {
       const alive = serving();
       const late = alive.filter((member) => silent.has(member)).length;
       return { wanted: count, serving: alive.length, silent: late };
+    },
+    probe: async (route) => {
+      const asked = serving().map(({ process }) => process.ask({ kind: "probe", route }, PROBE_MS));
+      const answers = await Promise.all(asked);
+      return answers.flatMap((answer) => (answer?.kind === "probed" ? answer.findings : []));
     },
     refresh: () => {
       // Any number of viewers ask once.

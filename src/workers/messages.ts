@@ -1,4 +1,5 @@
 /** What a primary process and its workers say to each other. All of it is data that the structured clone takes. */
+import type { Finding } from "../core/probe.ts";
 import type { Address, Drain } from "../core/snapshot.ts";
 import type { Credentials, FallbackChange, LoginResult, OverrideMode } from "../core/types.ts";
 import type { LoginPolicy } from "../io/logins.ts";
@@ -13,6 +14,7 @@ export type Question =
   | { readonly kind: "report" }
   /** What a report has for the status page, which costs less. */
   | { readonly kind: "facts" }
+  | { readonly kind: "probe"; readonly route: string }
   | { readonly kind: "drain"; readonly rules: Drain };
 
 export type ToWorker =
@@ -44,6 +46,7 @@ export type Answer =
   | { readonly kind: "defect" }
   | { readonly kind: "report"; readonly families: readonly Family[]; readonly facts: readonly RouteFacts[] }
   | { readonly kind: "facts"; readonly facts: readonly RouteFacts[] }
+  | { readonly kind: "probed"; readonly findings: readonly Finding[] }
   | { readonly kind: "drained"; readonly left: number };
 
 export type ToPrimary =

@@ -101,6 +101,8 @@ async function answerTo(question: Question): Promise<Answer> {
       return { kind: "report", families: (await engine?.metrics.families()) ?? [], facts: facts() };
     case "facts":
       return { kind: "facts", facts: facts() };
+    case "probe":
+      return { kind: "probed", findings: (await engine?.probe(question.route)) ?? [] };
     case "drain":
       return { kind: "drained", left: (await engine?.drain(question.rules)) ?? 0 };
   }

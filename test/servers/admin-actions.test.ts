@@ -23,7 +23,13 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
       asked.push(`reload ${user}`);
       return { ok: true };
     },
+    probe: async (route, user) => {
+      asked.push(`probe ${route} ${user}`);
+      return { kind: "fault", reason: "dns" };
+    },
     routes: () => ["sso", "bots"],
+    upstreamOf: () => ["http://outpost.inner:9000"],
+    told: () => [],
     overrideOf: (route) => overrides.get(route) ?? null,
     override: (route, mode, milliseconds, user, reason) => {
       asked.push(`${mode} ${route} ${milliseconds} ${user}${reason === null ? "" : `: ${reason}`}`);
@@ -114,6 +120,16 @@ t.test("failed logins count by the address of the connection, not by what a head
   const { addresses, post } = await startAdmin(t);
   await post(RELOAD, "", { "X-Forwarded-For": "192.0.2.1" });
   t.same(addresses, ["127.0.0.1"]);
+});
+
+t.test("a probe by hand: its finding comes back", async (t) => {
+  const { asked, post } = await startAdmin(t);
+  const reply = await post("/-/routes/sso/probe", "");
+  t.equal(reply.status, 200);
+  t.same(JSON.parse(reply.text), { route: "sso", finding: "fault", reason: "dns" });
+  t.equal((await post("/-/routes/none/probe", "")).status, 404);
+  t.equal((await post("/-/routes/sso/probe", "", { Origin: "http://evil.example" })).status, 403);
+  t.same(asked, ["probe sso eve"]);
 });
 
 t.test("an override", async (t) => {

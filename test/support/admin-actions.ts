@@ -5,7 +5,10 @@ export const CLOSED_ACTIONS: AdminActions = {
   isOpen: () => false,
   login: async () => ({ kind: "forbidden", why: "no_users" }),
   reload: async () => ({ ok: true }),
+  probe: async () => ({ kind: "unknown" }),
   routes: () => [],
+  upstreamOf: () => [],
+  told: () => [],
   override: () => {},
   overrideOf: () => null,
 };
