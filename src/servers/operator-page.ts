@@ -20,7 +20,7 @@ import {
   userOf,
 } from "./admin-actions.ts";
 import { type Html, html } from "./html.ts";
-import { card, header, icon, layout, timeline, timeOfDay } from "./status-page.ts";
+import { card, cardId, heading, icon, layout, timeline, timeOfDay } from "./status-page.ts";
 import { PAGE_HEADERS } from "./status-routes.ts";
 
 export interface OperatorPagePorts {
@@ -166,8 +166,7 @@ function operatorPage(status: Status, { actions, user, token, done }: Shown): st
     // What somebody is typing would be lost.
     refresh: false,
     nav: html`<span class="soft">${user}</span> · <a href="/">Status page</a>`,
-    body: html`${header(status)}
-<main id="main">
+    body: html`${heading(status)}
 ${done && doneNote(done)}
 <section class="panel" id="config" aria-labelledby="config-name">
 <h2 id="config-name">Config</h2>
@@ -175,8 +174,7 @@ ${done && doneNote(done)}
 </section>
 <h2 class="hidden">Routes</h2>
 <div class="cards panel">${status.routes.map((route) => card(route, acts(route, actions, token)))}</div>
-${timeline(events, status.time)}
-</main>`,
+${timeline(events, status.time)}`,
   });
 }
 
@@ -188,15 +186,16 @@ function doneNote({ at, user, text, isGood }: Done): Html {
 
 function acts({ name, override: current }: RouteStatus, actions: AdminActions, token: string): Html {
   const hidden = html`${tokenField(token)}<input type="hidden" name="route" value="${name}">`;
+  const id = cardId(name);
   const addresses = actions.upstreamOf(name);
   const end = html`<form method="post" action="${PATH}/override">${hidden}<input type="hidden" name="mode" value="auto"><button class="main">End the override</button></form>`;
   return html`<section class="acts" aria-label="Actions for ${name}">
 <p><span class="soft">${addresses.length > 1 ? counted(addresses.length, "upstream server") : "Upstream"}:</span> ${addresses.join(", ")}</p>
 ${current && end}
 <form class="wide" method="post" action="${PATH}/override">${hidden}
-<label>Override to<select name="mode"><option value="fallback">fallback: ask nobody</option><option value="upstream">upstream: no fallback</option></select></label>
-<label>for<select name="ttl">${TTLS.map((ttl) => html`<option>${ttl}</option>`)}</select></label>
-<label class="grow">Reason, shown to all<input name="reason" maxlength="${LONGEST_REASON}" autocomplete="off"></label>
+<p><label for="${id}-mode">Override to</label><select id="${id}-mode" name="mode"><option value="fallback">fallback: ask nobody</option><option value="upstream">upstream: no fallback</option></select></p>
+<p><label for="${id}-ttl">For</label><select id="${id}-ttl" name="ttl">${TTLS.map((ttl) => html`<option>${ttl}</option>`)}</select></p>
+<p class="grow"><label for="${id}-reason">Reason, shown to all</label><input id="${id}-reason" name="reason" maxlength="${LONGEST_REASON}" autocomplete="off"></p>
 <button>${current ? "Replace the override" : "Override"}</button></form>
 <form method="post" action="${PATH}/probe">${hidden}<button>Probe now</button></form>
 </section>`;
@@ -218,8 +217,7 @@ function refusedPage(status: number, message: string): string {
 <link rel="stylesheet" href="/status/page.css">
 </head>
 <body>
-<header><h1>${REFUSED[status] ?? "This did not work"}</h1></header>
-<main id="main"><p>${message}</p><p><a href="${PATH}">Operator</a> · <a href="/">Status page</a></p></main>
+<main id="main"><div class="top"><h1>${REFUSED[status] ?? "This did not work"}</h1></div><p>${message}</p><p><a href="${PATH}">Operator</a> · <a href="/">Status page</a></p></main>
 </body>
 </html>
 `.html;

@@ -49,7 +49,7 @@ code { font: .92em ui-monospace, "DejaVu Sans Mono", monospace; }
 .is-late { color: var(--bad); font-weight: 600; }
 .is-late .dot { border-color: var(--bad); border-radius: 0; }
 
-header { padding: clamp(1.4rem, 4vw, 2.6rem) 0 clamp(1.2rem, 3vw, 2rem); }
+.top { padding: clamp(1.4rem, 4vw, 2.6rem) 0 clamp(1.2rem, 3vw, 2rem); }
 h1 { font-size: clamp(1.55rem, 4.4vw, 2.5rem); line-height: 1.15; font-weight: 640; letter-spacing: -.018em; text-wrap: balance; }
 h1 .icon { width: .82em; height: .82em; margin-right: .42em; vertical-align: -.06em; }
 .facts { display: flex; flex-wrap: wrap; gap: .1rem 1.6rem; margin-top: .7rem; color: var(--soft); font-size: .95rem; }
@@ -125,7 +125,7 @@ form { display: flex; flex-wrap: wrap; gap: .6rem .8rem; align-items: end; }
 .acts { display: grid; gap: .9rem; margin-top: 1rem; padding-top: .9rem; border-top: 1px solid var(--line); }
 .acts form.wide { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); }
 form.wide .grow { grid-column: 1 / -1; }
-label { display: grid; gap: .15rem; font-size: .82rem; color: var(--soft); }
+label { display: block; margin-bottom: .15rem; font-size: .82rem; color: var(--soft); }
 input, select, button { font: inherit; color: var(--ink); border-radius: 5px; border: 1px solid var(--plain); min-height: 2.4rem; }
 input, select { width: 100%; padding: .25rem .5rem; background: var(--field); font-size: 1rem; }
 button { padding: .25rem .9rem; background: var(--card); font-weight: 560; cursor: pointer; }
@@ -179,13 +179,25 @@ export const PAGE_JS = `"use strict";
       if (name !== "open" && !to.hasAttribute(name)) from.removeAttribute(name);
     for (const { name, value } of to.attributes)
       if (name !== "open" && from.getAttribute(name) !== value) from.setAttribute(name, value);
-    const old = [...from.childNodes], fresh = [...to.childNodes];
-    fresh.forEach((node, at) => {
-      if (!old[at]) from.append(node);
-      else if (isSame(old[at], node)) lay(old[at], node);
-      else old[at].replaceWith(node);
-    });
-    for (const node of old.slice(fresh.length)) node.remove();
+    const fresh = [...to.childNodes], kept = new Set(fresh.map(({ id }) => id).filter(Boolean));
+    let next = from.firstChild;
+    for (const node of fresh) {
+      let same = next;
+      while (same && !isSame(same, node)) same = kept.has(same.id) ? null : same.nextSibling;
+      if (!same) {
+        from.insertBefore(node, next);
+        continue;
+      }
+      while (next !== same) next = gone(next);
+      lay(same, node);
+      next = same.nextSibling;
+    }
+    while (next) next = gone(next);
+  };
+  const gone = (node) => {
+    const next = node.nextSibling;
+    node.remove();
+    return next;
   };
   const states = () => new Map([...document.querySelectorAll(".card")].map((card) => [card.dataset.name, card.dataset.word]));
   const change = (work) => {
@@ -217,9 +229,7 @@ export const PAGE_JS = `"use strict";
       if (reply.status === 401 || reply.status === 403) return show("is-late", "Log in again");
       if (!reply.ok) throw new Error();
       const page = parse(await reply.text());
-      change(() => {
-        for (const name of ["header", "main"]) lay(document.querySelector(name), page.querySelector(name));
-      });
+      change(() => lay(document.querySelector("main"), page.querySelector("main")));
       alive((path ? "Not live, as of " : "As of ") + page.getElementById("live-text").textContent.replace("As of ", ""));
     } catch {
       wait = ASK_MS;

@@ -43,18 +43,16 @@ export function statusPage(status: Status, { isOpen }: PageOptions): string {
     refresh: true,
     nav: operator,
     body: html`${raw(top)}
-<main id="main">
 <h2 class="hidden">Routes</h2>
 <div class="cards">${others.map(raw)}</div>
-${raw(timeline)}
-</main>`,
+${raw(timeline)}`,
   });
 }
 
 /** In the order of the page. */
 export function statusSections(status: Status): readonly Section[] {
   return [
-    { id: "top", html: header(status).html },
+    { id: "top", html: heading(status).html },
     ...status.routes.map((route) => ({ id: cardId(route.name), html: card(route, null).html })),
     { id: "timeline", html: timeline(status.events, status.time).html },
   ];
@@ -87,13 +85,15 @@ ${refresh ? again : null}
 <body data-live="${live ?? ""}">
 ${SPRITE}
 <a class="skip" href="#main">Skip to the routes</a>
-<div class="bar">
+<header class="bar">
 <p class="brand"><svg class="key" viewBox="0 0 24 24" aria-hidden="true"><path d="M14 3a7 7 0 0 0-6.6 9.3L2 17.7V22h5v-2.5h2.5V17H12l1.2-1.2A7 7 0 1 0 14 3zm2.5 6.5a2 2 0 1 1 0-4 2 2 0 0 1 0 4z"/></svg>sparekey <span class="instance">${status.instance}</span></p>
 <p class="live" id="live"><span class="dot"></span><span id="live-text">As of ${timeOfDay(status.time)} UTC</span></p>
 <nav aria-label="Pages">${nav}</nav>
-</div>
+</header>
 <p class="hidden" role="status" id="announce"></p>
+<main id="main">
 ${body}
+</main>
 <footer>
 <p>sparekey ${status.version}. Times are UTC.</p>
 <ul><li><a href="/status.json">status.json</a></li><li><a href="/metrics">metrics</a></li><li><a href="/readyz">readyz</a></li><li><a href="/healthz">healthz</a></li></ul>
@@ -103,10 +103,10 @@ ${body}
 `.html;
 }
 
-export function header(status: Status): Html {
+export function heading(status: Status): Html {
   const { config, workers, started } = status;
   const refused = config.lastReload === "refused";
-  return html`<header id="top" data-tone="${worstTone(status)}">
+  return html`<div class="top" id="top" data-tone="${worstTone(status)}">
 <h1>${icon(worstTone(status))}${status.summary}</h1>
 <ul class="facts">
 <li>${refused ? html`<strong class="tone-bad">The last config was refused</strong>, the one in use is` : "Config is"} ${ago(config.since)} old</li>
@@ -114,7 +114,7 @@ ${workers && html`<li>${workersText(workers.serving, workers.wanted, workers.sil
 <li>Started ${ago(started)} ago</li>
 </ul>
 ${troubles(status)}
-</header>`;
+</div>`;
 }
 
 /** Where one look does not see all cards. */

@@ -1,0 +1,75 @@
+/** Chromium of the system, without a window. Nothing it asks for leaves this machine. */
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Test } from "tap";
+
+/** Where Debian puts it. */
+const PROGRAM = "/usr/bin/chromium";
+const DEADLINE_MS = 15_000;
+const ARGUMENTS = [
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  // Chromium's sandbox does not start for root, as tests run in containers.
+  ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
+];
+const require = createRequire(import.meta.url);
+
+export interface OpenedPage {
+  readonly page: Page;
+  /** Errors and warnings of the console, and of scripts: a violation of the page's policy is one. */
+  readonly complaints: readonly string[];
+  /** URLs. */
+  readonly requests: readonly string[];
+}
+
+/** One for a file of tests: it takes a second. */
+export async function startBrowser(t: Test): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS });
+  t.teardown(() => browser.close());
+  return browser;
+}
+
+/** In a profile of its own, closed with the test. */
+export async function openPage(
+  t: Test,
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<OpenedPage> {
+  const context = await browser.newContext(options);
+  t.teardown(() => context.close());
+  context.setDefaultTimeout(DEADLINE_MS);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  const requests: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => requests.push(request.url()));
+  return { page, complaints, requests };
+}
+
+/** Bytes of the page and of what it loaded, as they are without compression. */
+export async function weightOf(page: Page): Promise<number> {
+  const sum = `[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .reduce((bytes, { decodedBodySize }) => bytes + decodedBodySize, 0)`;
+  return Number(await page.evaluate(sum));
+}
+
+/** What axe finds against WCAG 2.2 AA and good practice, as `rule: elements`. */
+export async function accessibilityFaults(page: Page): Promise<readonly string[]> {
+  // Not as a script of the page, whose policy allows none but its own.
+  await page.evaluate(await readFile(require.resolve("axe-core/axe.min.js"), "utf8"));
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(): Promise<AxeResult> } };
+    const { violations } = await axe.run();
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+  });
+}
+
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly nodes: readonly { readonly html: string }[];
+  }[];
+}
