@@ -251,7 +251,7 @@ async function fallBack(asked: Asked, reason: FallbackReason, ports: Ports): Pro
   const grace = ENDS_GRACE.has(reason) ? null : graceRules(fallback);
   const identity = grace && state.grace.recall(check, grace);
   if (identity) return graceFallback(fallback.mode, reason, identity);
-  if (fallback.mode !== "basic-auth") return plainFallback(fallback.mode, reason);
+  if (fallback.mode !== "basic-auth") return plainFallback(fallback, reason);
   const address = clientAddress(check, trustedProxies);
   const why = whyForbidden(fallback, address);
   const login =

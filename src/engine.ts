@@ -13,7 +13,7 @@ import { hasUndici } from "./io/undici-client.ts";
 import { createListeners, type ListenerChanges } from "./listeners.ts";
 import type { OpenLogins } from "./logins.ts";
 import type { EngineFacts } from "./observe/board.ts";
-import type { OverrideEvent } from "./observe/events.ts";
+import { logUnloadable, type OverrideEvent } from "./observe/events.ts";
 import type { Logger } from "./observe/logs.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
 import type { News } from "./observe/news.ts";
@@ -153,7 +153,7 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
       return finding === null ? [] : [finding];
     },
     prepare: async (next) => {
-      if (!isPlain(next)) loadOtherCarrier();
+      if (!isPlain(next)) loadOtherCarrier((error) => logUnloadable(logger, error));
       const generation = await serving.prepare(next);
       const opened = await listeners.open(generation).catch((error: unknown) => {
         serving.release(generation);
@@ -192,7 +192,7 @@ function isPlain({ wire, routes }: Snapshot): boolean {
 }
 
 /** Now, and not while the first check waits. What cannot be read now is read then. */
-function loadOtherCarrier(): void {
-  hasUndici();
-  hasFastify();
+function loadOtherCarrier(onFailure: (error: unknown) => void): void {
+  hasUndici(onFailure);
+  hasFastify(onFailure);
 }

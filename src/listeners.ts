@@ -4,7 +4,7 @@ import type { Ports } from "./check.ts";
 import { addressText } from "./core/address-text.ts";
 import type { Address, Limits } from "./core/snapshot.ts";
 import { type Drainable, drain } from "./io/drain.ts";
-import { createDropLog, type DropLog, logDefect } from "./observe/events.ts";
+import { createDropLog, type DropLog, logDefect, logUnloadable } from "./observe/events.ts";
 import type { Logger } from "./observe/logs.ts";
 import { type CheckServer, type Current, createCheckServer, type Wire } from "./servers/checks.ts";
 import type { Generation } from "./serving.ts";
@@ -84,6 +84,7 @@ export function createListeners(
       current: () => listener.current,
       onDrop: drops.dropped,
       onDefect: (error) => logDefect(logger, error),
+      onUnloadable: (error) => logUnloadable(logger, error),
     });
     const address = { host: wanted.host, port: 0 };
     const listener: Listener = { server, address, limits, drops, current: first };

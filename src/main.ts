@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** Arguments, signals and exit codes. What a command does is in commands/. */
-import { parseArgs } from "node:util";
+import { parseArgs, styleText } from "node:util";
 import type { CommandIo } from "./commands/command-io.ts";
+import type { Watch } from "./commands/probe.ts";
 import { defectText } from "./observe/events.ts";
 import { restartOnce } from "./restart.ts";
 import { version } from "./version.ts";
@@ -10,8 +11,9 @@ const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when 
 
   sparekey run [--config FILE]        serve
   sparekey check [--config FILE]      print every problem of a config
-  sparekey probe [--config FILE] [--route NAME]
-                                      send each route's probe once, print what came back
+  sparekey probe [--config FILE] [--route NAME] [--watch]
+                                      send each route's probe, print what came back;
+                                      --watch: each second until Ctrl-C
   sparekey passwd USER [--cost N]     read a password, print an htpasswd line
   sparekey schema                     print the config's JSON Schema
   sparekey demo                       the whole scene on this machine, to try
@@ -70,10 +72,24 @@ async function check(args: readonly string[]): Promise<number> {
 }
 
 async function probe(args: readonly string[]): Promise<number> {
-  const { values } = parse(args, { config: { type: "string" }, route: { type: "string" } }, false);
+  const { values } = parse(
+    args,
+    { config: { type: "string" }, route: { type: "string" }, watch: { type: "boolean" } },
+    false,
+  );
   const { probeCommand } = await import("./commands/probe.ts");
-  return probeCommand(values.config ?? defaultConfig(), values.route ?? null, io);
+  const watch: Watch | null = values.watch
+    ? {
+        stopped: stopped(),
+        milliseconds: 1_000,
+        now: () => new Date(),
+        paint: (finding, line) => styleText(COLOURS[finding], line, { stream: process.stdout }),
+      }
+    : null;
+  return probeCommand(values.config ?? defaultConfig(), values.route ?? null, io, watch);
 }
+
+const COLOURS = { fine: "green", suspect: "yellow", fault: "red", unknown: "gray" } as const;
 
 async function passwd(args: readonly string[]): Promise<number> {
   const { values, positionals } = parse(args, { cost: { type: "string" } }, true);
@@ -94,18 +110,21 @@ async function demo(args: readonly string[]): Promise<number> {
   parse(args, {}, false);
   const { demoCommand, startSparekey } = await import("./commands/demo.ts");
   const writeLine = (line: string): void => io.out(`${line}\n`);
-  const stopped = new AbortController();
-  void stopSignal().then(() => stopped.abort());
   return demoCommand({
     ...io,
-    stopped: stopped.signal,
+    stopped: stopped(),
     startSparekey: (yaml, dir) => startSparekey(yaml, dir, writeLine),
   });
 }
 
-type Options = Readonly<Record<string, { readonly type: "string" }>>;
+type Options = Readonly<Record<string, { readonly type: "string" | "boolean" }>>;
 interface Parsed {
-  readonly values: { readonly config?: string; readonly cost?: string; readonly route?: string };
+  readonly values: {
+    readonly config?: string;
+    readonly cost?: string;
+    readonly route?: string;
+    readonly watch?: boolean;
+  };
   readonly positionals: readonly string[];
 }
 
@@ -135,6 +154,12 @@ function stopSignal(): Promise<void> {
     };
     process.on("SIGTERM", stop).on("SIGINT", stop);
   });
+}
+
+function stopped(): AbortSignal {
+  const controller = new AbortController();
+  void stopSignal().then(() => controller.abort());
+  return controller.signal;
 }
 
 /** SIGHUP ends a process that does not listen: one that comes while sparekey starts must not. */

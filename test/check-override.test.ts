@@ -35,7 +35,7 @@ t.test("override fallback: our own limit still comes first", async (t) => {
 
 t.test("override fallback: no grace, which the person did not choose", async (t) => {
   const made = world(answering(answer(200)), {
-    route: { fallback: { mode: "deny", grace: GRACE } },
+    route: { fallback: { mode: "deny", grace: GRACE, page: null } },
     kept: ["X-User", "eve"],
     override: "fallback",
   });
@@ -86,7 +86,7 @@ t.test("override upstream: a 2xx still needs its required headers", async (t) =>
 
 t.test("regression: override upstream: what the upstream says counts for grace", async (t) => {
   const made = world(answering(answer(302)), {
-    route: { fallback: { mode: "deny", grace: GRACE } },
+    route: { fallback: { mode: "deny", grace: GRACE, page: null } },
     override: "upstream",
   });
   await decisionOf(made);

@@ -318,7 +318,7 @@ t.test("a redirect to a login that is down", async (t) => {
 t.test("a client that is sent to a login that is down has no session, so no grace either", async (t) => {
   const grace = { milliseconds: 60_000, usernameHeader: "x-user", identityHeaders: new Set(["x-user"]) };
   const made = world(answering(answer(302)), {
-    route: { fallback: { mode: "deny", grace } },
+    route: { fallback: { mode: "deny", grace, page: null } },
     isLoginUp: false,
     kept: ["X-User", "eve"],
   });

@@ -107,3 +107,30 @@ t.test("what all checks need is there before the first", async (t) => {
     for (const [part, path] of NEVER) t.notMatch(told, path, `${name}: ${part}`);
   }
 });
+
+t.test("what cannot be loaded is said, and plain checks do without", async (t) => {
+  const rows = [
+    { name: "a request that needs it", wire: "auto", method: "POST", before: 0, status: 401 },
+    { name: "all need it", wire: "fastify", method: "GET", before: 1, status: null },
+  ];
+  for (const { name, wire, method, before, status } of rows) {
+    const yaml = `listen: "127.0.0.1:0"\nwire: ${wire}\n${route(`http://${NOBODY}`)}\n`;
+    const env = { NODE_OPTIONS: `--import ${join(import.meta.dirname, "support/no-fastify.ts")}` };
+    const running = await startSparekey(t, yaml, { users: { admin: "correct horse" }, env });
+    const said = (): readonly unknown[] =>
+      running
+        .logs()
+        .filter(({ msg }) => msg.startsWith("a part of sparekey cannot be loaded"))
+        .map(({ problem }) => problem);
+    t.equal(said().length, before, `${name}: at the start`);
+    const url = `${running.listen[0].url}/outpost.goauthentik.io/auth/traefik`;
+    for (let count = 0; count < 2; count += 1) await t.rejects(ask(url, { method }), `${name}: is cut`);
+    await eventually(
+      () => `${name}: nothing is said`,
+      () => said().length > before || null,
+    );
+    t.strictSame(said(), Array(before + 1).fill("Cannot find module 'fastify'"), `${name}: said once`);
+    const plain = await ask(url).catch(() => null);
+    t.equal(plain?.status ?? null, status, `${name}: a plain one`);
+  }
+});

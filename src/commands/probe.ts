@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { classify, lacksHeader } from "../core/classify.ts";
@@ -10,11 +11,28 @@ import { askLogin, sendProbe } from "../io/probe.ts";
 import { version } from "../version.ts";
 import type { CommandIo } from "./command-io.ts";
 
+/** Probes go on, one at a time for each route, until `stopped`. */
+export interface Watch {
+  readonly stopped: AbortSignal;
+  /** From the begin of a probe to that of the next, unless the probe takes longer. */
+  readonly milliseconds: number;
+  /** Wall clock. */
+  now(): Date;
+  /** Marks a line for a terminal. */
+  paint(finding: Finding["kind"], line: string): string;
+}
+
 /**
- * Sends each route's probe once and prints what came back, how it classifies and how long it took.
- * `name`: only that route; null: all. Exit code 0: all verdicts; 1: a fault, a bad config or no such route.
+ * Sends each route's probe and prints what came back, how it classifies and how long it took.
+ * `name`: only that route; null: all. `watch`: again and again; null: once.
+ * Exit code 0: all verdicts, at last; 1: a fault, a bad config or no such route.
  */
-export async function probeCommand(configFile: string, name: string | null, io: CommandIo): Promise<number> {
+export async function probeCommand(
+  configFile: string,
+  name: string | null,
+  io: CommandIo,
+  watch: Watch | null = null,
+): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem)}\n`);
@@ -27,11 +45,38 @@ export async function probeCommand(configFile: string, name: string | null, io: 
     return 1;
   }
   const exchanger = createExchanger();
-  const results = await Promise.all(routes.map((route) => probe(route, exchanger)));
-  exchanger.close();
   const width = Math.max(...routes.map((route) => route.name.length));
-  for (const { route, text } of results) io.out(`${route.name.padEnd(width)}  ${text}\n`);
+  const lineOf = ({ route, text }: Probed): string => `${route.name.padEnd(width)}  ${text}`;
+  const print = (probed: Probed, { now, paint }: Watch): void => {
+    const time = now().toTimeString().slice(0, "hh:mm:ss".length);
+    io.out(`${paint(probed.finding.kind, `${time}  ${lineOf(probed)}`)}\n`);
+  };
+  const never = new AbortController().signal;
+  const results = watch
+    ? await Promise.all(routes.map((route) => probeOnAndOn(route, exchanger, watch, print)))
+    : await Promise.all(routes.map((route) => probe(route, exchanger, never)));
+  exchanger.close();
+  if (!watch) for (const result of results) io.out(`${lineOf(result)}\n`);
   return results.every(({ finding }) => finding.kind === "fine") ? 0 : 1;
+}
+
+/** Resolves with the last one that was done. */
+async function probeOnAndOn(
+  route: Route,
+  exchanger: Exchanger,
+  watch: Watch,
+  print: (probed: Probed, watch: Watch) => void,
+): Promise<Probed> {
+  const { stopped, milliseconds } = watch;
+  for (let last: Probed | null = null; ; ) {
+    const pause = sleep(milliseconds, null, { signal: stopped }).catch(() => {});
+    const probed = await probe(route, exchanger, stopped);
+    if (stopped.aborted) return last ?? probed;
+    print(probed, watch);
+    last = probed;
+    await pause;
+    if (stopped.aborted) return last;
+  }
 }
 
 interface Probed {
@@ -40,11 +85,11 @@ interface Probed {
   readonly text: string;
 }
 
-async function probe(route: Route, exchanger: Exchanger): Promise<Probed> {
+async function probe(route: Route, exchanger: Exchanger, stop: AbortSignal): Promise<Probed> {
   const ports = {
     exchange: exchanger.exchange,
     userAgent: `sparekey/${version()}`,
-    stop: new AbortController().signal,
+    stop,
   };
   const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, ports));
   const begin = performance.now();

@@ -52,7 +52,8 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   const watch = watchConfig({
     interval: WATCH_MS,
     files: loaded.files,
-    load: () => readConfig(configFile, io.env),
+    // A drain need not wait for it.
+    load: () => readConfig(configFile, io.env, { holds: false }),
     onLoaded: (read) => (read.ok ? app.reload(read.snapshot) : app.refuse(read.problems.map(formatProblem))),
   });
   reload = async () => (await watch.reload()) ?? ENDING;

@@ -52,6 +52,10 @@ export const fallbackShape = {
     "basic-auth, and no other mode: networks the emergency login is limited to; empty: anywhere.",
   ),
   rateLimit: optional(section(rateLimitShape), {}, "basic-auth: how many failed logins are too many."),
+  page: described(
+    z._default(z.nullable(filePath()), null),
+    "basic-auth and deny: an HTML file in UTF-8, up to 64 KiB, in place of the page in 401 and 503; null: sparekey's own.",
+  ),
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };
 
@@ -84,6 +88,7 @@ export const hostFallbackShape = {
       global: inherited(rateLimitKeys.global),
     }),
   ),
+  page: inherited(z.nullable(filePath())),
   // Not inherited: a host that refuses where its route does not means to refuse.
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };

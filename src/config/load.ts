@@ -5,6 +5,7 @@ import { findCombinations } from "./combinations.ts";
 import { type ConfigDocument, readDocument } from "./document.ts";
 import { type EffectiveFallback, type EffectiveRoute, effectiveRoutes } from "./effective.ts";
 import { findIssues } from "./issues.ts";
+import { readPages } from "./page-files.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { byPosition, errorCode, type Finding, formatPath, type Path, type Problem } from "./problem.ts";
 import { type FileStamp, readBounded, stampOf } from "./read-file.ts";
@@ -33,7 +34,7 @@ export interface NamedHtpasswd {
 /** `files`: the stamp of every file that was read, or asked for in vain, from just before. */
 export type LoadedFiles = ReadonlyMap<string, FileStamp>;
 
-/** Reads and judges `file` and the TLS files it names. Never rejects. */
+/** Reads and judges `file` and the TLS files and pages it names. Never rejects. */
 export async function loadConfig(
   file: string,
   env: Environment,
@@ -88,8 +89,14 @@ export async function parseConfig(
   const fromHere = (path: string) => resolve(dirname(file), path);
   const routes = effectiveRoutes(document.data);
   const tls = await readAllTls(document, fromHere, readFile);
+  const { pages, findings: ofPages } = await readPages(document.data, fromHere, readFile);
   const isFollower = followersOf(reading.findings);
-  const judged = [...findIssues(document), ...findCombinations(document, routes), ...tls.findings];
+  const judged = [
+    ...findIssues(document),
+    ...findCombinations(document, routes),
+    ...tls.findings,
+    ...ofPages,
+  ];
   const findings = [...reading.findings, ...judged.filter(({ path }) => !isFollower(path))];
   const htpasswds = namedHtpasswds(document.data, routes)
     .filter(({ path }) => !isFollower(path))
@@ -102,8 +109,16 @@ export async function parseConfig(
   const config = configSchema.parse(document.data);
   return {
     ok: true,
-    snapshot: buildSnapshot(config, { routes, tls: tls.materials, resolve: fromHere }),
+    snapshot: buildSnapshot(config, { routes, tls: tls.materials, resolve: fromHere, page: pageOf(pages) }),
     htpasswds,
+  };
+}
+
+function pageOf(pages: ReadonlyMap<string, Uint8Array>): (file: string) => Uint8Array {
+  return (file) => {
+    const page = pages.get(file);
+    if (page === undefined) throw new Error("a config without problems has read its pages");
+    return page;
   };
 }
 

@@ -20,6 +20,8 @@ interface Surroundings {
   readonly routes: readonly EffectiveRoute[];
   readonly tls: readonly TlsMaterial[];
   resolve(file: string): string;
+  /** What is in the file of a `page`. */
+  page(file: string): Uint8Array;
 }
 
 /** Builds what checks see from a config that has no problem. */
@@ -120,16 +122,17 @@ function without(defaults: readonly number[], named: readonly number[] = []): nu
   return defaults.filter((status) => !named.includes(status));
 }
 
-type Login = Pick<RouteConfig["fallback"], "realm" | "allowFrom" | "rateLimit" | "grace">;
+type Login = Pick<RouteConfig["fallback"], "realm" | "allowFrom" | "rateLimit" | "grace" | "page">;
 
 function buildFallback(
-  { realm, allowFrom, rateLimit, grace: milliseconds }: Login,
+  { realm, allowFrom, rateLimit, grace: milliseconds, page: file }: Login,
   { mode, htpasswd, usernameHeader, clearHeaders }: Settled<EffectiveFallback>,
   around: Surroundings,
 ): Fallback {
   if (mode === "allow" || mode === "none") return { mode };
   const grace = milliseconds > 0 ? buildGrace(milliseconds, usernameHeader, clearHeaders) : null;
-  if (mode === "deny") return { mode, grace };
+  const page = file === null ? null : around.page(file);
+  if (mode === "deny") return { mode, grace, page };
   return {
     mode,
     realm,
@@ -139,6 +142,7 @@ function buildFallback(
     allowFrom: toBlockList(allowFrom),
     rateLimit,
     grace,
+    page,
   };
 }
 
@@ -167,6 +171,7 @@ function buildHostFallback(
       global: own.rateLimit?.global ?? route.rateLimit.global,
     },
     grace: own.grace,
+    page: own.page === undefined ? route.page : own.page,
   };
   return buildFallback(login, effective, around);
 }

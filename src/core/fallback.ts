@@ -18,7 +18,7 @@ import {
   loginUnavailable,
   proxyError,
 } from "./replies.ts";
-import type { BasicAuthFallback } from "./snapshot.ts";
+import type { BasicAuthFallback, Fallback } from "./snapshot.ts";
 import type {
   Decision,
   FallbackMode,
@@ -30,15 +30,16 @@ import type {
   VerdictLabel,
 } from "./types.ts";
 
-/** A mode that needs nothing from the client. */
-type PlainMode = Exclude<FallbackMode, "basic-auth">;
+/** One that needs nothing from the client. */
+type PlainFallback = Exclude<Fallback, BasicAuthFallback>;
 
-export function plainFallback(mode: PlainMode, reason: FallbackReason): Decision {
+export function plainFallback(fallback: PlainFallback, reason: FallbackReason): Decision {
+  const { mode } = fallback;
   switch (mode) {
     case "allow":
       return decided(mode, reason, null, "allow", "allowed", allowed());
     case "deny":
-      return decided(mode, reason, null, "deny", "denied", denied());
+      return decided(mode, reason, null, "deny", "denied", denied(fallback));
     case "none":
       return decided(mode, reason, null, "error", "denied", proxyErrorFor(reason));
   }
@@ -56,13 +57,13 @@ export function loginFallback(
     case "ok":
       return decided(mode, reason, login, "allow", "allowed", loggedIn(login.user, fallback));
     case "missing":
-      return decided(mode, reason, login, "challenge", "challenged", challenged(fallback.realm, withBox));
+      return decided(mode, reason, login, "challenge", "challenged", challenged(fallback, withBox));
     case "bad":
-      return decided(mode, reason, login, "challenge", "rejected", challenged(fallback.realm, withBox));
+      return decided(mode, reason, login, "challenge", "rejected", challenged(fallback, withBox));
     case "limited":
       return decided(mode, reason, login, "deny", "limited", limited(login.retryAfterSeconds));
     case "forbidden":
-      return decided(mode, reason, login, "deny", "denied", loginUnavailable());
+      return decided(mode, reason, login, "deny", "denied", loginUnavailable(fallback));
   }
 }
 

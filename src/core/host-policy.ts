@@ -4,7 +4,7 @@ import type { Fallback, HostRule, Route } from "./snapshot.ts";
 import type { Check } from "./types.ts";
 
 const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
-const DENY: Fallback = { mode: "deny", grace: null };
+const DENY: Fallback = { mode: "deny", grace: null, page: null };
 
 /**
  * Several hosts in one check, in one line or more, cannot all be the gateway's word. Where they lead to different

@@ -3,7 +3,7 @@
  * stored. Nothing of a check goes into them, so nothing can be reflected.
  */
 import { headersForGateway } from "./headers.ts";
-import type { BasicAuthFallback } from "./snapshot.ts";
+import type { BasicAuthFallback, DenyFallback } from "./snapshot.ts";
 import type { Answer, Body, RawHeaders, Reply } from "./types.ts";
 
 const NO_STORE = ["Cache-Control", "no-store"] as const;
@@ -66,9 +66,9 @@ function pass(kind: "allow" | "basic-auth" | "grace", headers: RawHeaders): Repl
 }
 
 /** `withBox`: the browser asks for a password. A background request must not make it do so. */
-export function challenged(realm: string, withBox: boolean): Reply {
+export function challenged({ realm, page: own }: BasicAuthFallback, withBox: boolean): Reply {
   const box = withBox ? ["WWW-Authenticate", basicFor(realm)] : [];
-  return page(401, "Unauthorized", ["X-Auth-Fallback", "basic-auth", ...box], LOGIN_PAGE);
+  return page(401, "Unauthorized", ["X-Auth-Fallback", "basic-auth", ...box], own ?? LOGIN_PAGE);
 }
 
 let lastRealm: string | null = null;
@@ -89,14 +89,14 @@ export function limited(retryAfterSeconds: number): Reply {
 }
 
 /** The emergency login is closed to this client, or there is no password to compare with. */
-export function loginUnavailable(): Reply {
+export function loginUnavailable({ page: own }: BasicAuthFallback): Reply {
   const headers = ["X-Auth-Fallback", "basic-auth", "Retry-After", RETRY_AFTER_SECONDS];
-  return page(503, "Service Unavailable", headers, DOWN_PAGE);
+  return page(503, "Service Unavailable", headers, own ?? DOWN_PAGE);
 }
 
-export function denied(): Reply {
+export function denied({ page: own }: DenyFallback): Reply {
   const headers = ["X-Auth-Fallback", "deny", "Retry-After", RETRY_AFTER_SECONDS];
-  return page(503, "Service Unavailable", headers, DOWN_PAGE);
+  return page(503, "Service Unavailable", headers, own ?? DOWN_PAGE);
 }
 
 /** A plain proxy error: no policy was applied, so X-Auth-Fallback stays away. */

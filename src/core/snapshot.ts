@@ -112,11 +112,20 @@ export interface BasicAuthFallback {
   readonly rateLimit: RateLimit;
   /** null: an allow holds for the one check it was given to. */
   readonly grace: GraceRules | null;
+  /** What people see in 401 and 503, HTML in UTF-8. null: our own words. */
+  readonly page: Uint8Array | null;
+}
+
+export interface DenyFallback {
+  readonly mode: "deny";
+  readonly grace: GraceRules | null;
+  /** As for the emergency login. */
+  readonly page: Uint8Array | null;
 }
 
 export type Fallback =
   | BasicAuthFallback
-  | { readonly mode: "deny"; readonly grace: GraceRules | null }
+  | DenyFallback
   | { readonly mode: "allow" }
   | { readonly mode: "none" };
 

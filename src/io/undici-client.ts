@@ -16,12 +16,13 @@ export function undiciClient(): typeof Client {
 
 let isLoaded = false;
 
-/** False: our own limits forbid it, for now. */
-export function hasUndici(): boolean {
+/** False: our own limits forbid it, for now, and `onFailure` was told why. */
+export function hasUndici(onFailure: (error: unknown) => void = () => {}): boolean {
   try {
     undiciClient();
     isLoaded = true;
-  } catch {
+  } catch (error) {
+    onFailure(error);
     isLoaded = false;
   }
   return isLoaded;

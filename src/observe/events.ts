@@ -23,6 +23,12 @@ export function logDefect(logger: Logger, error: unknown): void {
   logger.error("a check met a defect of sparekey", placeOf(error));
 }
 
+/** What comes late cannot be had. The message is Node's, of files of ours. */
+export function logUnloadable(logger: Logger, error: unknown): void {
+  const [problem = "it is not known why"] = error instanceof Error ? error.message.split("\n") : [];
+  logger.error("a part of sparekey cannot be loaded: checks that need it are not answered", { problem });
+}
+
 function placeOf(error: unknown): LogData {
   if (!(error instanceof Error)) return { error: typeof error, at: [] };
   return { error: error.name, at: placesOf(error).slice(0, FRAMES) };

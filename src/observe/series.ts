@@ -97,9 +97,10 @@ export function* answerSeries(record: RouteRecord): Iterable<Series<"route" | "c
 
 export function* loginSeries(record: RouteRecord): Iterable<Series<"route" | "result">> {
   const { route, logins } = record;
+  const asksForLogin = possibleFallbacks(route).some(({ mode }) => mode === "basic-auth");
   for (const result of LOGIN_RESULTS) {
     const value = logins[result];
-    if (value === 0 && route.fallback.mode !== "basic-auth") continue;
+    if (value === 0 && !asksForLogin) continue;
     yield { labels: { route: route.name, result }, value };
   }
 }

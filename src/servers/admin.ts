@@ -63,6 +63,7 @@ export function createAdminServer(options: AdminOptions): AdminServer {
       requestTimeout: REQUEST_TIMEOUT,
     },
     (request, response) => {
+      if (isLeaving) response.shouldKeepAlive = false;
       const path = isPlain(request) ? pathOf(request) : "";
       const page = pages.get(path);
       if (page) void showPage(page, response);

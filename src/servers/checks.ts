@@ -57,6 +57,8 @@ export interface CheckServerOptions {
   onDrop(): void;
   /** A defect of ours; the check got a 500. */
   onDefect(error: unknown): void;
+  /** Fastify cannot be loaded for now; checks that are its to answer are cut. */
+  onUnloadable(error: unknown): void;
 }
 
 export interface CheckServer {
@@ -197,6 +199,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
         reply.hijack();
         await answer(request.raw, reply.raw, request.originalUrl);
       }),
+    options.onUnloadable,
   );
 
   const closeUnused = (): void => {

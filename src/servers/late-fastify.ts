@@ -14,12 +14,13 @@ function loadFastify(): typeof makeFastify {
   return require("fastify");
 }
 
-/** False: it cannot be read now. */
-export function hasFastify(): boolean {
+/** False: it cannot be read now, and `onFailure` was told why. */
+export function hasFastify(onFailure: (error: unknown) => void = () => {}): boolean {
   try {
     loadFastify();
     return true;
-  } catch {
+  } catch (error) {
+    onFailure(error);
     return false;
   }
 }
@@ -31,12 +32,14 @@ export interface LateFastify {
   close(): Promise<void>;
 }
 
-/** `build`: adds what is served. */
+/** `build`: adds what is served. `onFailure`: it cannot be had; told once, until it could be. */
 export function createLateFastify(
   server: Server,
   options: FastifyServerOptions,
   build: (app: FastifyInstance) => void,
+  onFailure: (error: unknown) => void = () => {},
 ): LateFastify {
+  let isFailing = false;
   let made: { readonly app: FastifyInstance; readonly handler: Promise<RequestListener> } | null = null;
 
   const make = (): NonNullable<typeof made> => {
@@ -54,20 +57,31 @@ export function createLateFastify(
     return { app, handler: Promise.resolve(app.ready()).then(() => handler.promise) };
   };
 
+  const fail = (error: unknown): void => {
+    // The next request tries again.
+    made = null;
+    if (!isFailing) onFailure(error);
+    isFailing = true;
+  };
+
   return {
     handle: (request, response) => {
       try {
         made ??= make();
-      } catch {
+      } catch (error) {
+        fail(error);
         response.destroy();
         return;
       }
       const { handler } = made;
       handler.then(
-        (listener) => listener(request, response),
-        () => {
-          // The next request tries again.
-          made = null;
+        (listener) => {
+          isFailing = false;
+          // Who waited for Fastify may have left; nobody is asked for that one.
+          if (!request.socket.destroyed) listener(request, response);
+        },
+        (error) => {
+          fail(error);
           response.destroy();
         },
       );

@@ -28,6 +28,8 @@ function packed(value: unknown): unknown {
 }
 
 function unpacked(value: unknown): unknown {
+  // Bytes come as a view of the whole message, which would stay in memory for them.
+  if (value instanceof Uint8Array) return Buffer.from(value);
   if (!isPackedList(value)) return mapped(value, unpacked);
   const list = new BlockList();
   list.fromJSON(value.networks);

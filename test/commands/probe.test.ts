@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import t, { type Test } from "tap";
-import { probeCommand } from "../../src/commands/probe.ts";
+import { probeCommand, type Watch } from "../../src/commands/probe.ts";
 import { startOutpost } from "../../src/demo/outpost.ts";
 import type { FaultName } from "../../src/demo/stand-in.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
@@ -23,10 +23,13 @@ routes:
     fallback: { mode: none }
 `;
   const file = join(t.testdir({ "sparekey.yaml": yaml }), "sparekey.yaml");
-  return { outpost, run: (name: string | null) => run(file, name) };
+  return {
+    outpost,
+    run: (name: string | null, watch: Watch | null = null) => run(file, name, watch),
+  };
 }
 
-async function run(file: string, name: string | null) {
+async function run(file: string, name: string | null, watch: Watch | null = null) {
   let out = "";
   let err = "";
   const io = {
@@ -38,7 +41,7 @@ async function run(file: string, name: string | null) {
     },
     env: {},
   };
-  const code = await probeCommand(file, name, io);
+  const code = await probeCommand(file, name, io, watch);
   return { code, out: out.replace(/\d+ ms/g, "N ms"), err };
 }
 
@@ -113,5 +116,51 @@ t.test("a route that is not there", async (t) => {
     code: 1,
     out: "",
     err: 'sparekey probe: there is no route "nope"; there are authentik, login\n',
+  });
+});
+
+/** Stops once `done` says so of the lines so far, each with its finding in front. */
+function watching(done: (lines: readonly string[]) => boolean): Watch & { readonly lines: string[] } {
+  const controller = new AbortController();
+  const lines: string[] = [];
+  return {
+    lines,
+    stopped: controller.signal,
+    milliseconds: 1,
+    now: () => new Date(2026, 3, 18, 3, 4, 5),
+    paint: (finding, line) => {
+      lines.push(`${finding}: ${line.replace(/\d+ ms/, "N ms")}`);
+      if (done(lines)) controller.abort();
+      return line;
+    },
+  };
+}
+
+const WELL = "fine: 03:04:05  authentik  302  challenge  N ms";
+const FULL = "suspect: 03:04:05  authentik  400  suspect bare_400  N ms";
+
+t.test("again and again, until it is stopped; the last one counts", async (t) => {
+  const { outpost, run } = await scene(t, "ok", HOST);
+  const stays = watching((lines) => lines.length === 3);
+  const { code, out } = await run("authentik", stays);
+  t.same(stays.lines, [WELL, WELL, WELL]);
+  t.equal(code, 0);
+  t.equal(out, "03:04:05  authentik  302  challenge  N ms\n".repeat(3));
+
+  await outpost.setFault("bare-400");
+  const breaks = watching((lines) => lines.length === 2);
+  t.equal((await run("authentik", breaks)).code, 1);
+  t.same(breaks.lines, [FULL, FULL]);
+});
+
+t.test("stopped while an upstream hangs, it does not wait for the answer", async (t) => {
+  const controller = new AbortController();
+  const upstream = await rawUpstream(t, () => controller.abort());
+  const yaml = `routes: [{ name: a, path: /, upstream: "http://127.0.0.1:${upstream.port}", timeouts: { read: 60s, total: 60s }, fallback: { mode: deny } }]`;
+  const file = join(t.testdir({ "sparekey.yaml": yaml }), "sparekey.yaml");
+  t.same(await run(file, null, { ...watching(() => false), stopped: controller.signal }), {
+    code: 1,
+    out: "",
+    err: "",
   });
 });

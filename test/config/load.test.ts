@@ -90,6 +90,7 @@ t.test("the smallest file has the defaults of the design", async (t) => {
           allowFrom: null,
           rateLimit: { failures: 10, per: 60_000, global: 300 },
           grace: null,
+          page: null,
         },
         hosts: [],
         requireHeaders: [],
@@ -139,6 +140,7 @@ routes:
       clearHeaders: [Authorization]
       allowFrom: [10.0.0.0/8]
       rateLimit: { failures: 1, per: 1s, global: 2 }
+      page: null
       grace: 5m
 `);
   const { routes, trustedProxies, notify, ...top } = snapshot;
@@ -220,6 +222,7 @@ routes:
       usernameHeader: "x-user",
       identityHeaders: new Set(["x-user", "authorization"]),
     },
+    page: null,
   });
 });
 
@@ -228,7 +231,7 @@ t.test("every key of a host can be given", async (t) => {
     "preset: authentik",
     `match: "*.Admin.example.com", fallback: { mode: basic-auth, realm: Admins, htpasswd: secrets/admins,
      usernameHeader: X-Admin, clearHeaders: [X-User], allowFrom: [192.0.2.0/24],
-     rateLimit: { failures: 3, per: 2m, global: 4 }, grace: 90s }`,
+     rateLimit: { failures: 3, per: 2m, global: 4 }, page: null, grace: 90s }`,
   );
   t.same(host?.host, { kind: "suffix", match: ".admin.example.com" });
   const { allowFrom, ...login } = loginOf(host);
@@ -245,6 +248,7 @@ t.test("every key of a host can be given", async (t) => {
       usernameHeader: "x-admin",
       identityHeaders: new Set(["x-admin", "x-user"]),
     },
+    page: null,
   });
 });
 
@@ -265,6 +269,7 @@ t.test("what a host does not say is as in its route", async (t) => {
       allowFrom: null,
       rateLimit: { failures: 2, per: 5000, global: 300 },
       grace: null,
+      page: null,
     },
   });
 });
@@ -274,7 +279,7 @@ t.test(
   async (t) => {
     const route = "preset: authelia, fallback: { htpasswd: f, grace: 1h }";
     const [plain] = await hostsOf(route, "match: a.example, fallback: { mode: deny }");
-    t.same(plain?.fallback, { mode: "deny", grace: null });
+    t.same(plain?.fallback, { mode: "deny", grace: null, page: null });
     const [graced] = await hostsOf(route, "match: a.example, fallback: { mode: deny, grace: 1m }");
     t.match(graced?.fallback, {
       mode: "deny",
@@ -311,7 +316,7 @@ t.test("a host without a login takes nothing from its route, and hosts keep thei
   );
   t.same(hosts, [
     { host: { kind: "exact", match: "b.a.example" }, fallback: { mode: "allow" } },
-    { host: { kind: "suffix", match: ".a.example" }, fallback: { mode: "deny", grace: null } },
+    { host: { kind: "suffix", match: ".a.example" }, fallback: { mode: "deny", grace: null, page: null } },
     { host: { kind: "exact", match: "a.example" }, fallback: { mode: "allow" } },
   ]);
 });
@@ -709,6 +714,45 @@ t.test("TLS files are read from the config's folder", async (t) => {
   t.same(tls?.cert, file("client.pem"));
   t.same(tls?.key, file("client.key"));
   t.equal(tls?.ca?.length, file("ca.pem").length + file("client.pem").length);
+});
+
+t.test(
+  "pages are read from the config's folder; a host has its route's unless it names its own",
+  async (t) => {
+    const dir = t.testdir({
+      "c.yaml": `routes:
+  - preset: authentik
+    upstream: http://host
+    fallback: { page: route.html }
+    hosts:
+      - { match: same.example, fallback: { mode: deny } }
+      - { match: own.example, fallback: { mode: basic-auth, page: host.html } }
+      - { match: ours.example, fallback: { mode: deny, page: null } }
+      - { match: open.example, fallback: { mode: allow } }
+`,
+      "route.html": "<p>the route's",
+      "host.html": "<p>the host's – ü",
+    });
+    const loaded = good(await loadConfig(join(dir, "c.yaml"), {}));
+    const [route] = loaded.snapshot.routes;
+    const pageOf = (policy: Route | HostPolicy | undefined) => {
+      const { fallback } = policy ?? {};
+      const page = fallback !== undefined && "page" in fallback ? fallback.page : undefined;
+      return page && Buffer.from(page).toString();
+    };
+    t.equal(pageOf(route), "<p>the route's");
+    t.same(route?.hosts.map(pageOf), ["<p>the route's", "<p>the host's – ü", null, undefined]);
+  },
+);
+
+t.test("a page has a greatest length", async (t) => {
+  const text = oneRoute("preset: authentik, fallback: { page: p }");
+  const problems = async (length: number): Promise<string[]> => {
+    const parsed = await parseConfig(text, "c.yaml", {}, async () => new Uint8Array(length).fill(0x61));
+    return parsed.ok ? [] : parsed.problems.map(formatProblem);
+  };
+  t.same(await problems(64 * 1024), []);
+  t.match(await problems(64 * 1024 + 1), [/fallback\.page: value p has 65537 bytes; write 64 KiB at most$/]);
 });
 
 t.test("problems of an htpasswd file can be placed where the config names it", async (t) => {

@@ -89,6 +89,18 @@ t.test("the TLS files are watched too, also those that a change brings in or tha
   t.equal(loads.length, 3);
 });
 
+t.test("the files of pages are watched too", async (t) => {
+  const dir = t.testdir({
+    c: config("one").replace("upstream", "fallback: { page: page.html }, upstream"),
+    "page.html": "<p>one",
+  });
+  const { loads } = await watching(t, join(dir, "c"));
+  writeFileSync(join(dir, "page.html"), "");
+  await until(() => /is empty/.test(loads.at(-1) ?? ""));
+  writeFileSync(join(dir, "page.html"), "<p>two");
+  await until(() => loads.at(-1) === "one");
+});
+
 t.test("a change between two readings of the same config is not missed", async (t) => {
   const dir = t.testdir({ c: config("one") });
   const file = join(dir, "c");

@@ -2,7 +2,7 @@ import t from "tap";
 import { graceFallback, loginFallback, opensLoginBox, plainFallback } from "../../src/core/fallback.ts";
 import { firstHeader } from "../../src/core/headers.ts";
 import type { FaultReason, LoginResult, RawHeaders } from "../../src/core/types.ts";
-import { basicAuth } from "../support/fixtures.ts";
+import { basicAuth, DENY } from "../support/fixtures.ts";
 
 const REASONS: readonly { reason: FaultReason; none: 502 | 504 }[] = [
   { reason: "refused", none: 502 },
@@ -22,12 +22,13 @@ const REASONS: readonly { reason: FaultReason; none: 502 | 504 }[] = [
 t.test("the modes that need nothing from the client, for every reason", async (t) => {
   for (const { reason, none } of REASONS) {
     const rows = [
-      { mode: "allow", status: 200, verdict: "allow", result: "allowed", header: "allow" },
-      { mode: "deny", status: 503, verdict: "deny", result: "denied", header: "deny" },
-      { mode: "none", status: none, verdict: "error", result: "denied", header: null },
+      { policy: { mode: "allow" }, status: 200, verdict: "allow", result: "allowed", header: "allow" },
+      { policy: DENY, status: 503, verdict: "deny", result: "denied", header: "deny" },
+      { policy: { mode: "none" }, status: none, verdict: "error", result: "denied", header: null },
     ] as const;
-    for (const { mode, status, verdict, result, header } of rows) {
-      const { reply, ...rest } = plainFallback(mode, reason);
+    for (const { policy, status, verdict, result, header } of rows) {
+      const { mode } = policy;
+      const { reply, ...rest } = plainFallback(policy, reason);
       const fallback = { mode, reason, result, login: null };
       t.same(rest, { source: "fallback", verdict, fallback }, `${mode}, ${reason}`);
       t.equal(reply.status, status, `${mode}, ${reason}`);
@@ -84,8 +85,8 @@ t.test("every end of a login", async (t) => {
 
 t.test("a fallback that a person chose is an override's", async (t) => {
   const rows = [
-    plainFallback("allow", "override"),
-    plainFallback("deny", "override"),
+    plainFallback({ mode: "allow" }, "override"),
+    plainFallback(DENY, "override"),
     loginFallback(basicAuth(), "override", { kind: "missing" }, true),
   ];
   for (const { source, fallback } of rows)
@@ -131,3 +132,34 @@ t.test("a login box opens for", async (t) => {
 function twice(first: string, second: string): RawHeaders {
   return ["Sec-Fetch-Mode", first, "Sec-Fetch-Mode", second];
 }
+
+t.test("the operator's page takes the place of ours, for people and nobody else", async (t) => {
+  const page = Buffer.from("<h1>Call Ann, 555 0100</h1>");
+  const login = basicAuth({ page });
+  const refused: LoginResult = { kind: "forbidden", why: "no_users" };
+  const rows = [
+    { name: "401", decision: loginFallback(login, "reset", { kind: "missing" }, true), own: true },
+    {
+      name: "401 behind a wrong one",
+      decision: loginFallback(login, "reset", { kind: "bad" }, true),
+      own: true,
+    },
+    {
+      name: "503 of a login that is closed",
+      decision: loginFallback(login, "reset", refused, true),
+      own: true,
+    },
+    { name: "503 of deny", decision: plainFallback({ ...DENY, page }, "reset"), own: true },
+    {
+      name: "429 says when to come again",
+      decision: loginFallback(login, "reset", { kind: "limited", retryAfterSeconds: 7 }, true),
+      own: false,
+    },
+    { name: "200", decision: loginFallback(login, "reset", { kind: "ok", user: "eve" }, true), own: false },
+  ];
+  for (const { name, decision, own } of rows) {
+    const { body, headers } = decision.reply;
+    t.equal(body.kind === "whole" && Buffer.from(body.bytes).equals(page), own, name);
+    if (own) t.equal(firstHeader(headers, "content-type"), "text/html; charset=utf-8", name);
+  }
+});

@@ -3,7 +3,7 @@ import { fallbackFor } from "../../src/core/host-policy.ts";
 import type { Fallback } from "../../src/core/snapshot.ts";
 import { check, route } from "../support/fixtures.ts";
 
-const ADMIN: Fallback = { mode: "deny", grace: null };
+const ADMIN: Fallback = { mode: "deny", grace: null, page: null };
 const OPEN: Fallback = { mode: "allow" };
 const made = route({
   hosts: [

@@ -16,7 +16,7 @@ import {
   shedReply,
 } from "../../src/core/replies.ts";
 import type { Reply } from "../../src/core/types.ts";
-import { answer, basicAuth, streamedBody, textOf } from "../support/fixtures.ts";
+import { answer, basicAuth, DENY, streamedBody, textOf } from "../support/fixtures.ts";
 
 interface Row {
   readonly name: string;
@@ -42,14 +42,14 @@ const OURS: readonly Row[] = [
   },
   {
     name: "challenged, with a box",
-    reply: challenged("Emergency Access", true),
+    reply: challenged(basicAuth(), true),
     status: "401 Unauthorized",
     fallback: "basic-auth",
     type: HTML,
   },
   {
     name: "challenged, without a box",
-    reply: challenged("Emergency Access", false),
+    reply: challenged(basicAuth(), false),
     status: "401 Unauthorized",
     fallback: "basic-auth",
     type: HTML,
@@ -64,7 +64,7 @@ const OURS: readonly Row[] = [
   },
   {
     name: "login unavailable",
-    reply: loginUnavailable(),
+    reply: loginUnavailable(basicAuth()),
     status: "503 Service Unavailable",
     fallback: "basic-auth",
     retryAfter: "10",
@@ -72,7 +72,7 @@ const OURS: readonly Row[] = [
   },
   {
     name: "denied",
-    reply: denied(),
+    reply: denied(DENY),
     status: "503 Service Unavailable",
     fallback: "deny",
     retryAfter: "10",
@@ -189,10 +189,10 @@ t.test("the realm", async (t) => {
     },
   ];
   for (const { name, realm, value } of rows) {
-    const { headers } = challenged(realm, true);
+    const { headers } = challenged(basicAuth({ realm }), true);
     t.same(headerValues(headers, "www-authenticate"), [value], name);
     t.equal(
-      firstHeader(challenged(realm, false).headers, "www-authenticate"),
+      firstHeader(challenged(basicAuth({ realm }), false).headers, "www-authenticate"),
       null,
       `${name}, without a box`,
     );

@@ -72,6 +72,7 @@ async function scene(t: Test, text: string, rateLimit: Partial<RateLimit> = {}) 
     allowFrom: null,
     rateLimit: { failures: 3, per: MINUTE, global: 20, ...rateLimit },
     grace: null,
+    page: null,
   };
   const login = (credentials: { user: string; password: string } | null, address = "a", route = "route") =>
     logins.attempt(route, policy, credentials, address);

@@ -261,33 +261,38 @@ t.test("counts", async (t) => {
   t.notMatch(text, "evelyn", "no user name is a label");
 });
 
-t.test("an empty htpasswd of one of a route's hosts shows in its number of users", async (t) => {
-  const login = (htpasswd: string) => ({ ...routeWith("x", "basic-auth").fallback, htpasswd }) as Fallback;
-  const [two, empty] = [login("/etc/sparekey/htpasswd"), login("/etc/sparekey/empty")];
-  const deny = { mode: "deny", grace: null } as const;
-  const rows: readonly {
-    name: string;
-    fallback: Fallback;
-    hosts: readonly Fallback[];
-    users: number | null;
-  }[] = [
-    { name: "the route's alone", fallback: two, hosts: [], users: 2 },
-    { name: "a host's alone", fallback: deny, hosts: [deny, two], users: 2 },
-    { name: "both", fallback: two, hosts: [two, deny], users: 2 },
-    { name: "the route's is empty", fallback: empty, hosts: [two], users: 0 },
-    { name: "a host's is empty", fallback: two, hosts: [two, empty, deny], users: 0 },
-    { name: "none", fallback: deny, hosts: [{ mode: "allow" }], users: null },
-  ];
-  for (const { name, fallback, hosts, users } of rows) {
-    const policies = hosts.map((of, index) => ({
-      host: { kind: "exact" as const, match: `h${index}` },
-      fallback: of,
-    }));
-    const metrics = metricsOf([{ ...routeWith("sso", "deny"), fallback, hosts: policies }]);
-    const line = `sparekey_htpasswd_users{route="sso"} ${users}`;
-    t.same(await linesOf(metrics, "sparekey_htpasswd_users"), users === null ? [] : [line], name);
-  }
-});
+t.test(
+  "the emergency login of one of a route's hosts shows: its logins, and its htpasswd when it is empty",
+  async (t) => {
+    const login = (htpasswd: string) => ({ ...routeWith("x", "basic-auth").fallback, htpasswd }) as Fallback;
+    const [two, empty] = [login("/etc/sparekey/htpasswd"), login("/etc/sparekey/empty")];
+    const deny = { mode: "deny", grace: null, page: null } as const;
+    const rows: readonly {
+      name: string;
+      fallback: Fallback;
+      hosts: readonly Fallback[];
+      users: number | null;
+    }[] = [
+      { name: "the route's alone", fallback: two, hosts: [], users: 2 },
+      { name: "a host's alone", fallback: deny, hosts: [deny, two], users: 2 },
+      { name: "both", fallback: two, hosts: [two, deny], users: 2 },
+      { name: "the route's is empty", fallback: empty, hosts: [two], users: 0 },
+      { name: "a host's is empty", fallback: two, hosts: [two, empty, deny], users: 0 },
+      { name: "none", fallback: deny, hosts: [{ mode: "allow" }], users: null },
+    ];
+    for (const { name, fallback, hosts, users } of rows) {
+      const policies = hosts.map((of, index) => ({
+        host: { kind: "exact" as const, match: `h${index}` },
+        fallback: of,
+      }));
+      const metrics = metricsOf([{ ...routeWith("sso", "deny"), fallback, hosts: policies }]);
+      const line = `sparekey_htpasswd_users{route="sso"} ${users}`;
+      t.same(await linesOf(metrics, "sparekey_htpasswd_users"), users === null ? [] : [line], name);
+      const logins = await linesOf(metrics, "sparekey_emergency_logins_total");
+      t.equal(logins.length, users === null ? 0 : 5, `${name}: logins are counted from the start`);
+    }
+  },
+);
 
 t.test("durations", async (t) => {
   const metrics = metricsOf([routeWith("sso", "deny")]);

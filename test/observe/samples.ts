@@ -20,11 +20,12 @@ const EMERGENCY: BasicAuthFallback = {
   allowFrom: null,
   rateLimit: { failures: 10, per: 60_000, global: 300 },
   grace: null,
+  page: null,
 };
 const FALLBACKS: Readonly<Record<FallbackMode, Fallback>> = {
   allow: { mode: "allow" },
   "basic-auth": EMERGENCY,
-  deny: { mode: "deny", grace: null },
+  deny: { mode: "deny", grace: null, page: null },
   none: { mode: "none" },
 };
 

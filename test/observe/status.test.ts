@@ -146,7 +146,7 @@ t.test("whom the fallback lets in", async (t) => {
   const login = SSO.fallback;
   const grace = { milliseconds: 1, usernameHeader: "x", identityHeaders: new Set<string>() };
   const hosts: Route["hosts"] = [
-    { host: { kind: "exact", match: "a" }, fallback: { mode: "deny", grace: null } },
+    { host: { kind: "exact", match: "a" }, fallback: { mode: "deny", grace: null, page: null } },
   ];
   const rows: readonly { name: string; changes?: Partial<Route>; users: number | null; says: string }[] = [
     { name: "users", users: 3, says: "who has an emergency password (3 users)" },
@@ -164,7 +164,12 @@ t.test("whom the fallback lets in", async (t) => {
       says: "who has an emergency password (1 user); who was let in a short while ago goes on",
     },
     { name: "allow", changes: { fallback: { mode: "allow" } }, users: null, says: "everybody, unasked" },
-    { name: "deny", changes: { fallback: { mode: "deny", grace: null } }, users: null, says: "nobody" },
+    {
+      name: "deny",
+      changes: { fallback: { mode: "deny", grace: null, page: null } },
+      users: null,
+      says: "nobody",
+    },
     {
       name: "none",
       changes: { fallback: { mode: "none" } },

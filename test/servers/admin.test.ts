@@ -133,6 +133,30 @@ t.test("close ends idle connections and half requests", async (t) => {
   t.pass("both were closed");
 });
 
+t.test("leave ends a connection with the request that was on its way", async (t) => {
+  const listen = { host: "127.0.0.1", port: 0 };
+  for (const request of ["GET /healthz", "HEAD /healthz", "GET /nothing"]) {
+    const server = createAdminServer({
+      listen,
+      metrics: METRICS,
+      readiness: () => "ready",
+      actions: CLOSED_ACTIONS,
+      status: outage,
+    });
+    t.teardown(() => server.close());
+    const { port } = await server.listen();
+    const socket = connect(port, "127.0.0.1");
+    t.teardown(() => socket.destroy());
+    socket.write(`GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n${request}`);
+    await once(socket, "data");
+    const left = server.leave();
+    socket.write(" HTTP/1.1\r\nHost: a\r\n\r\n");
+    const [reply] = await once(socket, "data");
+    t.match(String(reply), /\r\nconnection: close\r\n/i, request);
+    await left;
+  }
+});
+
 t.test("localhost is one address, so that every limit holds on all of it", async (t) => {
   const server = createAdminServer({
     listen: { host: "localhost", port: 0 },

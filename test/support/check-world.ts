@@ -163,7 +163,7 @@ export function failing(reason: FailureReason): Outcome {
 export const FALLBACKS: Readonly<Record<FallbackMode, Fallback>> = {
   allow: { mode: "allow" },
   "basic-auth": basicAuth(),
-  deny: { mode: "deny", grace: null },
+  deny: { mode: "deny", grace: null, page: null },
   none: { mode: "none" },
 };
 export const MODES = ["allow", "basic-auth", "deny", "none"] as const;

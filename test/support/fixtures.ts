@@ -5,6 +5,7 @@ import type {
   AddressList,
   BasicAuthFallback,
   BreakerRules,
+  DenyFallback,
   FaultRules,
   ProbeRules,
   Route,
@@ -67,6 +68,8 @@ export const PROBE_RULES: ProbeRules = {
   loginHealth: null,
 };
 
+export const DENY: DenyFallback = { mode: "deny", grace: null, page: null };
+
 export function basicAuth(changes: Partial<BasicAuthFallback> = {}): BasicAuthFallback {
   return {
     mode: "basic-auth",
@@ -77,6 +80,7 @@ export function basicAuth(changes: Partial<BasicAuthFallback> = {}): BasicAuthFa
     allowFrom: null,
     rateLimit: { failures: 10, per: 60_000, global: 300 },
     grace: null,
+    page: null,
     ...changes,
   };
 }

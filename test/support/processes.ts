@@ -187,8 +187,8 @@ async function freePorts(count: number): Promise<readonly number[]> {
 }
 
 /** Removed with the test. Short enough for the paths of sockets. */
-export async function temporaryFolder(t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "sparekey-test-"));
+export async function temporaryFolder(t: Test, parent = tmpdir()): Promise<string> {
+  const folder = await mkdtemp(join(parent, "sparekey-test-"));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }

@@ -70,7 +70,11 @@ export async function startSparekey(
   const admin = `admin: { listen: "127.0.0.1:0", htpasswd: ${adminHtpasswd} }`;
   await writeFile(file, `${admin}\ndrain: ${drain}\n${yaml}`);
   if (users !== null) await writeFile(join(folder, "htpasswd"), htpasswdOf(users));
-  const running = sparekeyProcess(t, ["run", "--config", file], { env });
+  return whenServing(sparekeyProcess(t, ["run", "--config", file], { env }), folder);
+}
+
+/** Once `running`, a `sparekey run` however it was started, serves. `folder` holds its files. */
+export async function whenServing(running: Running, folder: string): Promise<Sparekey> {
   const logs = (): readonly LogLine[] => readLines(running.stdout());
   const log = (fits: (line: LogLine) => boolean): Promise<LogLine> =>
     eventually(

@@ -49,6 +49,15 @@ t.test("a snapshot comes out as it went in", async (t) => {
   t.equal(plain(got).replace(lists, ""), plain(sent).replace(lists, ""), "and all else is the same");
 });
 
+t.test("regression: the bytes of a file do not hold the whole message in memory", async (t) => {
+  const snapshot = await parsed();
+  const ca = Buffer.alloc(100_000, "P");
+  const tls = { ca, cert: null, key: null, serverName: null, verify: true };
+  const routes = snapshot.routes.map((route) => ({ ...route, upstream: { ...route.upstream, tls } }));
+  const got = unpack(deserialize(serialize(pack({ ...snapshot, routes }))));
+  t.equal(got.routes[0]?.upstream.tls.ca?.buffer.byteLength, ca.length);
+});
+
 t.test("each worker gets its share, never more than all may have", async (t) => {
   const snapshot = await parsed();
   const bound = new Map([[addressText({ host: "127.0.0.1", port: 0 }), { host: "127.0.0.1", port: 4711 }]]);

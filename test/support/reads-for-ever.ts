@@ -1,0 +1,5 @@
+/** Its reader never says anything: PROGRAM. Ends once it waits for nothing else. */
+import { readConfig } from "../../src/reading.ts";
+
+const [, , program = "", file = ""] = process.argv;
+void readConfig(file, process.env, { holds: false, program });

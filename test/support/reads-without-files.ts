@@ -1,0 +1,29 @@
+/**
+ * A program of its own, started with few file descriptors: reads the config FILE with some left, with none, and with
+ * some again. Prints a list: whether it was good, or the problems.
+ */
+import { closeSync, openSync } from "node:fs";
+import { readConfig } from "../../src/reading.ts";
+
+const file = process.argv[2] ?? "";
+
+async function read(): Promise<boolean | readonly string[]> {
+  const read = await readConfig(file, process.env);
+  return read.ok ? read.files.has(file) : read.problems.map(({ message }) => message);
+}
+
+function takeAll(): readonly number[] {
+  const taken: number[] = [];
+  try {
+    for (;;) taken.push(openSync(file, "r"));
+  } catch {
+    return taken;
+  }
+}
+
+const before = await read();
+const taken = takeAll();
+const without = await read();
+for (const one of taken) closeSync(one);
+const after = await read();
+process.stdout.write(JSON.stringify([before, without, after]));
