@@ -11,6 +11,7 @@ import { createNotifier } from "./io/notifier.ts";
 import { createResolver, oneByOne } from "./io/resolver.ts";
 import { ListenError, type ListenerChanges, naming } from "./listeners.ts";
 import { openLogins } from "./logins.ts";
+import { createBoard } from "./observe/board.ts";
 import {
   logHtpasswd,
   logNotify,
@@ -18,15 +19,20 @@ import {
   logRefusedReload,
   logReload,
   logReloadDefect,
+  needsRestart,
   type OverrideEvent,
 } from "./observe/events.ts";
 import { createLogger, type Logger } from "./observe/logs.ts";
+import { htpasswdRead, type News, reloadRefused } from "./observe/news.ts";
+import type { Readiness } from "./observe/status.ts";
 import { createOperator } from "./operator.ts";
-import { type AdminServer, createAdminServer, type Readiness } from "./servers/admin.ts";
+import { type AdminServer, createAdminServer } from "./servers/admin.ts";
 import { version } from "./version.ts";
 
 /** What messages that wait to be told may cost a shutdown. */
 const NOTIFY_DRAIN_MS = 1_000;
+/** A third of what the history's buckets hold. */
+const BOARD_TICK_MS = 5_000;
 
 export interface App {
   /** Where the admin listener is now. */
@@ -63,6 +69,8 @@ export interface EngineParts {
   readonly logger: Logger;
   onFile(event: HtpasswdEvent): void;
   onActivity(change: FallbackChange): void;
+  /** `worker`: whose it is, where it is no news of this process. */
+  onNews(news: News, worker?: number): void;
   /** Milliseconds, monotonic. */
   now(): number;
 }
@@ -88,7 +96,26 @@ export async function startApp(
   let admin: Admin | null = null;
   const leftAdmins = new Set<AdminServer>();
 
-  const onFile = (event: HtpasswdEvent): void => logHtpasswd(logger, event);
+  const board = createBoard({
+    version: version(),
+    instance: hostname(),
+    routes: () => snapshot.routes,
+    engine: {
+      facts: () => engine.status.facts(),
+      workers: () => engine.status.workers(),
+      refresh: () => engine.status.refresh(),
+    },
+    overrideOf: (route) => operator.actions.overrideOf(route),
+    readiness: () => readinessNow(),
+    now,
+    unixNow: Date.now,
+  });
+  const readinessNow = (): Readiness =>
+    readiness === "ready" && !engine.isServing() ? "starting" : readiness;
+  const onFile = (event: HtpasswdEvent): void => {
+    logHtpasswd(logger, event);
+    board.tell(htpasswdRead(event));
+  };
   const notifier = createNotifier({
     exchanger: createExchanger(createResolver(now, oneByOne())),
     userAgent: `sparekey/${version()}`,
@@ -97,16 +124,22 @@ export async function startApp(
     unixNow: Date.now,
     random: Math.random,
     later,
-    onEvent: (event) => logNotify(logger, event),
+    onEvent: (event) => {
+      logNotify(logger, event);
+      board.tell({ kind: "notify", event });
+    },
   });
-  const engine = makeEngine(first, { logger, onFile, onActivity: notifier.notify, now });
+  const engine = makeEngine(first, { logger, onFile, onActivity: notifier.notify, onNews: board.tell, now });
   const operator = createOperator({
     overrides: engine.overrides,
     logger,
     onFile,
     inTime,
-    routes: () => snapshot.routes.map(({ name }) => name),
+    routes: () => snapshot.routes,
     reload: () => world.reload(),
+    probe: engine.probe,
+    onNews: board.tell,
+    told: board.told,
     now,
   });
 
@@ -117,7 +150,8 @@ export async function startApp(
     const server = createAdminServer({
       listen,
       metrics: engine.metrics,
-      readiness: () => (readiness === "ready" && !engine.isServing() ? "starting" : readiness),
+      readiness: readinessNow,
+      status: board.status,
       actions: operator.actions,
     });
     try {
@@ -135,6 +169,11 @@ export async function startApp(
     leftAdmins.delete(server);
   };
 
+  const configRead = (successful: boolean): void => {
+    engine.metrics.configRead(successful, Date.now());
+    board.configRead(successful);
+  };
+
   /** All that can fail comes first and can be undone. What follows is done at once: no check sees half of it. */
   const apply = async (next: Snapshot): Promise<ListenerChanges> => {
     const prepared = await engine.prepare(next);
@@ -147,7 +186,7 @@ export async function startApp(
     snapshot = next;
     logger.setLevel(next.log.level);
     notifier.use(next.notify);
-    engine.metrics.configRead(true, Date.now());
+    configRead(true);
     const changes = prepared.use();
     operator.use(next.admin);
     if (admin !== null && admin !== opened) void leaveAdmin(admin.server);
@@ -155,7 +194,9 @@ export async function startApp(
     return changes;
   };
 
+  const boardTick = setInterval(board.tick, BOARD_TICK_MS).unref();
   const close = async (): Promise<void> => {
+    clearInterval(boardTick);
     notifier.close();
     const admins = [...leftAdmins, ...(admin ? [admin.server] : [])];
     await Promise.all([...admins.map((server) => server.close()), operator.close(), engine.close()]);
@@ -166,6 +207,7 @@ export async function startApp(
     throw error;
   });
   readiness = "ready";
+  board.tell({ kind: "started" });
   const adminAddress = (): Address => admin?.address ?? first.admin.listen;
   logger.info("serving", {
     admin: addressText(adminAddress()),
@@ -175,27 +217,32 @@ export async function startApp(
   });
 
   const refuse = async (problems: readonly string[]): Promise<ReloadResult> => {
-    engine.metrics.configRead(false, Date.now());
+    configRead(false);
     logRefusedReload(logger, problems);
+    board.tell(reloadRefused(problems));
     return { ok: false, problems };
   };
   const reloadNow = async (next: Snapshot): Promise<ReloadResult> => {
     if (readiness !== "ready") return ENDING;
     try {
       const { opened, closed, keepsOldLimits } = await apply(next);
-      logReload(logger, {
+      const event = {
         routes: next.routes.map((route) => route.name),
         opened: opened.map(addressText),
         closed: closed.map(addressText),
         keepsOldLimits,
         keptWorkers: next.workers === first.workers ? null : first.workers,
-      });
+      };
+      logReload(logger, event);
+      board.tell({ kind: "reloaded", needsRestart: needsRestart(event) });
       return { ok: true };
     } catch (error) {
       if (!(error instanceof ListenError)) {
         logReloadDefect(logger, error);
-        engine.metrics.configRead(false, Date.now());
-        return { ok: false, problems: ["a defect of sparekey"] };
+        configRead(false);
+        const problems = ["a defect of sparekey"];
+        board.tell(reloadRefused(problems));
+        return { ok: false, problems };
       }
       return refuse([error.message]);
     }
@@ -217,6 +264,7 @@ export async function startApp(
     refuse,
     drain: async () => {
       readiness = "draining";
+      board.tell({ kind: "drain_began" });
       await reloaded;
       const { delay, timeout } = snapshot.drain;
       logger.info("drain begins", { delay_ms: delay, timeout_ms: timeout });
@@ -229,10 +277,14 @@ export async function startApp(
   };
 }
 
-function inThisProcess(first: Snapshot, { logger, onFile, onActivity, now }: EngineParts): Engine {
+function inThisProcess(first: Snapshot, parts: EngineParts): Engine {
+  const { logger, onFile, onActivity, onNews, now } = parts;
   const logins = openLogins({ onFile, now });
-  const onOverride = (event: OverrideEvent): void => logOverride(logger, event);
-  return createEngine(first, { logger, logins, sharesPorts: false, onOverride, onActivity, now });
+  const onOverride = (event: OverrideEvent): void => {
+    logOverride(logger, event);
+    onNews({ kind: "override", event });
+  };
+  return createEngine(first, { logger, logins, sharesPorts: false, onOverride, onActivity, onNews, now });
 }
 
 /** Runs `run` once, unless the result is called before. Does not keep the process alive. */

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Ports } from "./check.ts";
 import { clientAddress } from "./core/client-address.ts";
 import { upstreamRequest } from "./core/headers.ts";
+import type { Finding } from "./core/probe.ts";
 import type { Address, Drain, Snapshot } from "./core/snapshot.ts";
 import type { FallbackChange } from "./core/types.ts";
 import { drain } from "./io/drain.ts";
@@ -11,10 +12,14 @@ import { createGraceStore } from "./io/grace.ts";
 import { hasUndici } from "./io/undici-client.ts";
 import { createListeners, type ListenerChanges } from "./listeners.ts";
 import type { OpenLogins } from "./logins.ts";
+import type { EngineFacts } from "./observe/board.ts";
 import { logUnloadable, type OverrideEvent } from "./observe/events.ts";
 import type { Logger } from "./observe/logs.ts";
 import { createMetrics, type Metrics } from "./observe/metrics.ts";
+import type { News } from "./observe/news.ts";
 import { createRecorder } from "./observe/recorder.ts";
+import { factsOf } from "./observe/route-facts.ts";
+import { createWallClock } from "./observe/wall-clock.ts";
 import { createOverrides, type Overrides } from "./overrides.ts";
 import type { Wire } from "./servers/checks.ts";
 import { hasFastify } from "./servers/late-fastify.ts";
@@ -33,6 +38,10 @@ const TICK_MS = 1_000;
 export interface Engine {
   readonly metrics: Pick<Metrics, "contentType" | "text" | "configRead">;
   readonly overrides: Overrides;
+  /** For the status page. */
+  readonly status: EngineFacts;
+  /** Probes at once: one finding of each process. Never rejects. */
+  probe(route: string): Promise<readonly Finding[]>;
   /** Gets ready for `next`; no check notices. Rejects with a `ListenError` when an address cannot be had. */
   prepare(next: Snapshot): Promise<Prepared>;
   /** False: nobody is there to answer a check. */
@@ -61,6 +70,8 @@ export interface EnginePorts {
   onOverride(event: OverrideEvent): void;
   /** Must neither wait nor throw. */
   onActivity(change: FallbackChange): void;
+  /** Must neither wait nor throw. */
+  onNews(news: News): void;
   /** Milliseconds, monotonic. */
   now(): number;
 }
@@ -82,14 +93,16 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
     const forwarded = { check, staysHere: () => false, repeatable: request.repeatable };
     return wireExchanger.exchange(upstream, check, forwarded, gone, waiting);
   };
+  const htpasswdUsers = (file: string): number => logins.users(file);
   const metrics = createMetrics({
     version: version(),
     node: process.version,
     inFlight: () => serving.inFlight(),
     connections: () => listeners.connections(),
-    htpasswdUsers: (file) => logins.users(file),
+    htpasswdUsers,
     now,
   });
+  const factsSources = { now, wallClock: createWallClock(now, Date.now), htpasswdUsers };
   const record = createRecorder({
     metrics,
     logger,
@@ -97,6 +110,7 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
     clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
     now,
     onActivity: ports.onActivity,
+    onNews: ports.onNews,
   });
   const overrides = createOverrides(now, (event) => {
     ports.onOverride(event);
@@ -129,6 +143,15 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
   return {
     metrics,
     overrides,
+    status: {
+      facts: () => Array.from(metrics.records(), (record) => factsOf(record, factsSources)),
+      workers: () => null,
+      refresh: async () => {},
+    },
+    probe: async (route) => {
+      const finding = await serving.probe(route);
+      return finding === null ? [] : [finding];
+    },
     prepare: async (next) => {
       if (!isPlain(next)) loadOtherCarrier((error) => logUnloadable(logger, error));
       const generation = await serving.prepare(next);

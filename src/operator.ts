@@ -1,11 +1,15 @@
 /** The person at the admin listener: who may act there, by a password of its own, and what becomes of it. */
 import { randomBytes } from "node:crypto";
-import type { Admin, RateLimit } from "./core/snapshot.ts";
+import { addressText } from "./core/address-text.ts";
+import { type Finding, worstOf } from "./core/probe.ts";
+import type { Admin, RateLimit, Route } from "./core/snapshot.ts";
 import type { HtpasswdEvent, ReloadResult } from "./core/types.ts";
 import type { InTime } from "./io/htpasswd-files.ts";
 import { createLogins } from "./io/logins.ts";
 import { createPasswordPool } from "./io/password-pool.ts";
 import type { Logger } from "./observe/logs.ts";
+import type { News, Told } from "./observe/news.ts";
+import { createWallClock } from "./observe/wall-clock.ts";
 import type { Overrides } from "./overrides.ts";
 import type { AdminActions } from "./servers/admin-actions.ts";
 
@@ -27,18 +31,24 @@ export interface OperatorOptions {
   readonly logger: Logger;
   readonly onFile: (event: HtpasswdEvent) => void;
   readonly inTime: InTime;
-  /** Names, as the config in use has them. */
-  routes(): readonly string[];
+  /** As the config in use has them. */
+  routes(): readonly Route[];
   reload(): Promise<ReloadResult>;
+  /** Probes at once: one finding of each process. Never rejects. */
+  probe(route: string): Promise<readonly Finding[]>;
+  readonly onNews: (news: News) => void;
+  /** What happened, the newest first. */
+  told(): readonly Told[];
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 }
 
 export function createOperator(options: OperatorOptions): Operator {
-  const { overrides, logger, onFile, inTime, routes, reload, now } = options;
+  const { overrides, logger, onFile, onNews, inTime, routes, reload, now } = options;
   // Apart from the emergency login: a flood there must not keep the operator out, nor do the names mix.
   const pool = createPasswordPool({ size: 1 });
   const logins = createLogins({ now, randomBytes, pool, onFile, inTime });
+  const wallClock = createWallClock(now, Date.now);
   let htpasswd: string | null = null;
 
   const useFiles = (files: readonly (string | null)[]): Promise<void> =>
@@ -54,14 +64,27 @@ export function createOperator(options: OperatorOptions): Operator {
       logger.info("reload asked for", { user });
       return reload();
     },
-    routes,
+    probe: async (route, user) => {
+      const finding = worstOf(await options.probe(route));
+      const { kind } = finding;
+      logger.info("probe asked for", { route, user, finding: "reason" in finding ? finding.reason : kind });
+      onNews({ kind: "probed", route, user, finding });
+      return finding;
+    },
+    routes: () => routes().map(({ name }) => name),
+    upstreamOf: (name) => {
+      const upstream = routes().find((route) => route.name === name)?.upstream;
+      return upstream?.servers.map((server) => `${upstream.protocol}//${addressText(server)}`) ?? [];
+    },
+    told: options.told,
     overrideOf: (route) => {
       const mode = overrides.of(route);
-      return mode && { mode, until: Date.now() + overrides.left(route) };
+      if (mode === null) return null;
+      return { mode, until: wallClock(now() + overrides.left(route)), reason: overrides.reason(route) };
     },
-    override: (route, mode, milliseconds, user) => {
+    override: (route, mode, milliseconds, user, reason) => {
       if (mode === null) overrides.clear(route, user);
-      else overrides.set(route, mode, milliseconds, user);
+      else overrides.set(route, { mode, reason }, milliseconds, user);
     },
   };
   return {

@@ -3,17 +3,23 @@ import type { OverrideMode } from "./core/types.ts";
 import type { OverrideEvent } from "./observe/events.ts";
 
 /** `until`: monotonic milliseconds. */
-interface Override {
-  readonly mode: OverrideMode;
+interface Override extends Choice {
   readonly until: number;
+}
+
+/** `reason`: in the words of who chose it; null: none were given. */
+export interface Choice {
+  readonly mode: OverrideMode;
+  readonly reason: string | null;
 }
 
 export interface Overrides {
   of(route: string): OverrideMode | null;
+  reason(route: string): string | null;
   /** Milliseconds until the one of `route` ends; 0: there is none. */
   left(route: string): number;
   /** `user`: who chose it. */
-  set(route: string, mode: OverrideMode, milliseconds: number, user: string): void;
+  set(route: string, choice: Choice, milliseconds: number, user: string): void;
   clear(route: string, user: string): void;
   /** Drops those of all other routes. */
   keep(routes: Iterable<string>): void;
@@ -43,13 +49,14 @@ export function createOverrides(now: () => number, onEvent: (event: OverrideEven
       const override = overrides.get(route);
       return override && now() < override.until ? override.mode : null;
     },
+    reason: (route) => overrides.get(route)?.reason ?? null,
     left: (route) => Math.max(0, (overrides.get(route)?.until ?? 0) - now()),
-    set: (route, mode, milliseconds, user) => {
+    set: (route, { mode, reason }, milliseconds, user) => {
       endIfOver(route);
       // The same once more is no end: it holds throughout.
       if (overrides.get(route)?.mode !== mode) end(route, "person", user);
-      overrides.set(route, { mode, until: now() + milliseconds });
-      onEvent({ kind: "begins", route, mode, seconds: milliseconds / 1000, user });
+      overrides.set(route, { mode, reason, until: now() + milliseconds });
+      onEvent({ kind: "begins", route, mode, seconds: milliseconds / 1000, user, reason });
     },
     clear: (route, user) => {
       endIfOver(route);

@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { RouteState } from "./check.ts";
 import { addressText } from "./core/address-text.ts";
+import type { Finding } from "./core/probe.ts";
 import { buildRouteTable } from "./core/route-table.ts";
 import type { Address, Route, Snapshot } from "./core/snapshot.ts";
 import type { Exchanger } from "./io/exchange.ts";
@@ -33,6 +34,8 @@ export interface Serving {
   use(generation: Generation): void;
   release(generation: Generation): void;
   inFlight(): number;
+  /** Probes at once; null: there is no such route. */
+  probe(route: string): Promise<Finding> | null;
   /** Grace of `route` begins anew. */
   forgetAllows(route: string): void;
   close(): void;
@@ -135,6 +138,7 @@ export function createServing(ports: ServingPorts): Serving {
     },
     release,
     inFlight: () => [...states()].reduce((total, state) => total + state.inFlight, 0),
+    probe: (route) => used?.states.get(route)?.health.probeNow() ?? null,
     forgetAllows: (route) => used?.states.get(route)?.grace.clear(),
     close: () => {
       for (const { health } of states()) health.close();

@@ -4,12 +4,14 @@
  */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import t from "tap";
 import { outpostPrefix, startOutpost } from "../src/demo/outpost.ts";
 import type { FaultName } from "../src/demo/stand-in.ts";
 import { exchangeBytes } from "./demo/wire.ts";
 import { basic } from "./support/app.ts";
+import { eventually } from "./support/processes.ts";
 import { rawUpstream } from "./support/raw-upstream.ts";
 import { startSparekey } from "./support/sparekey.ts";
 
@@ -75,6 +77,22 @@ function checksOf(path: string): readonly string[] {
   ];
 }
 
+/** Of a stream that has no end: it begins with all there is. */
+async function firstMessages(port: number, path: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  let text = "";
+  socket.setEncoding("utf8").on("data", (part: string) => {
+    text += part;
+  });
+  socket.write(check(path, []));
+  await eventually(
+    () => `no message: ${text}`,
+    () => text.includes("event: beat") || null,
+  );
+  socket.destroy();
+  return text;
+}
+
 const GARBLED = [
   `GET /check?${secret.garbled} HTTP/9.9\r\nHost: x\r\n\r\n`,
   `GET http://x/${secret.garbled} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
@@ -90,7 +108,8 @@ const GARBLED = [
   `POST /metrics?${secret.garbled} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorizations.good}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
 ];
 
-const ADMIN_PATHS = ["/", "/healthz", "/readyz", "/metrics", "/status.json", "/events"];
+const ADMIN_PATHS = ["/", "/healthz", "/readyz", "/metrics", "/status.json", "/status/page.js", "/operator"];
+const STREAMS = ["/events", "/status/live"];
 const FAULTS: readonly FaultName[] = [
   "ok",
   "reset",
@@ -144,6 +163,7 @@ routes:
     await send(sparekey.admin.port, bytes);
   }
   for (const path of ADMIN_PATHS) await send(sparekey.admin.port, check(path, []));
+  for (const path of STREAMS) replies.push(await firstMessages(sparekey.admin.port, path));
   const metrics = await sparekey.metrics();
   await sparekey.stop();
   const { stdout, stderr } = sparekey.process;

@@ -1,6 +1,6 @@
 /** What a process that serves has loaded, for it stays in memory: docs/decisions/0007-memory.md. */
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { ask } from "./support/app.ts";
@@ -18,6 +18,12 @@ const LATE: readonly Part[] = [
   ["Fastify", "/fastify/fastify.js"],
   ["HTTP/2", "node:http2"],
 ];
+/** With the first who looks. */
+const PAGES: readonly Part[] = [
+  ["the status page", "/src/servers/status-page.ts"],
+  ["its files", "/src/servers/page-files.ts"],
+  ["its events", "/src/servers/status-events.ts"],
+];
 const NEVER: readonly Part[] = [
   ["undici's index", "/undici/index.js"],
   ["undici's fetch", "/undici/lib/web/fetch/"],
@@ -29,6 +35,15 @@ const NEVER: readonly Part[] = [
   ["its schema", "/zod/"],
   ["the demo", "/src/demo/"],
 ];
+
+/** Of an answer that has no end. */
+async function begins(url: string): Promise<void> {
+  const { hostname, port, pathname } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET ${pathname} HTTP/1.1\r\nHost: a\r\n\r\n`);
+  await once(socket, "data");
+  socket.destroy();
+}
 
 async function startTelling(t: Test, yaml: string): Promise<Sparekey> {
   const env = { NODE_OPTIONS: `--import ${PRELOADED}` };
@@ -55,7 +70,11 @@ async function startCutting(t: Test): Promise<string> {
 t.test("plain checks, their probes and the pages of the admin listener need little", async (t) => {
   const running = await startTelling(t, `listen: "127.0.0.1:0"\n${route(await startCutting(t))}\n`);
   const [{ url }] = running.listen;
-  for (const page of ["/", "/healthz", "/readyz", "/metrics"]) await ask(running.admin.url + page);
+  const early = running.process.stderr();
+  for (const [name, part] of PAGES) t.notMatch(early, part, `before anybody looks: ${name}`);
+  const pages = ["/", "/status.json", "/status/page.css", "/favicon.ico", "/healthz", "/readyz", "/metrics"];
+  for (const page of pages) t.not((await ask(running.admin.url + page)).status, 500, page);
+  await begins(`${running.admin.url}/events`);
   t.equal((await ask(`${url}/healthz`)).status, 200, "health");
   const check = await ask(`${url}/outpost.goauthentik.io/auth/traefik`);
   t.equal(check.status, 401, "the emergency login");
@@ -66,6 +85,7 @@ t.test("plain checks, their probes and the pages of the admin listener need litt
   );
   const told = running.process.stderr();
   t.match(told, "/@prometheus-io/client/lib/registry.js", "the registry of metrics is seen");
+  for (const [name, part] of PAGES) t.match(told, part, `with the first request: ${name}`);
   for (const [name, part] of [...LATE, ...NEVER]) t.notMatch(told, part, name);
   t.notMatch(told, "node:tls", "TLS");
   t.notMatch(told, "node:http\n", "what node:http has for fetch");

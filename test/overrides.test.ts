@@ -12,13 +12,13 @@ function scene() {
   return { clock, events, overrides };
 }
 
-const BEGINS = { kind: "begins", route: "sso", mode: "fallback", seconds: 60, user: "eve" };
+const BEGINS = { kind: "begins", route: "sso", mode: "fallback", seconds: 60, user: "eve", reason: "drill" };
 const ENDED = { kind: "ended", route: "sso", mode: "fallback", user: null };
 
 t.test("it holds for its time and no longer, also before anybody looks", async (t) => {
   const { clock, events, overrides } = scene();
   t.equal(overrides.of("sso"), null);
-  overrides.set("sso", "fallback", 60_000, "eve");
+  overrides.set("sso", { mode: "fallback", reason: "drill" }, 60_000, "eve");
   t.equal(overrides.of("sso"), "fallback");
   t.equal(overrides.of("other"), null);
   clock.now = 59_999;
@@ -51,7 +51,7 @@ t.test("how it ends otherwise", async (t) => {
     { name: "another one is cleared", act: ({ overrides }) => overrides.clear("other", "bob"), events: [] },
     {
       name: "replaced",
-      act: ({ overrides }) => overrides.set("sso", "upstream", 1_000, "bob"),
+      act: ({ overrides }) => overrides.set("sso", { mode: "upstream", reason: "drill" }, 1_000, "bob"),
       events: [
         { ...ENDED, by: "person", user: "bob" },
         { ...BEGINS, mode: "upstream", seconds: 1, user: "bob" },
@@ -59,7 +59,7 @@ t.test("how it ends otherwise", async (t) => {
     },
     {
       name: "regression: renewed",
-      act: ({ overrides }) => overrides.set("sso", "fallback", 1_000, "bob"),
+      act: ({ overrides }) => overrides.set("sso", { mode: "fallback", reason: "drill" }, 1_000, "bob"),
       events: [{ ...BEGINS, seconds: 1, user: "bob" }],
     },
     {
@@ -73,7 +73,7 @@ t.test("how it ends otherwise", async (t) => {
   ];
   for (const { name, act, events } of rows) {
     const made = scene();
-    made.overrides.set("sso", "fallback", 60_000, "eve");
+    made.overrides.set("sso", { mode: "fallback", reason: "drill" }, 60_000, "eve");
     act(made);
     t.same(made.events.slice(1), events, name);
   }

@@ -74,6 +74,7 @@ export async function newRecorder(route: Route, access: LogOptions["access"]): P
     clientOf: (check) => clientAddress(check, null),
     now,
     onActivity: () => {},
+    onNews: () => {},
   });
 }
 

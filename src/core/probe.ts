@@ -32,11 +32,19 @@ export function findingOf(outcome: Outcome, rules: FaultRules): Finding {
 
 /** The finding that speaks for several: one verdict, be it a refusal, shows an upstream that gives verdicts. */
 export function bestOf(findings: readonly Finding[]): Finding {
-  const rank = (finding: Finding): number => {
-    if (finding.kind === "fine") return finding.passed ? 4 : 3;
-    return { suspect: 2, fault: 1, unknown: 0 }[finding.kind];
-  };
-  return findings.toSorted((a, b) => rank(b) - rank(a))[0] ?? { kind: "unknown" };
+  return findings.toSorted((a, b) => rank(b) - rank(a))[0] ?? UNKNOWN;
+}
+
+function rank(finding: Finding): number {
+  if (finding.kind === "fine") return finding.passed ? 4 : 3;
+  return { suspect: 2, fault: 1, unknown: 0 }[finding.kind];
+}
+
+const UNKNOWN: Finding = { kind: "unknown" };
+
+/** Of several processes: what the one says that has it worst. */
+export function worstOf(findings: readonly Finding[]): Finding {
+  return findings.toSorted((a, b) => rank(a) - rank(b)).find(({ kind }) => kind !== "unknown") ?? UNKNOWN;
 }
 
 /** Whether a probe's finding says that the upstream is broken, and not the client. Unknown is no reason to let anybody in. */

@@ -82,6 +82,8 @@ export class RouteHealth {
   #guess: ProbeTemplate = BARE;
   /** The probe beside the live trial on its way. */
   #beside: Promise<Finding> = Promise.resolve(UNKNOWN);
+  /** By a person. */
+  #asked: Promise<Finding> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(route: Route, ports: HealthPorts) {
@@ -146,6 +148,14 @@ export class RouteHealth {
   async isLoginUp(): Promise<boolean> {
     if (this.#route.probe.loginHealth === null) return true;
     return !confirms(await this.#login.getSoon(this.#lookAtLogin));
+  }
+
+  /** For a person who asks. While the breaker is open it is the trial: who has mended something need not wait. */
+  probeNow(): Promise<Finding> {
+    this.#asked ??= (this.#breaker.kind === "open" ? this.#tryNow() : this.#examine(null)).finally(() => {
+      this.#asked = null;
+    });
+    return this.#asked;
   }
 
   close(): void {
@@ -243,6 +253,10 @@ export class RouteHealth {
   async #tryByProbe(): Promise<void> {
     if (this.#breaker.kind === "closed") return;
     if (!isTrialDue(this.#breaker, this.#ports.now())) return this.#scheduleTrial();
+    await this.#tryNow();
+  }
+
+  async #tryNow(): Promise<Finding> {
     const trial = {
       kind: "ask",
       generation: this.#beginTrial(),
@@ -254,6 +268,7 @@ export class RouteHealth {
     // A refusal of what was only guessed shows nothing: a server that knows no such host refuses it well or ill.
     const isOdd = isGuess && finding.kind !== "fault" && !(finding.kind === "fine" && finding.passed);
     this.#weigh(trial, isOdd ? null : evidenceOf(finding, true), null);
+    return finding;
   }
 
   #become(next: Breaker, reason: FallbackReason | null): void {

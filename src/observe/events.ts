@@ -77,14 +77,19 @@ export interface ReloadEvent {
   readonly keptWorkers: number | null;
 }
 
-export function logReload(logger: Logger, event: ReloadEvent): void {
-  const { keepsOldLimits, keptWorkers, ...changes } = event;
-  const restarts = [
+/** What of a config is not in use. */
+export function needsRestart({ keepsOldLimits, keptWorkers }: ReloadEvent): readonly string[] {
+  return [
     ...(keepsOldLimits
       ? ["limits: listeners that were open keep the old ones until sparekey is restarted"]
       : []),
     ...(keptWorkers === null ? [] : [`workers: it stays ${keptWorkers} until sparekey is restarted`]),
   ];
+}
+
+export function logReload(logger: Logger, event: ReloadEvent): void {
+  const { keepsOldLimits: _limits, keptWorkers: _workers, ...changes } = event;
+  const restarts = needsRestart(event);
   if (restarts.length === 0) return logger.info("config reloaded", { ...changes });
   logger.warn("config reloaded, but not all of it", { ...changes, needs_restart: restarts.join("; ") });
 }
@@ -107,6 +112,8 @@ export type OverrideEvent =
       readonly mode: OverrideMode;
       readonly seconds: number;
       readonly user: string;
+      /** In that person's words; null: none were given. */
+      readonly reason: string | null;
     }
   | {
       readonly kind: "ended";

@@ -9,6 +9,7 @@
 import type { Breaker } from "../core/breaker.ts";
 import type { FallbackChange, FallbackMode, FallbackReason } from "../core/types.ts";
 import type { Logger } from "./logs.ts";
+import type { News } from "./news.ts";
 
 const QUIET_AFTER = 60_000;
 
@@ -56,6 +57,8 @@ export interface FallbackPeriodsOptions {
   readonly logger: Logger;
   /** Must neither wait nor throw. */
   onChange(change: FallbackChange): void;
+  /** Told of each, as the log is. Must neither wait nor throw. */
+  onNews(news: News): void;
   now(): number;
 }
 
@@ -69,7 +72,12 @@ function isHeld({ breaker, isOverridden }: Pick<State, "breaker" | "isOverridden
   return breaker.state !== "closed" || isOverridden;
 }
 
-export function createFallbackPeriods({ logger, onChange, now }: FallbackPeriodsOptions): FallbackPeriods {
+export function createFallbackPeriods({
+  logger,
+  onChange,
+  onNews,
+  now,
+}: FallbackPeriodsOptions): FallbackPeriods {
   /** By route; of routes that are gone as well. */
   const running = new Map<string, FallbackPeriod>();
 
@@ -83,6 +91,7 @@ export function createFallbackPeriods({ logger, onChange, now }: FallbackPeriods
     const { mode, reason, checks, isTold } = period;
     const seconds = secondsOf(period);
     logger.info("fallback ended", { route, seconds, checks, omitted });
+    onNews({ kind: "fallback_ended", route, mode, seconds: Math.round(seconds), checks });
     if (isTold) onChange({ event: "fallback_ended", route, mode, reason, seconds: Math.round(seconds) });
   };
   /** Of a route by this name that a reload has removed. */
@@ -114,6 +123,7 @@ export function createFallbackPeriods({ logger, onChange, now }: FallbackPeriods
         record.period = { mode, reason, since: time, served, held: time, checks: 0, isTold: false };
         running.set(route, record.period);
         logger.warn("fallback begins", { route, mode, reason });
+        onNews({ kind: "fallback_began", route, mode, reason });
       }
       if (isProven) tell(route, record.period);
     },

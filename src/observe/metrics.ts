@@ -14,6 +14,7 @@ import Registry from "@prometheus-io/client/lib/registry.js";
 import type { Route } from "../core/snapshot.ts";
 import { DurationFamily } from "./duration-family.ts";
 import { isActive } from "./fallback-periods.ts";
+import { fewestUsers } from "./route-facts.ts";
 import { newRouteRecord, type RouteRecord } from "./route-record.ts";
 import {
   answerSeries,
@@ -227,16 +228,9 @@ function addRouteFamilies(
   );
 }
 
-/** The fewest of any file that the route or one of its hosts uses: an alert on 0 must not miss an empty one. */
-function htpasswdSeries(
-  { name, fallback, hosts }: Route,
-  sources: MetricsSources,
-): readonly Series<"route">[] {
-  const all = [fallback, ...hosts.map((host) => host.fallback)];
-  const users = all.flatMap((used) =>
-    used.mode === "basic-auth" ? [sources.htpasswdUsers(used.htpasswd)] : [],
-  );
-  return users.length === 0 ? [] : [{ labels: { route: name }, value: Math.min(...users) }];
+function htpasswdSeries(route: Route, { htpasswdUsers }: MetricsSources): readonly Series<"route">[] {
+  const users = fewestUsers(route, htpasswdUsers);
+  return users === null ? [] : [{ labels: { route: route.name }, value: users }];
 }
 
 /**

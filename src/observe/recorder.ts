@@ -15,6 +15,7 @@ import { createCheckLines } from "./check-lines.ts";
 import { type BreakerState, createFallbackPeriods, type FallbackPeriod } from "./fallback-periods.ts";
 import { clientText, type Logger } from "./logs.ts";
 import type { Metrics } from "./metrics.ts";
+import type { News } from "./news.ts";
 import {
   countAnswer,
   countCheck,
@@ -53,14 +54,18 @@ export interface RecorderOptions {
   now(): number;
   /** A route entered or left fallback, and no client brought it about. Must neither wait nor throw. */
   onActivity(change: FallbackChange): void;
+  /** For the timeline of the status page. Must neither wait nor throw. */
+  onNews(news: News): void;
 }
+
+type Tellers = Pick<RecorderOptions, "logger" | "onNews">;
 
 const BETWEEN_LOGIN_LINES = 60_000;
 
 /** Checks of routes that a reload has removed are not counted: their series are gone. */
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { metrics, logger, access, clientOf, now, onActivity } = options;
-  const periods = createFallbackPeriods({ logger, onChange: onActivity, now });
+  const { metrics, logger, access, clientOf, now, onActivity, onNews } = options;
+  const periods = createFallbackPeriods({ logger, onChange: onActivity, onNews, now });
   const writeCheckLine = createCheckLines({ logger, access, clientOf, now });
 
   return {
@@ -79,7 +84,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
           periods.enter(record, mode, reason, isProven);
         }
         if (record.period) countServed(record.period, now());
-        if (login?.kind === "ok") noteLogin(record, login.user, clientOf(check), now(), logger);
+        if (login?.kind === "ok") noteLogin(record, login.user, clientOf(check), now(), options);
       }
       writeCheckLine(record, check, decision, milliseconds);
     },
@@ -89,7 +94,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     },
     fault(route, reason) {
       const record = metrics.recordOf(route.name);
-      if (record !== undefined) countFault(record, reason);
+      if (record !== undefined) countFault(record, reason, now());
     },
     suspect(route, reason, judgement) {
       const record = metrics.recordOf(route.name);
@@ -106,7 +111,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const record = metrics.recordOf(route.name);
       if (record === undefined) return;
       periods.update(record);
-      noteBreaker(record, state, reason, now(), logger);
+      noteBreaker(record, state, reason, now(), options);
       if (state !== "closed") periods.enter(record, route.fallback.mode, reason ?? "breaker_open", true);
     },
     override(name, mode) {
@@ -138,7 +143,7 @@ function noteBreaker(
   state: BreakerState,
   reason: FallbackReason | null,
   now: number,
-  logger: Logger,
+  { logger, onNews }: Tellers,
 ): void {
   const before = record.breaker;
   const route = record.route.name;
@@ -146,13 +151,16 @@ function noteBreaker(
   if (state === "closed") {
     record.breaker = { state };
     if (before.state !== "closed") {
-      logger.info("breaker closed", { route, seconds: secondsBetween(before.since, now) });
+      const seconds = secondsBetween(before.since, now);
+      logger.info("breaker closed", { route, seconds });
+      onNews({ kind: "breaker_closed", route, seconds });
     }
     return;
   }
   if (before.state === "closed") {
     record.breaker = { state, since: now };
     logger.warn("breaker opened", { route, reason });
+    onNews({ kind: "breaker_opened", route, reason });
     return;
   }
   record.breaker = { state, since: before.since };
@@ -175,13 +183,15 @@ function noteLogin(
   user: string,
   client: string | null,
   now: number,
-  logger: Logger,
+  { logger, onNews }: Tellers,
 ): void {
   const { logins } = record.lines;
   const last = logins.get(user);
   if (last !== undefined && now - last < BETWEEN_LOGIN_LINES) return;
   logins.set(user, now);
-  logger.warn("emergency login", { route: record.route.name, user: clientText(user), client });
+  const route = record.route.name;
+  logger.warn("emergency login", { route, user: clientText(user), client });
+  onNews({ kind: "emergency_login", route, user: clientText(user) });
 }
 
 function forgetLogins({ lines }: RouteRecord, now: number): void {

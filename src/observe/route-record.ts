@@ -22,6 +22,8 @@ export interface RouteRecord {
   readonly checks: Readonly<Record<Source, Record<VerdictLabel, number>>>;
   readonly fallbacks: Readonly<Record<FallbackMode, Map<FallbackReason, Record<FallbackResult, number>>>>;
   readonly faults: Map<FaultReason, number>;
+  /** Monotonic milliseconds; null: there was none. */
+  lastFault: { readonly reason: FaultReason; readonly at: number } | null;
   readonly suspects: Map<FaultReason, Record<Judgement, number>>;
   readonly probes: Record<ProbeResult, number>;
   /** By status; those that no HTTP answer can have are under `OTHER_STATUS`. */
@@ -81,6 +83,7 @@ export function newRouteRecord(route: Route): RouteRecord {
     },
     fallbacks: { allow: new Map(), "basic-auth": new Map(), deny: new Map(), none: new Map() },
     faults: new Map(),
+    lastFault: null,
     suspects: new Map(),
     probes: { ok: 0, fault: 0 },
     answers: new Map(),
@@ -113,8 +116,11 @@ export function countAnswer(record: RouteRecord, status: number, milliseconds: n
   addDuration(record.answerDurations, milliseconds);
 }
 
-export function countFault(record: RouteRecord, reason: FaultReason): void {
-  addOne(record.faults, boundedReason(reason));
+/** `now`: monotonic milliseconds. */
+export function countFault(record: RouteRecord, reason: FaultReason, now: number): void {
+  const bounded = boundedReason(reason);
+  addOne(record.faults, bounded);
+  record.lastFault = { reason: bounded, at: now };
 }
 
 export function countSuspect(record: RouteRecord, reason: FaultReason, judgement: Judgement): void {

@@ -8,19 +8,19 @@ import type { Socket } from "node:net";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Address } from "../core/snapshot.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import type { Readiness, Status } from "../observe/status.ts";
 import { type AdminActions, addAdminActions, showAdminActions } from "./admin-actions.ts";
 import { refuseGarbled } from "./garbled.ts";
 import { createLateFastify } from "./late-fastify.ts";
 import { hasBody } from "./read-check.ts";
-
-/** Starting and draining processes get no new traffic. */
-export type Readiness = "starting" | "ready" | "draining";
+import { createStatusRoutes, type MakePage, type Page } from "./status-routes.ts";
 
 export interface AdminOptions {
   readonly listen: Address;
   readonly metrics: Pick<Metrics, "text" | "contentType">;
   /** Must never depend on an upstream: pods have to stay in service in an outage. */
   readiness(): Readiness;
+  status(): Promise<Status>;
   readonly actions: AdminActions;
 }
 
@@ -40,30 +40,12 @@ const REQUEST_TIMEOUT = 10_000;
 /** Longer than the usual minute between two scrapes. */
 const KEEP_ALIVE_TIMEOUT = 75_000;
 const SAFETY_HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } as const;
-const INDEX = `sparekey
 
-/healthz  200 while the process serves
-/readyz   200 when it wants traffic, else 503
-/metrics  Prometheus metrics
-
-/-/routes/NAME/override  what a person chose for a route
-
-With the admin password:
-POST /-/reload                read the config again
-POST /-/routes/NAME/override  {"mode": "fallback" or "upstream", "ttl": "10m"}, or {"mode": "auto"}
-`;
-
-type MakePage = () => Page | Promise<Page>;
-
-interface Page {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
-
-export function createAdminServer({ listen, metrics, readiness, actions }: AdminOptions): AdminServer {
+export function createAdminServer(options: AdminOptions): AdminServer {
+  const { listen, metrics, readiness, status, actions } = options;
+  const statusRoutes = createStatusRoutes({ status, isOpen: actions.isOpen });
   const pages: ReadonlyMap<string, MakePage> = new Map<string, MakePage>([
-    ["/", () => plainText(200, INDEX)],
+    ...statusRoutes.pages,
     ["/healthz", () => plainText(200, "ok\n")],
     ["/readyz", () => plainText(readiness() === "ready" ? 200 : 503, `${readiness()}\n`)],
     ["/metrics", async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() })],
@@ -82,9 +64,10 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
     },
     (request, response) => {
       if (isLeaving) response.shouldKeepAlive = false;
-      const page = isPlain(request) ? pages.get(request.url ?? "") : undefined;
+      const path = isPlain(request) ? pathOf(request) : "";
+      const page = pages.get(path);
       if (page) void showPage(page, response);
-      else late.handle(request, response);
+      else if (!statusRoutes.watch(path, response)) late.handle(request, response);
     },
   );
   server.setTimeout(REQUEST_TIMEOUT);
@@ -101,22 +84,26 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
       refuseTheRest(app);
       for (const [path, page] of pages) {
         app.get(path, async (_request, reply) => {
-          const { status, type, body } = await page();
-          return reply.code(status).type(type).send(body);
+          const { status, type, body, headers = {} } = await page();
+          return reply.code(status).headers(headers).type(type).send(body);
         });
       }
       showAdminActions(app, actions);
       app.register((scope) => addAdminActions(scope, actions));
+      app.register(async (scope) => {
+        const { addOperatorPage } = await import("./operator-page.ts");
+        await addOperatorPage(scope, { actions, status });
+      });
     },
   );
 
   /** What the kubelet and Prometheus ask every few seconds. */
   const showPage = async (page: MakePage, response: ServerResponse): Promise<void> => {
-    const { status, type, body } = await settled(page);
+    const { status, type, body, headers } = await settled(page);
     if (isLeaving) response.shouldKeepAlive = false;
     const length = Buffer.byteLength(body);
     response
-      .writeHead(status, { ...SAFETY_HEADERS, "Content-Type": type, "Content-Length": length })
+      .writeHead(status, { ...SAFETY_HEADERS, ...headers, "Content-Type": type, "Content-Length": length })
       .end(body);
   };
 
@@ -132,9 +119,11 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
     },
     async leave() {
       isLeaving = true;
+      statusRoutes.end();
       await Promise.all([late.close(), closed()]);
     },
     async close() {
+      statusRoutes.end();
       const ended = Promise.all([late.close(), closed()]);
       server.closeAllConnections();
       await ended;
@@ -145,6 +134,10 @@ export function createAdminServer({ listen, metrics, readiness, actions }: Admin
 /** As those ask who ask often. */
 function isPlain(request: IncomingMessage): boolean {
   return request.method === "GET" && !hasBody(request);
+}
+
+function pathOf({ url = "" }: IncomingMessage): string {
+  return url.split("?", 1)[0] ?? "";
 }
 
 async function settled(page: MakePage): Promise<Page> {

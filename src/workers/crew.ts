@@ -62,7 +62,7 @@ function createCrew(
   count: number,
   world: CrewWorld,
   times: CrewTimes,
-  { logger, onFile, onActivity, now }: EngineParts,
+  { logger, onFile, onActivity, onNews, now }: EngineParts,
 ): Engine {
   let served: Served | null = null;
   /** On their way to the config in use. */
@@ -74,6 +74,7 @@ function createCrew(
     logger,
     writeLine: world.writeLine,
     onActivity,
+    onNews,
     onLogin: ({ route, policy, credentials, address }) => logins.attempt(route, policy, credentials, address),
     onSuccessor: (member) => void bringUp(member),
     onHopeless: () =>
@@ -83,6 +84,7 @@ function createCrew(
   const own = metricsOfPrimary(now);
   const overrides = createOverrides(now, (event) => {
     logOverride(logger, event);
+    onNews({ kind: "override", event });
     const { route, mode } = event;
     // Workers see by themselves that a time is over or a route gone.
     if (event.kind === "begins") {
@@ -119,6 +121,7 @@ function createCrew(
       if (mode) member.process.say({ kind: "override", route, mode, milliseconds: overrides.left(route) });
     }
     logger.info("worker serves", { worker: member.slot, pid: member.process.pid });
+    onNews({ kind: "worker_serves", number: member.slot });
   };
 
   /** Where each `listen` will be: those in use stay, others are tried. */
@@ -178,6 +181,8 @@ function createCrew(
       text: async () => sumText([await own.families(), ...(await members.families())]),
     },
     overrides,
+    probe: members.probe,
+    status: { facts: members.facts, workers: members.status, refresh: members.refresh },
     prepare: async (next) => {
       for (let tries = 1; ; tries += 1) {
         try {

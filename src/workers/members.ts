@@ -3,11 +3,15 @@
  * that died stays in the sums, so that no counter ever falls.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Finding } from "../core/probe.ts";
 import type { Drain } from "../core/snapshot.ts";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
 import type { Logger } from "../observe/logs.ts";
 import type { Family } from "../observe/metrics.ts";
 import { sumEnded, workerFamilies } from "../observe/metrics-sum.ts";
+import type { News } from "../observe/news.ts";
+import { endedFacts, type RouteFacts, sumFacts } from "../observe/route-facts.ts";
+import type { WorkersStatus } from "../observe/status.ts";
 import type { Login, ToWorker } from "./messages.ts";
 import { createSharedFallback } from "./shared-fallback.ts";
 import { type WorkerEnd, WorkerProcess } from "./worker-process.ts";
@@ -25,6 +29,8 @@ export interface CrewTimes {
 const SCRAPE_MS = 1_000;
 /** Of a report that no scrape waits for any more: it still counts. */
 const REPORT_MS = 10_000;
+/** Above what the timeouts of a route may be made of: whoever asked has given up by then. */
+const PROBE_MS = 60_000;
 /** Beyond the time that the drain itself takes. */
 const DRAINED_MS = 1_000;
 const CLOSE_MS = 3_000;
@@ -41,6 +47,7 @@ export interface Member {
   version: number;
   /** Its numbers when it last told them. */
   families: readonly Family[];
+  facts: readonly RouteFacts[];
   /** Looks since it last told them. */
   silent: number;
 }
@@ -57,6 +64,13 @@ export interface Members {
   say(message: ToWorker): void;
   /** Of all processes there are and were; a worker that does not answer soon counts with its last numbers. */
   families(): Promise<readonly (readonly Family[])[]>;
+  /** For the status page: what all of them know, as they told last. */
+  facts(): readonly RouteFacts[];
+  status(): WorkersStatus;
+  /** Each probes at once. */
+  probe(route: string): Promise<readonly Finding[]>;
+  /** Has them tell anew; settles soon. */
+  refresh(): Promise<void>;
   /** Resolves with the connections still open when the time was up. */
   drain(rules: Drain): Promise<number>;
   close(): Promise<void>;
@@ -68,6 +82,7 @@ export interface MembersPorts {
   readonly logger: Logger;
   writeLine(line: string): void;
   onActivity(change: FallbackChange): void;
+  onNews(news: News, worker?: number): void;
   onLogin(login: Login): Promise<LoginResult>;
   /** A successor has started, and serves nothing yet. */
   onSuccessor(member: Member): void;
@@ -88,6 +103,10 @@ export function createMembers(ports: MembersPorts): Members {
   let deaths = 0;
   let failedStarts = 0;
   let ended: readonly Family[] = [];
+  let endedTold: readonly RouteFacts[] = [];
+  /** Who did not answer the last `refresh`. */
+  let silent: ReadonlySet<Member> = new Set();
+  let refreshing: Promise<void> | null = null;
 
   const isServing = (): boolean => [...members].some(({ version }) => version > 0);
 
@@ -96,12 +115,13 @@ export function createMembers(ports: MembersPorts): Members {
       writeLine: ports.writeLine,
       onLogin: ports.onLogin,
       onActivity: (change) => shared.take(slot, change),
+      onNews: (news) => ports.onNews(news, slot),
       onEnd: (end) => {
         shared.lost(slot);
         lose(member, end);
       },
     });
-    const member: Member = { slot, process, since: now(), version: 0, families: [], silent: 0 };
+    const member: Member = { slot, process, since: now(), version: 0, families: [], facts: [], silent: 0 };
     members.add(member);
     return member;
   };
@@ -112,12 +132,14 @@ export function createMembers(ports: MembersPorts): Members {
 
   const lose = (member: Member, { code, signal }: WorkerEnd): void => {
     members.delete(member);
-    const { slot, process, families, version } = member;
+    const { slot, process, families, facts, version } = member;
     if (isEnding && (code === 0 || version === 0)) return;
     logger.error("worker died", { worker: slot, pid: process.pid, code, signal });
+    ports.onNews({ kind: "worker_died", number: slot });
     deaths += 1;
     if (routes === null) return;
     ended = sumEnded([ended, families], routes);
+    endedTold = endedFacts([endedTold, facts], routes);
     failedStarts = version > 0 ? 0 : failedStarts + 1;
     if (failedStarts >= FAILED_STARTS * count && !isServing()) return ports.onHopeless();
     later(waitAfter(member), () => replace(slot));
@@ -134,8 +156,23 @@ export function createMembers(ports: MembersPorts): Members {
     const answer = await member.process.ask({ kind: "report" }, REPORT_MS);
     if (answer?.kind !== "report") return false;
     member.families = answer.families;
+    member.facts = answer.facts;
     member.silent = 0;
     return true;
+  };
+
+  const serving = (): readonly Member[] => [...members].filter(({ version }) => version > 0);
+
+  const refresh = async (): Promise<void> => {
+    const asked = serving();
+    const answers = await Promise.all(asked.map(({ process }) => process.ask({ kind: "facts" }, SCRAPE_MS)));
+    const late = new Set<Member>();
+    for (const [index, member] of asked.entries()) {
+      const answer = answers[index];
+      if (answer?.kind === "facts") member.facts = answer.facts;
+      else late.add(member);
+    }
+    silent = late;
   };
 
   const watch = (member: Member): void => {
@@ -171,6 +208,7 @@ export function createMembers(ports: MembersPorts): Members {
       const isFirst = routes === null;
       routes = names;
       ended = sumEnded([ended], names);
+      endedTold = endedFacts([endedTold], names);
       if (!isFirst) return;
       const slots = new Set([...members].map(({ slot }) => slot));
       for (let slot = 1; slot <= count; slot += 1) if (!slots.has(slot)) later(0, () => replace(slot));
@@ -180,8 +218,26 @@ export function createMembers(ports: MembersPorts): Members {
     say: (message) => {
       for (const { process } of members) process.say(message);
     },
+    facts: () => sumFacts([...serving().map(({ facts }) => facts), endedTold]),
+    status: () => {
+      const alive = serving();
+      const late = alive.filter((member) => silent.has(member)).length;
+      return { wanted: count, serving: alive.length, silent: late };
+    },
+    probe: async (route) => {
+      const asked = serving().map(({ process }) => process.ask({ kind: "probe", route }, PROBE_MS));
+      const answers = await Promise.all(asked);
+      return answers.flatMap((answer) => (answer?.kind === "probed" ? answer.findings : []));
+    },
+    refresh: () => {
+      // Any number of viewers ask once.
+      refreshing ??= refresh().finally(() => {
+        refreshing = null;
+      });
+      return refreshing;
+    },
     families: async () => {
-      const asked = [...members].filter(({ version }) => version > 0);
+      const asked = serving();
       const told = new Set<Member>();
       const looks = asked.map(async (member) => {
         if (await look(member)) told.add(member);

@@ -1,14 +1,20 @@
 /** What a primary process and its workers say to each other. All of it is data that the structured clone takes. */
+import type { Finding } from "../core/probe.ts";
 import type { Address, Drain } from "../core/snapshot.ts";
 import type { Credentials, FallbackChange, LoginResult, OverrideMode } from "../core/types.ts";
 import type { LoginPolicy } from "../io/logins.ts";
 import type { Family } from "../observe/metrics.ts";
+import type { News } from "../observe/news.ts";
+import type { RouteFacts } from "../observe/route-facts.ts";
 import type { Parcel } from "./parcel.ts";
 
 /** Answered by an `Answered` of the same `id`. */
 export type Question =
   | { readonly kind: "prepare"; readonly parcel: Parcel }
   | { readonly kind: "report" }
+  /** What a report has for the status page, which costs less. */
+  | { readonly kind: "facts" }
+  | { readonly kind: "probe"; readonly route: string }
   | { readonly kind: "drain"; readonly rules: Drain };
 
 export type ToWorker =
@@ -38,10 +44,13 @@ export type Answer =
   /** An address cannot be had. */
   | { readonly kind: "refused"; readonly address: Address; readonly code: string }
   | { readonly kind: "defect" }
-  | { readonly kind: "report"; readonly families: readonly Family[] }
+  | { readonly kind: "report"; readonly families: readonly Family[]; readonly facts: readonly RouteFacts[] }
+  | { readonly kind: "facts"; readonly facts: readonly RouteFacts[] }
+  | { readonly kind: "probed"; readonly findings: readonly Finding[] }
   | { readonly kind: "drained"; readonly left: number };
 
 export type ToPrimary =
   | { readonly kind: "answer"; readonly id: number; readonly answer: Answer }
   | { readonly kind: "activity"; readonly change: FallbackChange }
+  | { readonly kind: "news"; readonly news: News }
   | ({ readonly kind: "login"; readonly id: number } & Login);

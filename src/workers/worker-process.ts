@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
+import type { News } from "../observe/news.ts";
 import type { Answer, Login, Question, ToPrimary, ToWorker } from "./messages.ts";
 
 /** The program has this file's ending: .ts from source, .js compiled. */
@@ -18,6 +19,7 @@ export interface WorkerPorts {
   /** Takes one line of its log; neither waits nor throws. */
   writeLine(line: string): void;
   onActivity(change: FallbackChange): void;
+  onNews(news: News): void;
   /** Never rejects. */
   onLogin(login: Login): Promise<LoginResult>;
   /** Once. */
@@ -90,6 +92,8 @@ export class WorkerProcess {
         return this.#waiting.get(message.id)?.(message.answer);
       case "activity":
         return this.#ports.onActivity(message.change);
+      case "news":
+        return this.#ports.onNews(message.news);
       case "login": {
         const { id } = message;
         void this.#ports.onLogin(message).then((result) => this.say({ kind: "login", id, result }));

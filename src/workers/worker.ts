@@ -11,6 +11,7 @@ import type { OpenLogins } from "../logins.ts";
 import { defectText, logReloadDefect } from "../observe/events.ts";
 import { openLineWriter } from "../observe/line-writer.ts";
 import { createLogger, type Logger } from "../observe/logs.ts";
+import type { RouteFacts } from "../observe/route-facts.ts";
 import type { Answer, Question, ToPrimary, ToWorker } from "./messages.ts";
 import { type Parcel, unpack } from "./parcel.ts";
 
@@ -68,6 +69,7 @@ async function prepare(parcel: Parcel): Promise<Answer> {
     sharesPorts: true,
     onOverride: () => {},
     onActivity: (change: FallbackChange) => tell({ kind: "activity", change }),
+    onNews: (news) => tell({ kind: "news", news }),
     now,
   });
   try {
@@ -87,12 +89,20 @@ async function prepare(parcel: Parcel): Promise<Answer> {
   }
 }
 
+function facts(): readonly RouteFacts[] {
+  return engine?.status.facts() ?? [];
+}
+
 async function answerTo(question: Question): Promise<Answer> {
   switch (question.kind) {
     case "prepare":
       return prepare(question.parcel);
     case "report":
-      return { kind: "report", families: (await engine?.metrics.families()) ?? [] };
+      return { kind: "report", families: (await engine?.metrics.families()) ?? [], facts: facts() };
+    case "facts":
+      return { kind: "facts", facts: facts() };
+    case "probe":
+      return { kind: "probed", findings: (await engine?.probe(question.route)) ?? [] };
     case "drain":
       return { kind: "drained", left: (await engine?.drain(question.rules)) ?? 0 };
   }
@@ -115,7 +125,7 @@ function take(message: ToWorker): void {
     case "override": {
       const { route, mode, milliseconds } = message;
       if (mode === null) engine?.overrides.clear(route, "");
-      else engine?.overrides.set(route, mode, milliseconds, "");
+      else engine?.overrides.set(route, { mode, reason: null }, milliseconds, "");
       return;
     }
     case "login":

@@ -224,7 +224,7 @@ t.test("counts", async (t) => {
   countCheck(sso, SHED, 0.1);
   countCheck(sso, loginDecision({ kind: "ok", user: "evelyn" }, "status_503"), 3);
   countCheck(sso, loginDecision({ kind: "bad" }, "dns"), 3);
-  countFault(sso, "dns");
+  countFault(sso, "dns", 0);
   countSuspect(sso, "bare_400", "confirmed");
   countSuspect(sso, "status_500", "cleared");
   countSuspect(sso, "status_599", "cleared");
@@ -336,7 +336,7 @@ t.test("nor a reason", async (t) => {
   for (const status of [399, 600, 5000, 500.5, Number.NaN]) {
     const reason = `status_${status}` as const;
     countSuspect(record, reason, "cleared");
-    countFault(record, reason);
+    countFault(record, reason, 0);
     countCheck(record, allowedBy("deny", reason), 1);
   }
   const text = await metrics.text();

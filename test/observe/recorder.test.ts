@@ -3,6 +3,7 @@ import type { LogLevel, LogOptions } from "../../src/core/snapshot.ts";
 import type { Decision } from "../../src/core/types.ts";
 import { createLogger } from "../../src/observe/logs.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
+import type { News } from "../../src/observe/news.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";
 import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 
@@ -12,6 +13,7 @@ const BOTS = routeWith("bots", "allow");
 function scene(access: LogOptions["access"], level: LogLevel = "info") {
   const clock = { now: 0 };
   const lines: Record<string, unknown>[] = [];
+  const told: News[] = [];
   const metrics = createMetrics({
     version: "0",
     node: "0",
@@ -33,9 +35,10 @@ function scene(access: LogOptions["access"], level: LogLevel = "info") {
     clientOf: () => "10.0.0.7",
     now: () => clock.now,
     onActivity: () => {},
+    onNews: (news) => told.push(news),
   });
   const linesAbout = (msg: string) => lines.filter((line) => line.msg === msg);
-  return { clock, lines, linesAbout, metrics, recorder };
+  return { clock, lines, linesAbout, told, metrics, recorder };
 }
 
 const DENIED = fromUpstream(403, "deny");

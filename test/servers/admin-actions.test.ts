@@ -3,6 +3,7 @@ import type { LoginResult, OverrideMode } from "../../src/core/types.ts";
 import { createAdminServer } from "../../src/servers/admin.ts";
 import type { AdminActions } from "../../src/servers/admin-actions.ts";
 import { ask, basic } from "../support/app.ts";
+import { outage } from "../support/status-scene.ts";
 
 const METRICS = { contentType: "text/plain", text: async () => "" };
 const GOOD = basic("eve", "s\u00e9same");
@@ -11,7 +12,7 @@ const GOOD = basic("eve", "s\u00e9same");
 async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
   const asked: string[] = [];
   const addresses: string[] = [];
-  const overrides = new Map<string, { mode: OverrideMode; until: number }>();
+  const overrides = new Map<string, { mode: OverrideMode; until: number; reason: string | null }>();
   const actions: AdminActions = {
     isOpen: () => true,
     login: async ({ user, password }, address) => {
@@ -22,12 +23,19 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
       asked.push(`reload ${user}`);
       return { ok: true };
     },
+    probe: async (route, user) => {
+      asked.push(`probe ${route} ${user}`);
+      return { kind: "fault", reason: "dns" };
+    },
     routes: () => ["sso", "bots"],
+    upstreamOf: () => ["http://outpost.inner:9000"],
+    told: () => [],
     overrideOf: (route) => overrides.get(route) ?? null,
-    override: (route, mode, milliseconds, user) => {
-      asked.push(`${mode} ${route} ${milliseconds} ${user}`);
+    override: (route, mode, milliseconds, user, reason) => {
+      asked.push(`${mode} ${route} ${milliseconds} ${user}${reason === null ? "" : `: ${reason}`}`);
       overrides.delete(route);
-      if (mode !== null) overrides.set(route, { mode, until: Date.UTC(2026, 3, 18, 1, 2, 3) + milliseconds });
+      if (mode !== null)
+        overrides.set(route, { mode, until: Date.UTC(2026, 3, 18, 1, 2, 3) + milliseconds, reason });
     },
     ...changes,
   };
@@ -35,6 +43,7 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
     listen: { host: "127.0.0.1", port: 0 },
     metrics: METRICS,
     readiness: () => "ready",
+    status: outage,
     actions,
   });
   const { port } = await server.listen();
@@ -113,6 +122,16 @@ t.test("failed logins count by the address of the connection, not by what a head
   t.same(addresses, ["127.0.0.1"]);
 });
 
+t.test("a probe by hand: its finding comes back", async (t) => {
+  const { asked, post } = await startAdmin(t);
+  const reply = await post("/-/routes/sso/probe", "");
+  t.equal(reply.status, 200);
+  t.same(JSON.parse(reply.text), { route: "sso", finding: "fault", reason: "dns" });
+  t.equal((await post("/-/routes/none/probe", "")).status, 404);
+  t.equal((await post("/-/routes/sso/probe", "", { Origin: "http://evil.example" })).status, 403);
+  t.same(asked, ["probe sso eve"]);
+});
+
 t.test("an override", async (t) => {
   const until = "2026-04-18T01:03:03.000Z";
   const rows: readonly {
@@ -144,6 +163,32 @@ t.test("an override", async (t) => {
       reply: { route: "sso", mode: "auto" },
       asked: "null sso 0 eve",
     },
+    {
+      name: "with a reason",
+      body: '{"mode":"fallback","ttl":"1m","reason":"drill, see \u00a7 5 <b>"}',
+      status: 200,
+      reply: { route: "sso", mode: "fallback", until, reason: "drill, see \u00a7 5 <b>" },
+      asked: "fallback sso 60000 eve: drill, see \u00a7 5 <b>",
+    },
+    {
+      name: "an empty reason is none",
+      body: '{"mode":"fallback","ttl":"1m","reason":""}',
+      status: 200,
+      reply: { route: "sso", mode: "fallback", until },
+      asked: "fallback sso 60000 eve",
+    },
+    ...[
+      { name: "a reason that is too long", reason: "x".repeat(201) },
+      { name: "a reason of two lines", reason: "one\ntwo" },
+      { name: "a reason that a terminal obeys", reason: "\u001b[2J" },
+      { name: "a reason that turns the text around", reason: "\u202etxt" },
+      { name: "a reason that is no text", reason: 5 },
+    ].map(({ name, reason }) => ({
+      name,
+      body: JSON.stringify({ mode: "fallback", ttl: "1m", reason }),
+      status: 400,
+      reply: /^reason .* is not a line of at most 200 characters$/s,
+    })),
     {
       name: "an unknown mode",
       body: '{"mode":"deny","ttl":"1m"}',

@@ -3,19 +3,10 @@ import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
 import { type AdminOptions, createAdminServer } from "../../src/servers/admin.ts";
-import type { AdminActions } from "../../src/servers/admin-actions.ts";
+import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
+import { outage } from "../support/status-scene.ts";
 
 const METRICS = { contentType: "text/plain; version=0.0.4; charset=utf-8", text: async () => "up 1\n" };
-
-/** Nothing can be changed: test/servers/admin-actions.test.ts has the rest. */
-const CLOSED: AdminActions = {
-  isOpen: () => false,
-  login: async () => ({ kind: "forbidden", why: "no_users" }),
-  reload: async () => ({ ok: true }),
-  routes: () => [],
-  override: () => {},
-  overrideOf: () => null,
-};
 
 async function startAdmin(t: Test, options: Partial<AdminOptions> = {}): Promise<number> {
   const listen = { host: "127.0.0.1", port: 0 };
@@ -23,7 +14,8 @@ async function startAdmin(t: Test, options: Partial<AdminOptions> = {}): Promise
     listen,
     metrics: METRICS,
     readiness: () => "ready",
-    actions: CLOSED,
+    status: outage,
+    actions: CLOSED_ACTIONS,
     ...options,
   });
   const { host, port } = await server.listen();
@@ -49,7 +41,6 @@ t.test("answers", async (t) => {
     { method: "GET", path: "/readyz", status: 200, body: "ready\n" },
     { method: "HEAD", path: "/readyz", status: 200, body: "" },
     { method: "GET", path: "/metrics", status: 200, body: "up 1\n" },
-    { method: "GET", path: "/", status: 200, body: /\/metrics/ },
     { method: "GET", path: "/healthz?probe=1", status: 200, body: "ok\n" },
     { method: "GET", path: "/nothing", status: 404, body: "not found\n" },
     { method: "GET", path: "/metrics/", status: 404, body: "not found\n" },
@@ -120,7 +111,13 @@ t.test("what is refused before it gets anywhere", async (t) => {
 
 t.test("close ends idle connections and half requests", async (t) => {
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", actions: CLOSED });
+  const server = createAdminServer({
+    listen,
+    metrics: METRICS,
+    readiness: () => "ready",
+    status: outage,
+    actions: CLOSED_ACTIONS,
+  });
   const { port } = await server.listen();
   const sockets = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
   for (const socket of sockets) {
@@ -139,7 +136,13 @@ t.test("close ends idle connections and half requests", async (t) => {
 t.test("leave ends a connection with the request that was on its way", async (t) => {
   const listen = { host: "127.0.0.1", port: 0 };
   for (const request of ["GET /healthz", "HEAD /healthz", "GET /nothing"]) {
-    const server = createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", actions: CLOSED });
+    const server = createAdminServer({
+      listen,
+      metrics: METRICS,
+      readiness: () => "ready",
+      actions: CLOSED_ACTIONS,
+      status: outage,
+    });
     t.teardown(() => server.close());
     const { port } = await server.listen();
     const socket = connect(port, "127.0.0.1");
@@ -159,7 +162,8 @@ t.test("localhost is one address, so that every limit holds on all of it", async
     listen: { host: "localhost", port: 0 },
     metrics: METRICS,
     readiness: () => "ready",
-    actions: CLOSED,
+    status: outage,
+    actions: CLOSED_ACTIONS,
   });
   t.teardown(() => server.close());
   const { host, port } = await server.listen();
@@ -195,7 +199,13 @@ t.test("regression: idle connections make room, so that nobody keeps the kubelet
 
 t.test("close without listen", async (t) => {
   const listen = { host: "127.0.0.1", port: 0 };
-  await createAdminServer({ listen, metrics: METRICS, readiness: () => "ready", actions: CLOSED }).close();
+  await createAdminServer({
+    listen,
+    metrics: METRICS,
+    readiness: () => "ready",
+    status: outage,
+    actions: CLOSED_ACTIONS,
+  }).close();
   t.pass("closed");
 });
 
@@ -205,7 +215,8 @@ t.test("a port that is taken is an error", async (t) => {
     listen: { host: "127.0.0.1", port },
     metrics: METRICS,
     readiness: () => "ready",
-    actions: CLOSED,
+    status: outage,
+    actions: CLOSED_ACTIONS,
   });
   t.teardown(() => second.close());
   await t.rejects(second.listen(), { code: "EADDRINUSE" });

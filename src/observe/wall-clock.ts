@@ -1,0 +1,15 @@
+/** Monotonic times as Unix milliseconds. The same time is always the same, unless somebody sets the clock. */
+
+/** More than clocks are corrected by at once while they run. */
+const SET_MS = 1_000;
+
+export type WallClock = (monotonic: number) => number;
+
+export function createWallClock(now: () => number, unixNow: () => number): WallClock {
+  let offset = unixNow() - now();
+  return (monotonic) => {
+    const current = unixNow() - now();
+    if (Math.abs(current - offset) > SET_MS) offset = current;
+    return Math.round(monotonic + offset);
+  };
+}

@@ -1,0 +1,14 @@
+import type { AdminActions } from "../../src/servers/admin-actions.ts";
+
+/** Nothing can be changed. */
+export const CLOSED_ACTIONS: AdminActions = {
+  isOpen: () => false,
+  login: async () => ({ kind: "forbidden", why: "no_users" }),
+  reload: async () => ({ ok: true }),
+  probe: async () => ({ kind: "unknown" }),
+  routes: () => [],
+  upstreamOf: () => [],
+  told: () => [],
+  override: () => {},
+  overrideOf: () => null,
+};

@@ -1,0 +1,116 @@
+/** What is known of routes, and the status of a whole sparekey: an outage, unless a test says what differs. */
+import { createBoard } from "../../src/observe/board.ts";
+import { BUCKETS, type Recent } from "../../src/observe/history.ts";
+import type { News } from "../../src/observe/news.ts";
+import { noFacts, type RouteFacts } from "../../src/observe/route-facts.ts";
+import type { OverrideFacts, Readiness, Status, WorkersStatus } from "../../src/observe/status.ts";
+import { routeWith } from "../observe/samples.ts";
+
+export const NOW = Date.UTC(2026, 3, 18, 9, 5, 7);
+export const ROUTES = [
+  routeWith("authentik", "basic-auth"),
+  routeWith("bot-block", "allow"),
+  routeWith("authentik-login", "none"),
+];
+
+/** Each list has one count per bucket; given are the last ones. */
+export function recent(changes: Partial<Record<keyof Recent, readonly number[]>> = {}): Recent {
+  const padded = (counts: readonly number[] = []): readonly number[] => [
+    ...Array.from({ length: BUCKETS - counts.length }, () => 0),
+    ...counts,
+  ];
+  return {
+    checks: padded(changes.checks),
+    fallbacks: padded(changes.fallbacks),
+    errors: padded(changes.errors),
+    shed: padded(changes.shed),
+    durations: changes.durations ?? noFacts("").durations,
+  };
+}
+
+export function facts(route: string, changes: Partial<RouteFacts> = {}): RouteFacts {
+  return { ...noFacts(route), ...changes };
+}
+
+export interface BoardScene {
+  facts: readonly RouteFacts[];
+  overrides: Readonly<Record<string, OverrideFacts>>;
+  readiness: Readiness;
+  workers: WorkersStatus | null;
+  /** Seconds since it started. */
+  seconds: number;
+}
+
+export function boardScene(changes: Partial<BoardScene> = {}) {
+  const scene: BoardScene = {
+    facts: ROUTES.map(({ name }) => facts(name)),
+    overrides: {},
+    readiness: "ready",
+    workers: null,
+    seconds: 0,
+    ...changes,
+  };
+  const board = createBoard({
+    version: "0.1.0",
+    instance: "sparekey-0",
+    routes: () => ROUTES,
+    engine: { facts: () => scene.facts, workers: () => scene.workers, refresh: async () => {} },
+    overrideOf: (route) => scene.overrides[route] ?? null,
+    readiness: () => scene.readiness,
+    now: () => scene.seconds * 1_000,
+    unixNow: () => NOW + scene.seconds * 1_000,
+  });
+  return { scene, board };
+}
+
+/** Twelve minutes into an outage of the upstream of `authentik`, with 15 minutes of checks. */
+export async function outage(news: readonly News[] = []): Promise<Status> {
+  const { scene, board } = boardScene();
+  board.tell({ kind: "started" });
+  for (; scene.seconds < 900; scene.seconds += 5) {
+    const { seconds } = scene;
+    const before = Math.min(seconds, 180);
+    const during = seconds - before;
+    if (seconds === 180) {
+      board.tell({ kind: "fallback_began", route: "authentik", mode: "basic-auth", reason: "refused" });
+      board.tell({ kind: "breaker_opened", route: "authentik", reason: "refused" });
+    }
+    scene.facts = [
+      facts("authentik", {
+        checks: { upstream: before * 8, fallback: during * 5, grace: 0, override: 0, shed: 0 },
+        fallbacks: during * 5,
+        durations: spread(before * 8 + during * 5),
+        logins: { ok: during * 3, missing: during, bad: Math.floor(during / 50), limited: 0, forbidden: 0 },
+        breaker: { state: during > 0 ? "open" : "closed", since: during > 0 ? NOW + 180_000 : null },
+        fallback:
+          during === 0
+            ? null
+            : {
+                mode: "basic-auth",
+                reason: "refused",
+                since: NOW + 180_000,
+                served: NOW + seconds * 1_000,
+                isHeld: true,
+                checks: during * 5,
+              },
+        lastFault: during === 0 ? null : { reason: "refused", at: NOW + 181_000 },
+        users: 3,
+      }),
+      facts("bot-block", {
+        checks: { upstream: seconds * 11, fallback: 0, grace: 0, override: 0, shed: 0 },
+        durations: spread(seconds * 11),
+      }),
+      facts("authentik-login"),
+    ];
+    board.tick();
+  }
+  for (const one of news) board.tell(one);
+  return board.status();
+}
+
+function spread(checks: number): readonly number[] {
+  const counts = [...noFacts("").durations];
+  counts[1] = Math.floor(checks * 0.9);
+  counts[3] = checks - Math.floor(checks * 0.9);
+  return counts;
+}
