@@ -217,30 +217,39 @@ export const PAGE_JS = `"use strict";
       if (from && to) lay(from, to);
     }
   });
+  const shown = () => [...document.querySelectorAll("#top, .card, #timeline")].map(({ id }) => id);
   const alive = (text) => {
     heard = Date.now();
     show(mode === "live" ? "is-live" : "", text);
   };
   const again = async () => {
     clearTimeout(timer);
-    let wait = path ? ASK_MS : OPERATOR_ASK_MS;
+    let wait = path ? ASK_MS : OPERATOR_ASK_MS, isDone = false;
     try {
       const reply = await fetch(location.pathname, { cache: "no-store" });
       if (reply.status === 401 || reply.status === 403) return show("is-late", "Log in again");
       if (!reply.ok) throw new Error();
       const page = parse(await reply.text());
       change(() => lay(document.querySelector("main"), page.querySelector("main")));
-      alive((path ? "Not live, as of " : "As of ") + page.getElementById("live-text").textContent.replace("As of ", ""));
+      isDone = true;
+      const time = page.getElementById("live-text").textContent.replace("As of ", "");
+      alive(mode === "live" ? "Live" : (path ? "Not live, as of " : "As of ") + time);
     } catch {
       wait = ASK_MS;
     }
-    if (mode !== "live" && !document.hidden) timer = setTimeout(again, wait);
+    if (mode === "live" ? !isDone : !document.hidden) timer = setTimeout(again, wait);
   };
   const follow = () => {
     if (!path) return void again();
     const events = new EventSource(path);
-    events.addEventListener("sections", ({ data }) => {
+    events.addEventListener("all", ({ data }) => {
       mode = "live";
+      const all = JSON.parse(data);
+      if (all.map(([id]) => id).join() !== shown().join()) return void again();
+      take(all);
+      alive("Live");
+    });
+    events.addEventListener("sections", ({ data }) => {
       take(JSON.parse(data));
       alive("Live");
     });

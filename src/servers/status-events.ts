@@ -112,7 +112,8 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
     const part = changed.length === 0 ? "" : `event: sections\ndata: ${JSON.stringify(changed)}\n\n`;
     return ({ needsAll }) => {
       if (isWhole) return "event: whole\ndata:\n\n";
-      return needsAll ? `event: sections\ndata: ${JSON.stringify(all)}\n\n` : part;
+      // Told apart: the page of who was away may show routes that have gone since, or lack others.
+      return needsAll ? `event: all\ndata: ${JSON.stringify(all)}\n\n` : part;
     };
   };
 

@@ -1,8 +1,27 @@
 /** The status page as a person has it, in a real browser. */
-import t from "tap";
+import t, { type Test } from "tap";
+import { createAdminServer } from "../../src/servers/admin.ts";
+import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
 import { accessibilityFaults, openPage, startBrowser, weightOf } from "../support/browser.ts";
 import { outageScene, ROOT } from "../support/outage-scene.ts";
 import { eventually } from "../support/processes.ts";
+import { outage } from "../support/status-scene.ts";
+
+/** An admin listener whose status shows these routes of the outage, in this order. */
+async function adminWith(t: Test, port: number, routes: readonly string[]) {
+  const status = await outage();
+  const shown = routes.flatMap((name) => status.routes.filter((route) => route.name === name));
+  const server = createAdminServer({
+    listen: { host: "127.0.0.1", port },
+    metrics: { contentType: "text/plain", text: async () => "" },
+    readiness: () => "ready",
+    status: async () => ({ ...status, routes: shown }),
+    actions: CLOSED_ACTIONS,
+  });
+  t.teardown(() => server.close());
+  const bound = await server.listen();
+  return { server, port: bound.port };
+}
 
 const PHONE = { width: 360, height: 740 };
 
@@ -101,5 +120,18 @@ t.test("the status page in Chromium", async (t) => {
       },
     );
     t.match(await page.getAttribute("#live", "class"), "is-late");
+  });
+
+  await t.test("regression: routes that came and went while it heard nothing", async (t) => {
+    const first = await adminWith(t, 0, ["authentik", "bot-block"]);
+    const { page } = await openPage(t, browser);
+    await page.goto(`http://127.0.0.1:${first.port}/`);
+    await page.getByText("Live", { exact: true }).waitFor();
+    await first.server.close();
+    await adminWith(t, first.port, ["authentik-login", "authentik"]);
+    await page.locator("#route-authentik-login").waitFor();
+    await page.getByText("Live", { exact: true }).waitFor();
+    const ids = await page.locator(".card").evaluateAll((cards) => cards.map(({ id }) => id));
+    t.same(ids, ["route-authentik-login", "route-authentik"]);
   });
 });

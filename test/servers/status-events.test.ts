@@ -100,13 +100,13 @@ t.test("who comes gets all of it, then what changed", async (t) => {
   const { made, open } = await scene(t);
   const page = await open("/sections");
   t.match(page.head(), /^HTTP\/1.1 200 .*text\/event-stream/s);
-  const all: [string, string][] = JSON.parse((await page.first("sections")).data);
+  const all: [string, string][] = JSON.parse((await page.first("all")).data);
   t.same(
     all,
     statusSections(made.status).map(({ id, html }) => [id, html]),
   );
   made.status = { ...made.status, summary: "All is well" };
-  const second: [string, string][] = JSON.parse((await page.first("sections", 2)).data);
+  const second: [string, string][] = JSON.parse((await page.first("sections")).data);
   t.same(
     second.map(([id]) => id),
     ["top"],
@@ -144,7 +144,7 @@ t.test("one look at a time is for all who watch, and nobody looks for nobody", a
   const { open, looks } = await scene(t);
   const viewers = await Promise.all(Array.from({ length: 10 }, () => open("/sections")));
   const begin = performance.now();
-  await Promise.all(viewers.map(({ first }) => first("sections")));
+  await Promise.all(viewers.map(({ first }) => first("all")));
   const most = 2 + (performance.now() - begin) / EVERY_MS;
   t.ok(looks() <= most, `${looks()} looks, where ${most} are due`);
   for (const { socket } of viewers) socket.destroy();
@@ -211,7 +211,7 @@ t.test("who reads nothing is dropped, and others do not wait for him", async (t)
 t.test("each stream ends after a while: a browser that is there comes back", async (t) => {
   const { made, open } = await scene(t);
   const watch = await open("/sections");
-  await watch.first("sections");
+  await watch.first("all");
   made.late += 601_000;
   await eventually(
     () => "it goes on",
