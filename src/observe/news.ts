@@ -46,6 +46,12 @@ export interface Told {
   readonly news: News;
 }
 
+/** In the order of being told, which is not that of the times where somebody sets the clock. */
+interface Numbered {
+  readonly number: number;
+  readonly told: Told;
+}
+
 export interface Timeline {
   add(news: News, worker?: number): void;
   /** The newest first: 100 at most, and as many logins. */
@@ -70,14 +76,16 @@ export function htpasswdRead(event: HtpasswdEvent): News {
 
 export function createTimeline(unixNow: () => number): Timeline {
   // Who logs in again each minute must not push out how the outage began.
-  const logins: Told[] = [];
-  const others: Told[] = [];
+  const logins: Numbered[] = [];
+  const others: Numbered[] = [];
+  let count = 0;
   return {
     add: (news, worker) => {
       const kept = news.kind === "emergency_login" ? logins : others;
-      kept.push({ at: unixNow(), worker: worker ?? null, news });
+      count += 1;
+      kept.push({ number: count, told: { at: unixNow(), worker: worker ?? null, news } });
       if (kept.length > MOST) kept.shift();
     },
-    all: () => [...others, ...logins].toSorted((a, b) => a.at - b.at).toReversed(),
+    all: () => [...others, ...logins].toSorted((a, b) => b.number - a.number).map(({ told }) => told),
   };
 }

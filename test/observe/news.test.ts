@@ -15,6 +15,23 @@ t.test("the newest come first, and the oldest go", async (t) => {
   t.match(all[99], { at: 51 });
 });
 
+t.test("regression: the newest come first, also after the clock was set back", async (t) => {
+  let now = 9_000;
+  const timeline = createTimeline(() => now);
+  timeline.add({ kind: "started" });
+  timeline.add({ kind: "emergency_login", route: "sso", user: "eve" });
+  now = 1_000;
+  timeline.add({ kind: "drain_began" });
+  t.same(
+    timeline.all().map(({ at, news }) => [at, news.kind]),
+    [
+      [1_000, "drain_began"],
+      [9_000, "emergency_login"],
+      [9_000, "started"],
+    ],
+  );
+});
+
 t.test("logins do not push out how the outage began", async (t) => {
   let now = 0;
   const timeline = createTimeline(() => now);
