@@ -193,9 +193,9 @@ function acts({ name, override: current }: RouteStatus, actions: AdminActions, t
 <p><span class="soft">${addresses.length > 1 ? counted(addresses.length, "upstream server") : "Upstream"}:</span> ${addresses.join(", ")}</p>
 ${current && end}
 <form class="wide" method="post" action="${PATH}/override">${hidden}
-<p><label for="${id}-mode">Override to</label><select id="${id}-mode" name="mode"><option value="fallback">fallback: ask nobody</option><option value="upstream">upstream: no fallback</option></select></p>
-<p><label for="${id}-ttl">For</label><select id="${id}-ttl" name="ttl">${TTLS.map((ttl) => html`<option>${ttl}</option>`)}</select></p>
-<p class="grow"><label for="${id}-reason">Reason, shown to all</label><input id="${id}-reason" name="reason" maxlength="${LONGEST_REASON}" autocomplete="off"></p>
+<p><label for="mode-of-${id}">Override to</label><select id="mode-of-${id}" name="mode"><option value="fallback">fallback: ask nobody</option><option value="upstream">upstream: no fallback</option></select></p>
+<p><label for="ttl-of-${id}">For</label><select id="ttl-of-${id}" name="ttl">${TTLS.map((ttl) => html`<option>${ttl}</option>`)}</select></p>
+<p class="grow"><label for="reason-of-${id}">Reason, shown to all</label><input id="reason-of-${id}" name="reason" maxlength="${LONGEST_REASON}" autocomplete="off"></p>
 <button>${current ? "Replace the override" : "Override"}</button></form>
 <form method="post" action="${PATH}/probe">${hidden}<button>Probe now</button></form>
 </section>`;

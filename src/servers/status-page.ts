@@ -141,8 +141,8 @@ export function card(route: RouteStatus, more: Html | null): Html {
   // The word beside its name says it all.
   const isCalm = route.state === "answering";
   const id = cardId(route.name);
-  return html`<article class="card" id="${id}" data-state="${route.state}" data-tone="${tone}" data-name="${route.name}" data-word="${word}" aria-labelledby="${id}-name">
-<div class="card-head"><h3 id="${id}-name">${route.name} <small>${route.mode}</small></h3><p class="badge tone-${tone}">${icon(tone)}${word}${isCalm ? html` <small>for ${ago(route.since)}</small>` : null}</p></div>
+  return html`<article class="card" id="${id}" data-state="${route.state}" data-tone="${tone}" data-name="${route.name}" data-word="${word}" aria-labelledby="name-of-${id}">
+<div class="card-head"><h3 id="name-of-${id}">${route.name} <small>${route.mode}</small></h3><p class="badge tone-${tone}">${icon(tone)}${word}${isCalm ? html` <small>for ${ago(route.since)}</small>` : null}</p></div>
 ${isCalm ? null : html`<p class="summary">${route.summary}</p>`}
 <p class="lets-in"><span>${isDown ? "Who gets in:" : "If it fails:"}</span> ${route.letsIn}</p>
 ${
@@ -152,7 +152,7 @@ ${
 ${warnings.map((warning) => html`<p class="note tone-warn">${icon("warn")}<span>${warning}</span></p>`)}
 ${route.state === "idle" ? null : figure(route)}
 <dl class="figures">${figures(route)}</dl>
-<details id="${id}-counts"><summary>Counts since the start</summary>
+<details id="counts-of-${id}"><summary>Counts since the start</summary>
 <div class="tables">${countsTable("Checks, by who decided", Object.entries(route.checks))}${
     route.htpasswdUsers === null
       ? null
@@ -276,7 +276,10 @@ function worstTone({ readiness, routes, config }: Status): "good" | "warn" | "ba
   return routes.some(({ warnings }) => warnings.length > 0) ? "warn" : "good";
 }
 
-/** Names are letters, digits and "-" by the config's schema. */
+/**
+ * Names are letters, digits, "_" and "-" by the config's schema. What stands inside a card has an id that begins in
+ * another way: it must not be that of a route with a longer name.
+ */
 export function cardId(name: string): string {
   return `route-${name}`;
 }

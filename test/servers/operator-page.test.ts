@@ -10,7 +10,7 @@ const ROOT = basic("root", "sesame");
 const EVIL = `"><script>alert(1)</script>`;
 
 /** What was asked for, in order. */
-async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
+async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status = outage) {
   const asked: string[] = [];
   const overrides = new Map<string, OverrideFacts>();
   const actions: AdminActions = {
@@ -42,7 +42,7 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
     listen: { host: "127.0.0.1", port: 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     readiness: () => "ready",
-    status: outage,
+    status,
     actions,
   });
   const { port } = await server.listen();
@@ -86,6 +86,25 @@ t.test("it is for who has logged in, and shows more than the status page", async
   const refused = await closed.get();
   t.equal(refused.status, 403);
   t.match(refused.text, "admin.htpasswd");
+});
+
+t.test("regression: no two things on a page have one id, whatever the routes are called", async (t) => {
+  const names = ["sso", "sso-name", "sso-counts", "sso-mode", "sso-ttl", "sso-reason"];
+  const { url, get } = await startAdmin(t, {}, async () => {
+    const base = await outage();
+    return {
+      ...base,
+      routes: names.flatMap((name) => base.routes.slice(0, 1).map((one) => ({ ...one, name }))),
+    };
+  });
+  for (const { text } of [await ask(`${url}/`), await get()]) {
+    const ids = [...text.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    t.same(
+      ids.filter((id, index) => ids.indexOf(id) !== index),
+      [],
+    );
+    for (const [, id] of text.matchAll(/ (?:for|aria-labelledby)="([^"]+)"/g)) t.ok(ids.includes(id));
+  }
 });
 
 t.test("what is done, and said of it", async (t) => {
