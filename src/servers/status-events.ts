@@ -26,6 +26,8 @@ export interface StatusEventsPorts {
   cpu(): number;
   /** Milliseconds between two messages. */
   readonly every?: number;
+  /** Milliseconds in which somebody has to take something. */
+  readonly slow?: number;
 }
 
 export const MOST_VIEWERS = 32;
@@ -60,7 +62,7 @@ interface Viewer {
 type MessageTo = (viewer: Viewer) => string;
 
 export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
-  const { now, every = EVERY_MS } = ports;
+  const { now, every = EVERY_MS, slow = SLOW_MS } = ports;
   const viewers = new Set<Viewer>();
   let timer: NodeJS.Timeout | null = null;
   let isOver = false;
@@ -74,6 +76,12 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
     viewer.response.destroy();
   };
 
+  /** Who does not take the rest is cut by the socket's own clock: nobody looks after him any more. */
+  const finish = ({ response }: Viewer): void => {
+    response.socket?.setTimeout(slow);
+    response.end();
+  };
+
   const send = (viewer: Viewer, text: string): void => {
     if (!viewer.response.write(text)) viewer.slowSince ??= now();
   };
@@ -82,11 +90,11 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
   const isReady = (viewer: Viewer): boolean => {
     if (now() - viewer.since > LONGEST_MS) {
       viewers.delete(viewer);
-      viewer.response.end();
+      finish(viewer);
       return false;
     }
     if (viewer.slowSince === null) return true;
-    if (now() - viewer.slowSince > SLOW_MS) drop(viewer);
+    if (now() - viewer.slowSince > slow) drop(viewer);
     else viewer.needsAll = true;
     return false;
   };
@@ -158,10 +166,11 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
 
   return {
     watch: (stream, response) => {
-      if (isOver || viewers.size >= MOST_VIEWERS) return false;
+      // Without a socket it waits behind another on its connection: one connection would take all places.
+      if (isOver || viewers.size >= MOST_VIEWERS || response.socket === null) return false;
       const viewer: Viewer = { stream, response, since: now(), needsAll: true, slowSince: null };
       // The listener's own limit is for requests that are to be answered.
-      response.socket?.setTimeout(0);
+      response.socket.setTimeout(0);
       response.writeHead(200, HEADERS);
       response.write("retry: 2000\n\n");
       response
@@ -177,7 +186,7 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
     end: () => {
       isOver = true;
       if (timer) clearTimeout(timer);
-      for (const { response } of viewers) response.end();
+      for (const viewer of viewers) finish(viewer);
       viewers.clear();
     },
   };

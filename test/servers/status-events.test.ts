@@ -38,7 +38,8 @@ interface Scene {
 
 const EVERY_MS = 50;
 
-async function scene(t: Test) {
+/** `slow`: as `StatusEventsPorts` has it. */
+async function scene(t: Test, slow = 10_000) {
   const made: Scene = { status: await outage(), late: 0, cpu: 0, cost: 0 };
   let looks = 0;
   const events = createStatusEvents({
@@ -51,6 +52,7 @@ async function scene(t: Test) {
     now: () => performance.now() + made.late,
     cpu: () => made.cpu,
     every: EVERY_MS,
+    slow,
   });
   const responses: ServerResponse[] = [];
   const server = createServer((request, response) => {
@@ -219,6 +221,23 @@ t.test("each stream ends after a while: a browser that is there comes back", asy
   );
 });
 
+t.test("regression: a stream that ended is cut when nobody takes its rest", async (t) => {
+  const { made, open, responses } = await scene(t, 300);
+  const stuck = await open("/status");
+  await stuck.first("status");
+  stuck.socket.pause();
+  made.status = { ...made.status, summary: "x".repeat(16 * 1024 * 1024) };
+  await eventually(
+    () => "nothing waits",
+    () => responses[0]?.writableNeedDrain || null,
+  );
+  made.late += 601_000;
+  await eventually(
+    () => "it is there yet",
+    () => responses[0]?.socket?.destroyed || responses[0]?.destroyed || null,
+  );
+});
+
 t.test("the end is the end for all, and for who comes then", async (t) => {
   const { events, open } = await scene(t);
   const viewers = await Promise.all(["/sections", "/status"].map(open));
@@ -253,4 +272,25 @@ t.test("on the admin listener", async (t) => {
   // Not for ever: a page that is open must not hold up a drain.
   await server.leave();
   await Promise.all(ended);
+});
+
+t.test("regression: one connection takes one place, however often it asks", async (t) => {
+  const server = createAdminServer({
+    listen: { host: "127.0.0.1", port: 0 },
+    metrics: { contentType: "text/plain", text: async () => "" },
+    readiness: () => "ready",
+    status: outage,
+    actions: CLOSED_ACTIONS,
+  });
+  const { port } = await server.listen();
+  t.teardown(() => server.close());
+  const follow = async (times: number): Promise<string> => {
+    const socket = connect(port, "127.0.0.1").setEncoding("utf8");
+    t.teardown(() => socket.destroy());
+    socket.write("GET /events HTTP/1.1\r\nHost: a\r\n\r\n".repeat(times));
+    const [head] = await once(socket, "data");
+    return head;
+  };
+  t.match(await follow(MOST_VIEWERS + 1), /^HTTP\/1.1 200 /);
+  t.match(await follow(1), /^HTTP\/1.1 200 /);
 });
