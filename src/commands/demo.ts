@@ -172,7 +172,7 @@ outpost (who is logged in?) and a stand-in bot blocker. Nothing leaves this mach
 Open in a browser
   ${app}    the sample app; log in as ${outpostUser.name}, password ${outpostUser.password}
   ${board}/    the switchboard: a button for each fault
-  ${ports.admin.url}/    sparekey's admin listener; /metrics is for Prometheus
+  ${ports.admin.url}/    sparekey's status page; /metrics is for Prometheus
 
 Emergency login, once the outpost fails
   user ${emergencyUser}, password ${password} (a new one at each start)
