@@ -88,7 +88,9 @@ async function startScene(scene: AsyncDisposableStack, io: DemoIo): Promise<stri
     { title: "Outpost", path: "/fault/", standIn: outpost },
     { title: "Bot blocker", path: "/bot-blocker/fault/", standIn: botBlocker },
   ];
-  await keep(startSwitchboard({ port: await take("switchboard"), switches }));
+  const { gateway, admin } = ports;
+  const beside = { gateway: gateway.url, admin: admin.url };
+  await keep(startSwitchboard({ port: await take("switchboard"), switches, ...beside }));
   const app = await keep(startSampleApp({ port: await take("app"), footer: appFooter(ports) }));
 
   await Promise.all([take("sparekey"), take("admin")]);
@@ -171,7 +173,7 @@ outpost (who is logged in?) and a stand-in bot blocker. Nothing leaves this mach
 
 Open in a browser
   ${app}    the sample app; log in as ${outpostUser.name}, password ${outpostUser.password}
-  ${board}/    the switchboard: a button for each fault
+  ${board}/    the switchboard: a button for each fault, the app and sparekey's page beside it
   ${ports.admin.url}/    sparekey's status page; /metrics is for Prometheus
 
 Emergency login, once the outpost fails

@@ -3,6 +3,7 @@
  * stored. Nothing of a check goes into them, so nothing can be reflected.
  */
 import { headersForGateway } from "./headers.ts";
+import { DOWN_PAGE, LOGIN_PAGE, limitedPage } from "./pages.ts";
 import type { BasicAuthFallback, DenyFallback } from "./snapshot.ts";
 import type { Answer, Body, RawHeaders, Reply } from "./types.ts";
 
@@ -85,7 +86,7 @@ function basicFor(realm: string): string {
 
 export function limited(retryAfterSeconds: number): Reply {
   const headers = ["X-Auth-Fallback", "basic-auth", "Retry-After", String(retryAfterSeconds)];
-  return page(429, "Too Many Requests", headers, LIMITED_PAGE);
+  return page(429, "Too Many Requests", headers, limitedPage(retryAfterSeconds));
 }
 
 /** The emergency login is closed to this client, or there is no password to compare with. */
@@ -173,28 +174,3 @@ function latin1OfUtf8(value: string): string {
 function quoted(value: string): string {
   return value.replace(/["\\]/g, "\\$&");
 }
-
-function document(title: string, words: string): Uint8Array {
-  return UTF8.encode(`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}</style>
-<h1>${title}</h1>
-<p>${words}</p>
-`);
-}
-
-const LOGIN_PAGE = document(
-  "Sign-in is down",
-  "The usual sign-in cannot be reached. If you have the emergency password, reload this page and enter it. Otherwise please try again in a few minutes.",
-);
-const LIMITED_PAGE = document(
-  "Too many attempts",
-  "Too many wrong emergency passwords came in. Please wait a minute, then try again.",
-);
-const DOWN_PAGE = document(
-  "Sign-in is down",
-  "The usual sign-in cannot be reached, so this page stays closed. Please try again in a few minutes.",
-);

@@ -1,11 +1,13 @@
 /**
- * Switches the faults of the stand-ins: a page with buttons for people, `POST …/fault/NAME` for curl.
+ * Switches the faults of the stand-ins: a page with buttons for people, what comes of it beside them, and
+ * `POST …/fault/NAME` for curl.
  * Only this machine may use it, and no other web page: a request must name a loopback host, and one that
  * a browser sends must come from the switchboard itself.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { escapeHtml, htmlPage, pageHeaders } from "./html.ts";
+import { escapeHtml, htmlPage, pageHeadersWith } from "./html.ts";
 import { type Listening, listen } from "./listening.ts";
+import { isRelayed, relayPage, STATUS_FRAME } from "./relayed-pages.ts";
 import { type FaultName, faults } from "./stand-in.ts";
 
 /** A stand-in as the switchboard sees it. */
@@ -18,6 +20,10 @@ export interface Switchable {
 export interface SwitchboardOptions {
   readonly port: number;
   readonly switches: readonly Switch[];
+  /** `http://HOST:PORT` of the gateway that the sample app is behind. */
+  readonly gateway: string;
+  /** And of sparekey's admin listener. */
+  readonly admin: string;
 }
 
 export interface Switch {
@@ -27,27 +33,29 @@ export interface Switch {
   readonly standIn: Switchable;
 }
 
-export function startSwitchboard({ port, switches }: SwitchboardOptions): Promise<Listening> {
+export function startSwitchboard(options: SwitchboardOptions): Promise<Listening> {
   const server = createServer();
   server.on("request", (request, response) => {
     request.resume();
-    answer(request, response, switches).catch((error: Error) => text(response, 500, error.message));
+    answer(request, response, options).catch((error: Error) => text(response, 500, error.message));
   });
-  return listen(server, port);
+  return listen(server, options.port);
 }
 
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  switches: readonly Switch[],
+  options: SwitchboardOptions,
 ): Promise<void> {
   if (!fromLoopback(request)) return text(response, 403, "Open the switchboard as 127.0.0.1 or localhost.");
   const path = request.url ?? "";
-  if (path === "/" && (request.method === "GET" || request.method === "HEAD")) {
-    response.writeHead(200, [...pageHeaders]).end(switchboardPage(switches));
+  const reads = request.method === "GET" || request.method === "HEAD";
+  if (path === "/" && reads) {
+    response.writeHead(200, pageHeadersWith(FRAMES)).end(switchboardPage(options));
     return;
   }
-  const part = switches.find((one) => path.startsWith(one.path));
+  if (isRelayed(path) && reads) return relayPage(path, options.admin, response);
+  const part = options.switches.find((one) => path.startsWith(one.path));
   if (part === undefined) return text(response, 404, "No such page. GET / lists what there is.");
   if (request.method !== "POST")
     return text(response, 405, "Faults are switched with POST.", ["Allow", "POST"]);
@@ -87,14 +95,34 @@ function text(response: ServerResponse, status: number, line: string, headers: r
   response.writeHead(status, [...type, ...headers]).end(`${line}\n`);
 }
 
-function switchboardPage(switches: readonly Switch[]): string {
-  const parts = switches.map(({ title, path, standIn }) => {
-    const rows = standIn.faults.map((name) => {
-      const now = name === standIn.fault() ? ' class="now" aria-current="true"' : "";
-      const button = `<form method="post" action="${path}${name}"><button${now}>${name}</button></form>`;
-      return `<tr${now}><td>${button}</td><td>${escapeHtml(faults[name])}${now === "" ? "" : " (now)"}</td></tr>`;
-    });
-    return `<h2>${escapeHtml(title)}</h2>\n<table>\n${rows.join("\n")}\n</table>`;
+/** It frames its own pages and the gateway's, on another port; nobody frames it. */
+const FRAMES = "frame-src 'self' http://127.0.0.1:* http://localhost:*; frame-ancestors 'none'";
+
+function switchboardPage({ switches, gateway }: SwitchboardOptions): string {
+  const parts = switches.map(switchTable).join("\n");
+  return htmlPage(
+    "Switchboard of faults",
+    `<div class="board"><main>
+<p>Pick a fault, and see what comes of it: the app as a visitor sees it, and sparekey's own page.</p>
+${parts}
+</main>
+<div>
+${frame("The sample app, through the gateway", `${gateway}/`, `${gateway}/`)}
+${frame("sparekey's page", STATUS_FRAME, STATUS_FRAME)}
+</div></div>`,
+  );
+}
+
+function switchTable({ title, path, standIn }: Switch): string {
+  const rows = standIn.faults.map((name) => {
+    const now = name === standIn.fault() ? ' class="now" aria-current="true"' : "";
+    const button = `<form method="post" action="${path}${name}"><button${now}>${name}</button></form>`;
+    return `<tr${now}><td>${button}</td><td>${escapeHtml(faults[name])}${now === "" ? "" : " (now)"}</td></tr>`;
   });
-  return htmlPage("Switchboard of faults", parts.join("\n"));
+  return `<h2>${escapeHtml(title)}</h2>\n<table>\n${rows.join("\n")}\n</table>`;
+}
+
+function frame(title: string, source: string, link: string): string {
+  return `<section><h2>${escapeHtml(title)} <small><a href="${escapeHtml(link)}">by itself</a></small></h2>
+<iframe src="${escapeHtml(source)}" title="${escapeHtml(title)}"></iframe></section>`;
 }

@@ -1,7 +1,10 @@
 import t, { type Test } from "tap";
 import type { FaultName } from "../../src/demo/stand-in.ts";
 import { type Switchable, startSwitchboard } from "../../src/demo/switchboard.ts";
+import { ask, serve } from "../support/app.ts";
 import { exchangeBytes } from "./wire.ts";
+
+const NOBODY = "http://127.0.0.1:1";
 
 function standIn(faults: readonly FaultName[]): Switchable {
   let now: FaultName = "ok";
@@ -15,7 +18,7 @@ function standIn(faults: readonly FaultName[]): Switchable {
   };
 }
 
-async function board(test: Test) {
+async function board(test: Test, admin = NOBODY) {
   const first = standIn(["ok", "hang", "reset"]);
   const second = standIn(["ok", "refuse"]);
   const listening = await startSwitchboard({
@@ -24,6 +27,8 @@ async function board(test: Test) {
       { title: "Outpost", path: "/fault/", standIn: first },
       { title: "Bot blocker", path: "/bot-blocker/fault/", standIn: second },
     ],
+    gateway: NOBODY,
+    admin,
   });
   test.teardown(() => listening.close());
   return { ...listening, first, second };
@@ -121,4 +126,48 @@ t.test("localhost and ::1 are this machine too", async (test) => {
     );
     test.match(text, /^HTTP\/1\.1 200 /, host);
   }
+});
+
+t.test("beside the faults: the app through the gateway, and sparekey's page", async (test) => {
+  const { url } = await board(test);
+  const { text, headers } = await ask(url);
+  test.match(text, `<iframe src="${NOBODY}/" title="The sample app, through the gateway">`);
+  test.match(text, /<iframe src="\/sparekey" title="sparekey&#39;s page">/);
+  test.match(headers["content-security-policy"], /frame-src 'self' http:\/\/127\.0\.0\.1:\*/);
+});
+
+t.test("sparekey's page may stand in the switchboard's frame, and in no other", async (test) => {
+  const yaml = `admin: { listen: "127.0.0.1:0" }
+listen: 127.0.0.1:0
+routes: [{ name: guarded, path: /, upstream: "${NOBODY}", fallback: { mode: deny } }]
+`;
+  const { app } = await serve(test, yaml);
+  const admin = `http://${app.admin.host}:${app.admin.port}`;
+  const { url } = await board(test, admin);
+
+  const page = await ask(`${url}/sparekey`);
+  test.equal(page.status, 200);
+  test.match(page.text, /guarded/);
+  test.match(page.headers["content-security-policy"], /frame-ancestors 'self'$/);
+  test.equal(page.headers["x-frame-options"], undefined);
+  for (const [, path = ""] of page.text.matchAll(/(?:href|src)="(\/[\w./-]+)"/g)) {
+    const { status, headers } = await ask(url + path);
+    test.equal(status, 200, path);
+    test.equal(headers["content-type"], (await ask(admin + path)).headers["content-type"], path);
+  }
+  for (const path of ["/-/routes/guarded/override", "/operator", "/sparekey/", "/status/a/b"])
+    test.equal((await ask(url + path)).status, 404, `${path} is not passed on`);
+  test.equal((await ask(`${url}/status.json`, { method: "POST" })).status, 404, "nor is a POST");
+
+  const events = await fetch(`${url}/events`);
+  test.match(events.headers.get("content-type"), "text/event-stream");
+  const first = await events.body?.getReader().read();
+  test.match(
+    Buffer.from(first?.value ?? []).toString(),
+    /data:|event:|retry:|^:/m,
+    "events come as they happen",
+  );
+
+  await app.close();
+  test.equal((await ask(`${url}/sparekey`)).status, 502, "once sparekey is gone");
 });

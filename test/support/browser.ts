@@ -8,7 +8,7 @@ import type { Test } from "tap";
 const PROGRAM = "/usr/bin/chromium";
 const DEADLINE_MS = 15_000;
 const ARGUMENTS = [
-  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  "--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
   // Chromium's sandbox does not start for root, as tests run in containers.
   ...(process.getuid?.() === 0 ? ["--no-sandbox"] : []),
 ];
@@ -24,9 +24,14 @@ export interface OpenedPage {
 
 /** One for a file of tests: it takes a second. */
 export async function startBrowser(t: Test): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS });
+  const browser = await launchBrowser();
   t.teardown(() => browser.close());
   return browser;
+}
+
+/** For the caller to close; it ends with this process too. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS });
 }
 
 /** In a profile of its own, closed with the test. */
