@@ -22,6 +22,8 @@ export interface Serving {
   readonly config: string;
   /** `http://host:port` of each distinct `listen`, in the config's order. */
   readonly origins: readonly string[];
+  /** `http://host:port`. */
+  readonly admin: string;
   /** Of all log lines so far, those with this `msg`. */
   count(msg: string): number;
   /** All log lines so far. */
@@ -69,6 +71,7 @@ export async function startServing(
     folder,
     config,
     origins: listen.map((address) => `http://${address}`),
+    admin: `http://${admin}`,
     count: (msg) => counts.get(msg) ?? 0,
     lines: () => counts.values().reduce((total, count) => total + count, 0),
     onLine: (listener) => listeners.add(listener),

@@ -191,13 +191,12 @@ function acts({ name, override: current }: RouteStatus, actions: AdminActions, t
   const end = html`<form method="post" action="${PATH}/override">${hidden}<input type="hidden" name="mode" value="auto"><button class="main">End the override</button></form>`;
   return html`<section class="acts" aria-label="Actions for ${name}">
 <p><span class="soft">${addresses.length > 1 ? counted(addresses.length, "upstream server") : "Upstream"}:</span> ${addresses.join(", ")}</p>
-${current && end}
+<div class="buttons">${current && end}<form method="post" action="${PATH}/probe">${hidden}<button>Probe now</button></form></div>
 <form class="wide" method="post" action="${PATH}/override">${hidden}
-<p><label for="mode-of-${id}">Override to</label><select id="mode-of-${id}" name="mode"><option value="fallback">fallback: ask nobody</option><option value="upstream">upstream: no fallback</option></select></p>
+<p><label for="mode-of-${id}">Override to</label><select id="mode-of-${id}" name="mode"><option value="fallback">fallback</option><option value="upstream">upstream</option></select></p>
 <p><label for="ttl-of-${id}">For</label><select id="ttl-of-${id}" name="ttl">${TTLS.map((ttl) => html`<option>${ttl}</option>`)}</select></p>
 <p class="grow"><label for="reason-of-${id}">Reason, shown to all</label><input id="reason-of-${id}" name="reason" maxlength="${LONGEST_REASON}" autocomplete="off"></p>
 <button>${current ? "Replace the override" : "Override"}</button></form>
-<form method="post" action="${PATH}/probe">${hidden}<button>Probe now</button></form>
 </section>`;
 }
 

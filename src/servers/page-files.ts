@@ -110,7 +110,7 @@ th { padding: .12rem 1.5rem .12rem 0; text-align: left; font-weight: 400; color:
 td { text-align: right; }
 
 h2 { font-size: 1.02rem; font-weight: 640; }
-.timeline, .panel { margin-top: 2.2rem; }
+.timeline, .panel { margin-top: 2rem; }
 .timeline ol { margin-top: .5rem; }
 .timeline li { display: grid; grid-template-columns: 6.2rem 1.1rem 1fr; gap: 0 .5rem; padding: .34rem 0; border-top: 1px solid var(--line); font-size: .95rem; }
 .timeline li .icon { margin-top: .27em; width: .85em; height: .85em; }
@@ -122,8 +122,11 @@ footer { display: flex; flex-wrap: wrap; justify-content: space-between; gap: .3
 footer ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
 
 form { display: flex; flex-wrap: wrap; gap: .6rem .8rem; align-items: end; }
-.acts { display: grid; gap: .9rem; margin-top: 1rem; padding-top: .9rem; border-top: 1px solid var(--line); }
-.acts form.wide { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); }
+.acts { display: grid; grid-template-columns: minmax(0, 1fr); gap: .9rem; margin-top: 1rem; padding-top: .9rem; border-top: 1px solid var(--line); }
+.acts p { min-width: 0; overflow-wrap: anywhere; }
+.acts form.wide { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1fr); }
+form.wide button { justify-self: start; grid-column: 1 / -1; }
+.buttons { display: flex; flex-wrap: wrap; gap: .6rem; }
 form.wide .grow { grid-column: 1 / -1; }
 label { display: block; margin-bottom: .15rem; font-size: .82rem; color: var(--soft); }
 input, select, button { font: inherit; color: var(--ink); border-radius: 5px; border: 1px solid var(--plain); min-height: 2.4rem; }
@@ -131,7 +134,8 @@ input, select { width: 100%; padding: .25rem .5rem; background: var(--field); fo
 button { padding: .25rem .9rem; background: var(--card); font-weight: 560; cursor: pointer; }
 button:hover { border-color: var(--ink); }
 button.main { background: var(--ink); border-color: var(--ink); color: var(--ground); }
-.panel .buttons { display: flex; flex-wrap: wrap; gap: .6rem; margin-top: .6rem; }
+.top + .panel, .note + .panel { margin-top: 0; }
+.panel .buttons { margin-top: .6rem; }
 
 @media (max-width: 30rem) {
   .live { margin-left: 0; }

@@ -5,7 +5,6 @@ import type { FallbackChange, FallbackReason, OverrideMode } from "../../src/cor
 import type { BreakerState } from "../../src/observe/fallback-periods.ts";
 import { createLogger } from "../../src/observe/logs.ts";
 import { createMetrics } from "../../src/observe/metrics.ts";
-import type { News } from "../../src/observe/news.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";
 import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 
@@ -15,7 +14,6 @@ const BOTS = routeWith("bots", "allow");
 function scene() {
   const clock = { now: 0 };
   const changes: FallbackChange[] = [];
-  const told: News[] = [];
   const now = (): number => clock.now;
   const nothing = (): number => 0;
   const metrics = createMetrics({
@@ -34,11 +32,11 @@ function scene() {
     clientOf: () => null,
     now,
     onActivity: (change) => changes.push(change),
-    onNews: (news) => told.push(news),
+    onNews: () => {},
   });
   const isActive = async (): Promise<boolean> =>
     (await metrics.text()).includes('sparekey_fallback_active{route="bots"} 1');
-  return { clock, changes, told, metrics, recorder, isActive };
+  return { clock, changes, metrics, recorder, isActive };
 }
 type Scene = ReturnType<typeof scene>;
 type Step = (scene: Scene) => void;

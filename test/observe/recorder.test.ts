@@ -313,3 +313,23 @@ t.test("a route that a reload removed is passed over", async (t) => {
   t.same(lines, []);
   t.notMatch(await metrics.text(), 'route="bots"');
 });
+
+t.test("what is logged of a route is told as news, whatever the log's level", async (t) => {
+  const { clock, recorder, lines, told } = scene("off", "error");
+  recorder.breaker(SSO, "open", "refused");
+  recorder.breaker(SSO, "half-open", null);
+  recorder.check(SSO, checkWith(), loginDecision({ kind: "ok", user: "eve" }), 1);
+  recorder.check(SSO, checkWith(), loginDecision({ kind: "ok", user: "eve" }), 1);
+  clock.now = 30_000;
+  recorder.breaker(SSO, "closed", null);
+  clock.now = 90_001;
+  recorder.tick();
+  t.same(lines, []);
+  t.same(told, [
+    { kind: "breaker_opened", route: "sso", reason: "refused" },
+    { kind: "fallback_began", route: "sso", mode: "basic-auth", reason: "refused" },
+    { kind: "emergency_login", route: "sso", user: "eve" },
+    { kind: "breaker_closed", route: "sso", seconds: 30 },
+    { kind: "fallback_ended", route: "sso", mode: "basic-auth", seconds: 30, checks: 2 },
+  ]);
+});
