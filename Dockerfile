@@ -51,6 +51,6 @@ EXPOSE 8080 9000 9090
 STOPSIGNAL SIGTERM
 # Each look is a Node process of 0.1 s: half a minute apart it costs next to nothing. Kubernetes has its own probes.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
-  CMD ["/nodejs/bin/node", "/app/dist/health-check.js"]
+  CMD ["/nodejs/bin/node", "/app/dist/process/health-check.js"]
 ENTRYPOINT ["/nodejs/bin/node", "--max-semi-space-size=4", "--no-allocation-site-pretenuring", "/app/dist/main.js"]
 CMD ["run"]

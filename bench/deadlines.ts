@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LinkedList } from "../src/core/linked-list.ts";
 import type { Upstream } from "../src/core/snapshot.ts";
 import type { Outcome } from "../src/core/types.ts";
-import { createExchanger } from "../src/io/exchange.ts";
+import { createUpstreams } from "../src/upstream/upstreams.ts";
 import { silentPort } from "../test/support/silent-port.ts";
 import { portOf } from "./ports.ts";
 import { percentile } from "./statistics.ts";
@@ -64,7 +64,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-const exchanger = createExchanger();
+const upstreams = createUpstreams({ now: () => performance.now(), asksInBytes: () => false });
 let worst = 0;
 console.log(`deadline                     value   median      max  (ms off, ${REPEATS} each)`);
 // The first exchange of a process compiles code; and started all at once, they would measure each other.
@@ -111,7 +111,7 @@ async function distance(row: Row, value: number): Promise<number> {
   };
   const begin = performance.now();
   const request = { method: "GET", target: "/", headers: ["Host", "x"], body: null, repeatable: true };
-  const outcome: Outcome = await exchanger.exchange(
+  const outcome: Outcome = await upstreams.ask(
     upstream,
     request,
     new AbortController().signal,

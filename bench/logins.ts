@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { hash } from "bcrypt";
-import { startApp } from "../src/app.ts";
+import { startApp } from "../src/app/app.ts";
 import { parseConfig } from "../src/config/load.ts";
 import { readBounded } from "../src/config/read-file.ts";
 

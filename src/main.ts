@@ -3,9 +3,9 @@
 import { parseArgs, styleText } from "node:util";
 import type { CommandIo } from "./commands/command-io.ts";
 import type { Watch } from "./commands/probe.ts";
-import { defectText } from "./observe/events.ts";
-import { restartOnce } from "./restart.ts";
-import { version } from "./version.ts";
+import { defectText } from "./observe/log/events.ts";
+import { restartOnce } from "./process/reexec.ts";
+import { version } from "./process/version.ts";
 
 const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when the auth server cannot decide
 

@@ -52,9 +52,11 @@ routes:
 export async function newRecorder(route: Route, access: LogOptions["access"]): Promise<Recorder> {
   const { clientAddress }: typeof import("../../src/core/client-address.ts") =
     await compiled("core/client-address.js");
-  const { createLogger }: typeof import("../../src/observe/logs.ts") = await compiled("observe/logs.js");
-  const { createMetrics }: typeof import("../../src/observe/metrics.ts") =
-    await compiled("observe/metrics.js");
+  const { createLogger }: typeof import("../../src/observe/log/logger.ts") =
+    await compiled("observe/log/logger.js");
+  const { createMetrics }: typeof import("../../src/observe/metrics/metrics.ts") = await compiled(
+    "observe/metrics/metrics.js",
+  );
   const { createRecorder }: typeof import("../../src/observe/recorder.ts") =
     await compiled("observe/recorder.js");
   const now = (): number => performance.now();

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { loadConfig, type NamedHtpasswd } from "../config/load.ts";
 import { byPosition, formatProblem, type Problem, quote } from "../config/problem.ts";
-import { inTime } from "../config/read-file.ts";
-import { parseHtpasswd } from "../io/htpasswd.ts";
-import { readHtpasswdText } from "../io/htpasswd-files.ts";
+import { parseHtpasswd } from "../login/htpasswd.ts";
+import { readHtpasswdText } from "../login/htpasswd-files.ts";
+import { inTime } from "../process/file-patience.ts";
 import type { CommandIo } from "./command-io.ts";
 
 /** Prints every problem of a config and of the htpasswd files it names. Exit code 0: none; 1: some. */

@@ -8,7 +8,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hash } from "bcrypt";
-import { type App, startApp } from "../app.ts";
+import { type App, startApp } from "../app/app.ts";
 import { parseConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { readBounded } from "../config/read-file.ts";

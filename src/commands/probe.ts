@@ -6,9 +6,9 @@ import { classify, lacksHeader } from "../core/classify.ts";
 import { BARE, confirms, type Finding } from "../core/probe.ts";
 import type { Route } from "../core/snapshot.ts";
 import type { Outcome } from "../core/types.ts";
-import { createExchanger, type Exchanger } from "../io/exchange.ts";
-import { askLogin, sendProbe } from "../io/probe.ts";
-import { version } from "../version.ts";
+import { version } from "../process/version.ts";
+import { askLogin, sendProbe } from "../route/send-probe.ts";
+import { createUpstreams, type Upstreams } from "../upstream/upstreams.ts";
 import type { CommandIo } from "./command-io.ts";
 
 /** Probes go on, one at a time for each route, until `stopped`. */
@@ -44,7 +44,7 @@ export async function probeCommand(
     io.err(`sparekey probe: there is no route ${JSON.stringify(name)}; there are ${known}\n`);
     return 1;
   }
-  const exchanger = createExchanger();
+  const upstreams = createUpstreams({ now: () => performance.now(), asksInBytes: () => false });
   const width = Math.max(...routes.map((route) => route.name.length));
   const lineOf = ({ route, text }: Probed): string => `${route.name.padEnd(width)}  ${text}`;
   const print = (probed: Probed, { now, paint }: Watch): void => {
@@ -53,9 +53,9 @@ export async function probeCommand(
   };
   const never = new AbortController().signal;
   const results = watch
-    ? await Promise.all(routes.map((route) => probeOnAndOn(route, exchanger, watch, print)))
-    : await Promise.all(routes.map((route) => probe(route, exchanger, never)));
-  exchanger.close();
+    ? await Promise.all(routes.map((route) => probeOnAndOn(route, upstreams, watch, print)))
+    : await Promise.all(routes.map((route) => probe(route, upstreams, never)));
+  upstreams.close();
   if (!watch) for (const result of results) io.out(`${lineOf(result)}\n`);
   return results.every(({ finding }) => finding.kind === "fine") ? 0 : 1;
 }
@@ -63,14 +63,14 @@ export async function probeCommand(
 /** Resolves with the last one that was done. */
 async function probeOnAndOn(
   route: Route,
-  exchanger: Exchanger,
+  upstreams: Pick<Upstreams, "ask">,
   watch: Watch,
   print: (probed: Probed, watch: Watch) => void,
 ): Promise<Probed> {
   const { stopped, milliseconds } = watch;
   for (let last: Probed | null = null; ; ) {
     const pause = sleep(milliseconds, null, { signal: stopped }).catch(() => {});
-    const probed = await probe(route, exchanger, stopped);
+    const probed = await probe(route, upstreams, stopped);
     if (stopped.aborted) return last ?? probed;
     print(probed, watch);
     last = probed;
@@ -85,9 +85,9 @@ interface Probed {
   readonly text: string;
 }
 
-async function probe(route: Route, exchanger: Exchanger, stop: AbortSignal): Promise<Probed> {
+async function probe(route: Route, upstreams: Pick<Upstreams, "ask">, stop: AbortSignal): Promise<Probed> {
   const ports = {
-    exchange: exchanger.exchange,
+    ask: upstreams.ask,
     userAgent: `sparekey/${version()}`,
     stop,
   };

@@ -1,12 +1,12 @@
-import { type App, ENDING, type EngineMaker, startApp, WorkerError } from "../app.ts";
+import { type App, ENDING, type EngineMaker, startApp, WorkerError } from "../app/app.ts";
 import { formatProblem } from "../config/problem.ts";
+import { readConfig } from "../config/read-in-child.ts";
 import { watchConfig } from "../config/watch.ts";
 import type { Snapshot } from "../core/snapshot.ts";
 import type { ReloadResult } from "../core/types.ts";
-import { ListenError } from "../listeners.ts";
-import { openLineWriter } from "../observe/line-writer.ts";
-import { readConfig } from "../reading.ts";
-import type { CrewWorld } from "../workers/crew.ts";
+import { ListenError } from "../gateway/listeners.ts";
+import { openLineWriter } from "../observe/log/line-writer.ts";
+import type { CrewWorld } from "../workers/worker-engine.ts";
 import type { CommandIo } from "./command-io.ts";
 
 const STDOUT = 1;
@@ -70,7 +70,7 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
 /** undefined: in this process. Else its program is not even read. */
 async function engineMaker({ workers }: Snapshot, world: CrewWorld): Promise<EngineMaker | undefined> {
   if (workers === 1) return undefined;
-  const { crewOf } = await import("../workers/crew.ts");
+  const { crewOf } = await import("../workers/worker-engine.ts");
   return crewOf(workers, world);
 }
 

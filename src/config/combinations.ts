@@ -4,18 +4,26 @@
  */
 import { addressText } from "../core/address-text.ts";
 import type { Address, PathRule } from "../core/snapshot.ts";
+import type { FallbackMode } from "../core/types.ts";
 import { type Origin, origin } from "./addresses.ts";
 import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";
 import { fallbackFindings, hostFindings } from "./fallback-findings.ts";
-import { notifyFindings } from "./notify-findings.ts";
+import { hostFallbackShape } from "./fallback-schema.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
 import { type Finding, formatPath, type Path } from "./problem.ts";
-import { headerFindings } from "./request-headers.ts";
-import { adminShape, breakerShape, rootShape, routeShape, tlsShape, validParts } from "./schema.ts";
+import { type HeaderOwner, headerFindings } from "./request-headers.ts";
+import {
+  adminShape,
+  breakerShape,
+  notifyShape,
+  rootShape,
+  routeShape,
+  tlsShape,
+  validParts,
+} from "./schema.ts";
 import { durationText } from "./values.ts";
-import { workerFindings } from "./worker-findings.ts";
 
 /** `routes`: what each entry of the document's `routes` means. */
 export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
@@ -50,7 +58,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
   ];
 }
 
-const OF_PROBES = { what: "a probe", host: "probe.host" };
+const OF_PROBES: HeaderOwner = { what: "a probe", host: "probe.host" };
 
 interface RouteView extends EffectiveRoute {
   /** Of the route in the config. */
@@ -251,4 +259,56 @@ function overlaps(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   const wild = (host: string, other: string) => host === "::" || (host === "0.0.0.0" && !other.includes(":"));
   return a.host === b.host || wild(a.host, b.host) || wild(b.host, a.host);
+}
+
+const OF_MESSAGES: HeaderOwner = { what: "a message", host: "url" };
+
+/** `raw`: the document's `notify`. */
+function notifyFindings(raw: unknown): Finding[] {
+  const at = (index: number): Path => ["notify", index];
+  const entries = asList(raw).map(asMapping);
+  const headers = entries.flatMap((entry, index) =>
+    headerFindings(entry.headers, [...at(index), "headers"], OF_MESSAGES),
+  );
+  const urls = entries.map((entry) => urlText(entry));
+  const twice = urls.flatMap((url, index): Finding[] => {
+    const first = urls.indexOf(url);
+    if (url === null || first === index) return [];
+    return [
+      { path: [...at(index), "url"], message: `the same as that of ${formatPath(at(first))}; keep one` },
+    ];
+  });
+  return [...headers, ...twice];
+}
+
+/** In one spelling; null: it is no good by itself. */
+function urlText(entry: unknown): string | null {
+  const { url } = validParts({ url: notifyShape.url }, entry);
+  return url === undefined ? null : JSON.stringify([url.origin, url.target]);
+}
+
+/** `raw`: the route at `at`, as written. */
+function workerFindings(workers: number, at: Path, raw: Mapping, route: EffectiveRoute): Finding[] {
+  if (workers === 1) return [];
+  return [
+    ...shareFindings(workers, at, raw),
+    ...graceFindings(at, raw, route.mode),
+    ...asList(raw.hosts).flatMap((host, index) =>
+      graceFindings([...at, "hosts", index], asMapping(host), route.hosts[index]?.mode ?? null),
+    ),
+  ];
+}
+
+function shareFindings(workers: number, at: Path, raw: Mapping): Finding[] {
+  const { maxConnections = workers } = validParts({ maxConnections: routeShape.maxConnections }, raw);
+  const message = `{value} is less than workers (${workers}), of which each needs one`;
+  return maxConnections < workers ? [{ path: [...at, "maxConnections"], message }] : [];
+}
+
+/** Else a client whom one worker has heard to be refused would go on by what another remembers. */
+function graceFindings(at: Path, { fallback }: Mapping, mode: FallbackMode | null): Finding[] {
+  if (mode !== "basic-auth" && mode !== "deny") return [];
+  const { grace = 0 } = validParts({ grace: hostFallbackShape.grace }, fallback);
+  const message = "{value} needs workers: 1; a worker does not know whom the upstream refused at another";
+  return grace > 0 ? [{ path: [...at, "fallback", "grace"], message }] : [];
 }

@@ -199,6 +199,27 @@ export type HtpasswdEvent =
 /** What a person chose for a route: always to fall back, or never to. */
 export type OverrideMode = "fallback" | "upstream";
 
+/** An override began or ended. */
+export type OverrideEvent =
+  | {
+      readonly kind: "begins";
+      readonly route: string;
+      readonly mode: OverrideMode;
+      readonly seconds: number;
+      readonly user: string;
+      /** In that person's words; null: none were given. */
+      readonly reason: string | null;
+    }
+  | {
+      readonly kind: "ended";
+      readonly route: string;
+      readonly mode: OverrideMode;
+      /** `person`: also by choosing another one. `reload`: the route is gone. */
+      readonly by: "expiry" | "person" | "reload";
+      /** null: no person. */
+      readonly user: string | null;
+    };
+
 /** What became of reading the config again. */
 export type ReloadResult =
   | { readonly ok: true }

@@ -2,7 +2,7 @@
 import { firstHeader } from "../core/headers.ts";
 import type { LogOptions } from "../core/snapshot.ts";
 import type { Check, Decision, FallenBack } from "../core/types.ts";
-import { clientText, type LogData, type Logger } from "./logs.ts";
+import { clientText, type LogData, type Logger } from "./log/logger.ts";
 import type { LineSampling, RouteRecord } from "./route-record.ts";
 
 export interface CheckLinesOptions {

@@ -8,8 +8,8 @@
  */
 import type { Breaker } from "../core/breaker.ts";
 import type { FallbackChange, FallbackMode, FallbackReason } from "../core/types.ts";
-import type { Logger } from "./logs.ts";
-import type { News } from "./news.ts";
+import type { Logger } from "./log/logger.ts";
+import type { News } from "./timeline.ts";
 
 const QUIET_AFTER = 60_000;
 

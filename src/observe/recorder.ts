@@ -13,9 +13,8 @@ import type {
 } from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
 import { type BreakerState, createFallbackPeriods, type FallbackPeriod } from "./fallback-periods.ts";
-import { clientText, type Logger } from "./logs.ts";
-import type { Metrics } from "./metrics.ts";
-import type { News } from "./news.ts";
+import { clientText, type Logger } from "./log/logger.ts";
+import type { Metrics } from "./metrics/metrics.ts";
 import {
   countAnswer,
   countCheck,
@@ -24,6 +23,7 @@ import {
   type ProbeResult,
   type RouteRecord,
 } from "./route-record.ts";
+import type { News } from "./timeline.ts";
 
 export interface Recorder {
   /** One reply went out. `milliseconds`: since the check came in. */

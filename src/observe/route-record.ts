@@ -170,3 +170,13 @@ function newDurations(): Durations {
 function noVerdicts(): Record<VerdictLabel, number> {
   return { allow: 0, challenge: 0, deny: 0, error: 0 };
 }
+
+/** The fewest of any file that the route or one of its hosts uses: who looks for 0 must not miss an empty one. */
+export function fewestUsers(
+  { fallback, hosts }: Route,
+  htpasswdUsers: (file: string) => number,
+): number | null {
+  const all = [fallback, ...hosts.map((host) => host.fallback)];
+  const users = all.flatMap((used) => (used.mode === "basic-auth" ? [htpasswdUsers(used.htpasswd)] : []));
+  return users.length === 0 ? null : Math.min(...users);
+}

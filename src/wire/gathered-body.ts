@@ -1,14 +1,12 @@
 /** What one reading brings of a body, in one piece for whoever takes it: it may be thousands of chunks. */
-import { READ_BUFFER } from "../io/bytes-socket.ts";
-
 export class GatheredBody {
   #bytes: Buffer | null = null;
   #length = 0;
 
-  /** `start` to `end` of `READ_BUFFER`, where `length` bytes were read. */
-  add(start: number, end: number, length: number): void {
+  /** Adds `start` to `end` of `bytes`, into which `length` bytes were read. */
+  add(bytes: Buffer, start: number, end: number, length: number): void {
     this.#bytes ??= Buffer.allocUnsafe(length - start);
-    this.#length += READ_BUFFER.copy(this.#bytes, this.#length, start, end);
+    this.#length += bytes.copy(this.#bytes, this.#length, start, end);
   }
 
   /** null: there is none. */

@@ -5,7 +5,7 @@
 import { firstHeader } from "../core/headers.ts";
 import { Relayed } from "../core/replies.ts";
 import type { RawHeaders, Reply } from "../core/types.ts";
-import type { Room } from "./room.ts";
+import type { Room } from "./scratch.ts";
 import { WireAnswer } from "./wire-answer.ts";
 
 export interface ReplyContext {

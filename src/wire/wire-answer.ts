@@ -2,7 +2,7 @@
 import type { Answer, Body, RawHeaders } from "../core/types.ts";
 import { type AnswerHead, reasonOf } from "./answer-head.ts";
 import { copyLess, copyOf, headersOf } from "./bytes.ts";
-import type { Room } from "./room.ts";
+import type { Room } from "./scratch.ts";
 
 const NOTHING = Buffer.alloc(0);
 export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };

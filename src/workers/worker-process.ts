@@ -3,8 +3,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
-import type { News } from "../observe/news.ts";
-import type { Answer, Login, Question, ToPrimary, ToWorker } from "./messages.ts";
+import type { News } from "../observe/timeline.ts";
+import type { Answer, Login, Question, ToPrimary, ToWorker } from "./protocol.ts";
 
 /** The program has this file's ending: .ts from source, .js compiled. */
 const PROGRAM = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));

@@ -2,18 +2,19 @@
  * The program of a worker: an engine that does as its primary says. Logins are decided there, so that limits and
  * remembered logins are those of one process; so are signals. Without its primary it ends at once.
  */
-import { inTime } from "../config/read-file.ts";
+
+import { createEngine, type LocalEngine, type Prepared } from "../app/engine.ts";
+import { type PackedSnapshot, unpack } from "../core/packed-snapshot.ts";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
-import { createEngine, type LocalEngine, type Prepared } from "../engine.ts";
-import { createHtpasswdFiles } from "../io/htpasswd-files.ts";
-import { ListenError } from "../listeners.ts";
-import type { OpenLogins } from "../logins.ts";
-import { defectText, logReloadDefect } from "../observe/events.ts";
-import { openLineWriter } from "../observe/line-writer.ts";
-import { createLogger, type Logger } from "../observe/logs.ts";
-import type { RouteFacts } from "../observe/route-facts.ts";
-import type { Answer, Question, ToPrimary, ToWorker } from "./messages.ts";
-import { type Parcel, unpack } from "./parcel.ts";
+import { ListenError } from "../gateway/listeners.ts";
+import { createHtpasswdFiles } from "../login/htpasswd-files.ts";
+import type { OpenLogins } from "../login/logins.ts";
+import { defectText, logReloadDefect } from "../observe/log/events.ts";
+import { openLineWriter } from "../observe/log/line-writer.ts";
+import { createLogger, type Logger } from "../observe/log/logger.ts";
+import type { RouteFacts } from "../observe/status/route-facts.ts";
+import { inTime } from "../process/file-patience.ts";
+import type { Answer, Question, ToPrimary, ToWorker } from "./protocol.ts";
 
 const STDOUT = 1;
 const FLUSH_MS = 1_000;
@@ -58,7 +59,7 @@ function openRemoteLogins(): OpenLogins & { settle(id: number, result: LoginResu
 
 const logins = openRemoteLogins();
 
-async function prepare(parcel: Parcel): Promise<Answer> {
+async function prepare(parcel: PackedSnapshot): Promise<Answer> {
   const snapshot = unpack(parcel);
   const { level } = snapshot.log;
   logger ??= createLogger({ level, write: writeLine, now: Date.now });

@@ -1,6 +1,6 @@
 /** The status page as a person has it, in a real browser. */
 import t, { type Test } from "tap";
-import { createAdminServer } from "../../src/servers/admin.ts";
+import { createAdminServer } from "../../src/admin/server.ts";
 import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
 import { accessibilityFaults, openPage, startBrowser, weightOf } from "../support/browser.ts";
 import { outageScene, ROOT } from "../support/outage-scene.ts";

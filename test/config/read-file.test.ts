@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { mock } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import t from "tap";
-import { inTime, readBounded, stampOf } from "../../src/config/read-file.ts";
+import { readBounded, stampOf } from "../../src/config/read-file.ts";
+import { inTime } from "../../src/process/file-patience.ts";
 import { hangFiles } from "../support/hung-files.ts";
 
 t.test("what is no regular file is refused, and waited for by nobody", async (t) => {

@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import t, { type Test } from "tap";
 import { listen } from "../../src/demo/listening.ts";
-import { neededRestart } from "../../src/restart.ts";
+import { neededRestart } from "../../src/process/reexec.ts";
 import { ask, basic } from "../support/app.ts";
 import { eventually, finished, start, temporaryFolder } from "../support/processes.ts";
 import { htpasswdOf, whenServing } from "../support/sparekey.ts";

@@ -16,7 +16,7 @@ import { parse } from "yaml";
 import { checkCommand } from "../../src/commands/check.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Snapshot } from "../../src/core/snapshot.ts";
-import { parseHtpasswd } from "../../src/io/htpasswd.ts";
+import { parseHtpasswd } from "../../src/login/htpasswd.ts";
 import { ask, basic, serve } from "../support/app.ts";
 import {
   build,

@@ -3,8 +3,8 @@ import t from "tap";
 import type { Route } from "../../src/core/snapshot.ts";
 import type { FallbackChange, FallbackReason, OverrideMode } from "../../src/core/types.ts";
 import type { BreakerState } from "../../src/observe/fallback-periods.ts";
-import { createLogger } from "../../src/observe/logs.ts";
-import { createMetrics } from "../../src/observe/metrics.ts";
+import { createLogger } from "../../src/observe/log/logger.ts";
+import { createMetrics } from "../../src/observe/metrics/metrics.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";
 import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 

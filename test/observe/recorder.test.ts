@@ -1,10 +1,10 @@
 import t from "tap";
 import type { LogLevel, LogOptions } from "../../src/core/snapshot.ts";
 import type { Decision } from "../../src/core/types.ts";
-import { createLogger } from "../../src/observe/logs.ts";
-import { createMetrics } from "../../src/observe/metrics.ts";
-import type { News } from "../../src/observe/news.ts";
+import { createLogger } from "../../src/observe/log/logger.ts";
+import { createMetrics } from "../../src/observe/metrics/metrics.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";
+import type { News } from "../../src/observe/timeline.ts";
 import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 
 const SSO = routeWith("sso", "basic-auth");

@@ -1,4 +1,4 @@
-import type { AdminActions } from "../../src/servers/admin-actions.ts";
+import type { AdminActions } from "../../src/admin/actions.ts";
 
 /** Nothing can be changed. */
 export const CLOSED_ACTIONS: AdminActions = {

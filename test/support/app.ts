@@ -1,13 +1,13 @@
 /** sparekey in this process, on ports of the system's choice, as a config text describes it. */
 import { request as httpRequest, type OutgoingHttpHeaders } from "node:http";
 import type { Test } from "tap";
-import { type App, startApp } from "../../src/app.ts";
+import { type App, startApp } from "../../src/app/app.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import { readBounded } from "../../src/config/read-file.ts";
 import type { WireMode } from "../../src/core/snapshot.ts";
-import { hasUndici } from "../../src/io/undici-client.ts";
-import { hasFastify } from "../../src/servers/late-fastify.ts";
+import { hasFastify } from "../../src/http/lazy-fastify.ts";
+import { hasUndici } from "../../src/upstream/undici/undici-client.ts";
 
 export interface Served {
   readonly app: App;
@@ -21,7 +21,7 @@ export interface Served {
 /** What carries the checks of a test run; by itself, as a config without `wire` has it. */
 const WIRE: WireMode = process.env.SPAREKEY_TEST_WIRE === "fastify" ? "fastify" : "auto";
 
-// The stall of reading them is test/loading.test.ts's to show, and not to come upon some test's short timeout.
+// The stall of reading them is test/program/loading.test.ts's to show, and not to come upon some test's short timeout.
 hasUndici();
 hasFastify();
 

@@ -1,5 +1,5 @@
 /** The data path among hand-made ports. */
-import { answerCheck, type CheckContext, type Ports, type RouteState } from "../../src/check.ts";
+import { answerCheck, type CheckContext, type Ports, type RouteState } from "../../src/core/answer-check.ts";
 import { upstreamRequest } from "../../src/core/headers.ts";
 import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Fallback, Route } from "../../src/core/snapshot.ts";

@@ -1,5 +1,5 @@
 /** Its reader never says anything: PROGRAM. Ends once it waits for nothing else. */
-import { readConfig } from "../../src/reading.ts";
+import { readConfig } from "../../src/config/read-in-child.ts";
 
 const [, , program = "", file = ""] = process.argv;
 void readConfig(file, process.env, { holds: false, program });

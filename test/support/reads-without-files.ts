@@ -3,7 +3,7 @@
  * some again. Prints a list: whether it was good, or the problems.
  */
 import { closeSync, openSync } from "node:fs";
-import { readConfig } from "../../src/reading.ts";
+import { readConfig } from "../../src/config/read-in-child.ts";
 
 const file = process.argv[2] ?? "";
 

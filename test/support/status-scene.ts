@@ -1,9 +1,9 @@
 /** What is known of routes, and the status of a whole sparekey: an outage, unless a test says what differs. */
-import { createBoard } from "../../src/observe/board.ts";
-import { BUCKETS, type Recent } from "../../src/observe/history.ts";
-import type { News } from "../../src/observe/news.ts";
-import { noFacts, type RouteFacts } from "../../src/observe/route-facts.ts";
-import type { OverrideFacts, Readiness, Status, WorkersStatus } from "../../src/observe/status.ts";
+import { createBoard } from "../../src/observe/status/board.ts";
+import { BUCKETS, type Recent } from "../../src/observe/status/history.ts";
+import { noFacts, type RouteFacts } from "../../src/observe/status/route-facts.ts";
+import type { OverrideFacts, Readiness, Status, WorkersStatus } from "../../src/observe/status/status.ts";
+import type { News } from "../../src/observe/timeline.ts";
 import { routeWith } from "../observe/samples.ts";
 
 export const NOW = Date.UTC(2026, 3, 18, 9, 5, 7);

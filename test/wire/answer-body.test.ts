@@ -1,8 +1,8 @@
 import t from "tap";
 import { endOfBytes, expectAnswer, newAnswerReader, readAnswer } from "../../src/wire/answer-body.ts";
 import { reasonOf } from "../../src/wire/answer-head.ts";
-import { type Circumstances, inWords, read } from "./answer-reading.ts";
-import { ANSWER_ROWS } from "./answer-rows.ts";
+import { type Circumstances, inWords, read } from "../both-paths/answer-reading.ts";
+import { ANSWER_ROWS } from "../both-paths/answer-rows.ts";
 
 function told(pieces: readonly string[], circumstances: Circumstances = {}): string {
   return inWords(

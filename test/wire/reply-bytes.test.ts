@@ -2,8 +2,8 @@ import t from "tap";
 import { relayed } from "../../src/core/replies.ts";
 import type { RawHeaders, Reply } from "../../src/core/types.ts";
 import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "../../src/wire/reply-bytes.ts";
-import { Room } from "../../src/wire/room.ts";
-import { wireAnswer } from "./answer-of.ts";
+import { Room } from "../../src/wire/scratch.ts";
+import { wireAnswer } from "../both-paths/answer-of.ts";
 
 const DATE = "Date: now\r\n";
 const KEPT = "Connection: keep-alive\r\nKeep-Alive: timeout=120\r\n";

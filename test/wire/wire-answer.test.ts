@@ -1,6 +1,6 @@
 import t from "tap";
-import { Room } from "../../src/wire/room.ts";
-import { wireAnswer } from "./answer-of.ts";
+import { Room } from "../../src/wire/scratch.ts";
+import { wireAnswer } from "../both-paths/answer-of.ts";
 
 /** The lines that pass, without a status line that may pass too. */
 function passing(head: string): string {

@@ -1,9 +1,9 @@
 /** A worker that is there and does nothing: neither a scrape nor a reload waits for it, and it is replaced. */
 import t from "tap";
-import { startApp } from "../../src/app.ts";
+import { startApp } from "../../src/app/app.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { readBounded } from "../../src/config/read-file.ts";
-import { crewOf } from "../../src/workers/crew.ts";
+import { crewOf } from "../../src/workers/worker-engine.ts";
 import { ask, sample } from "../support/app.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";

@@ -1,0 +1,173 @@
+/**
+ * The admin listener: is the process there, may it get traffic, what has it done. It must answer in an outage
+ * and under a flood, so it depends on no upstream and each of its connections is short and small.
+ */
+
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { Address } from "../core/snapshot.ts";
+import { hasBody } from "../http/has-body.ts";
+import { createLateFastify } from "../http/lazy-fastify.ts";
+import { refuseGarbled } from "../http/refuse-garbled.ts";
+import type { Metrics } from "../observe/metrics/metrics.ts";
+import type { Readiness, Status } from "../observe/status/status.ts";
+import { type AdminActions, addAdminActions, showAdminActions } from "./actions.ts";
+import { createStatusRoutes, type MakePage, type Page } from "./status-routes.ts";
+
+export interface AdminOptions {
+  readonly listen: Address;
+  readonly metrics: Pick<Metrics, "text" | "contentType">;
+  /** Must never depend on an upstream: pods have to stay in service in an outage. */
+  readiness(): Readiness;
+  status(): Promise<Status>;
+  readonly actions: AdminActions;
+}
+
+export interface AdminServer {
+  /** The address bound, which tells the port where 0 was asked for. Rejects when it cannot be bound. */
+  listen(): Promise<Address>;
+  /** Takes no new request; resolves when those on their way are answered. */
+  leave(): Promise<void>;
+  /** Cuts everything. */
+  close(): Promise<void>;
+}
+
+const MAX_HEAD_BYTES = 8 * 1024;
+const MAX_CONNECTIONS = 1000;
+const HEAD_TIMEOUT = 5_000;
+const REQUEST_TIMEOUT = 10_000;
+/** Longer than the usual minute between two scrapes. */
+const KEEP_ALIVE_TIMEOUT = 75_000;
+const SAFETY_HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } as const;
+
+export function createAdminServer(options: AdminOptions): AdminServer {
+  const { listen, metrics, readiness, status, actions } = options;
+  const statusRoutes = createStatusRoutes({ status, isOpen: actions.isOpen });
+  const pages: ReadonlyMap<string, MakePage> = new Map<string, MakePage>([
+    ...statusRoutes.pages,
+    ["/healthz", () => plainText(200, "ok\n")],
+    ["/readyz", () => plainText(readiness() === "ready" ? 200 : 503, `${readiness()}\n`)],
+    ["/metrics", async () => ({ status: 200, type: metrics.contentType, body: await metrics.text() })],
+  ]);
+  let isLeaving = false;
+
+  // Not an import: that would run what node:http has for fetch, which takes 7 MB.
+  const { createServer } = process.getBuiltinModule("node:http");
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEAD_BYTES,
+      headersTimeout: HEAD_TIMEOUT,
+      connectionsCheckingInterval: HEAD_TIMEOUT,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+      requestTimeout: REQUEST_TIMEOUT,
+    },
+    (request, response) => {
+      if (isLeaving) response.shouldKeepAlive = false;
+      const path = isPlain(request) ? pathOf(request) : "";
+      const page = pages.get(path);
+      if (page) void showPage(page, response);
+      else if (!statusRoutes.watch(path, response)) late.handle(request, response);
+    },
+  );
+  server.setTimeout(REQUEST_TIMEOUT);
+  server.maxConnections = MAX_CONNECTIONS;
+  // Else whoever keeps that many open keeps out the kubelet and the operator.
+  server.on("drop", () => server.closeIdleConnections());
+  // Each connection is one client's own: a reply out of turn misleads nobody but its sender.
+  server.on("clientError", (error, socket: Socket) => refuseGarbled(error, socket, false));
+
+  const late = createLateFastify(
+    server,
+    { logger: false, frameworkErrors: (_error, _request, reply) => notFound(reply) },
+    (app) => {
+      refuseTheRest(app);
+      for (const [path, page] of pages) {
+        app.get(path, async (_request, reply) => {
+          const { status, type, body, headers = {} } = await page();
+          return reply.code(status).headers(headers).type(type).send(body);
+        });
+      }
+      showAdminActions(app, actions);
+      app.register((scope) => addAdminActions(scope, actions));
+      app.register(async (scope) => {
+        const { addOperatorPage } = await import("./operator-page.ts");
+        await addOperatorPage(scope, { actions, status });
+      });
+    },
+  );
+
+  /** What the kubelet and Prometheus ask every few seconds. */
+  const showPage = async (page: MakePage, response: ServerResponse): Promise<void> => {
+    const { status, type, body, headers } = await settled(page);
+    if (isLeaving) response.shouldKeepAlive = false;
+    const length = Buffer.byteLength(body);
+    response
+      .writeHead(status, { ...SAFETY_HEADERS, ...headers, "Content-Type": type, "Content-Length": length })
+      .end(body);
+  };
+
+  const closed = (): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+
+  return {
+    async listen() {
+      server.listen({ host: listen.host, port: listen.port });
+      await once(server, "listening");
+      const bound = server.address();
+      // Only a socket file has no port, and none is ever asked for.
+      return bound === null || typeof bound === "string" ? listen : { host: bound.address, port: bound.port };
+    },
+    async leave() {
+      isLeaving = true;
+      statusRoutes.end();
+      await Promise.all([late.close(), closed()]);
+    },
+    async close() {
+      statusRoutes.end();
+      const ended = Promise.all([late.close(), closed()]);
+      server.closeAllConnections();
+      await ended;
+    },
+  };
+}
+
+/** As those ask who ask often. */
+function isPlain(request: IncomingMessage): boolean {
+  return request.method === "GET" && !hasBody(request);
+}
+
+function pathOf({ url = "" }: IncomingMessage): string {
+  return url.split("?", 1)[0] ?? "";
+}
+
+async function settled(page: MakePage): Promise<Page> {
+  try {
+    return await page();
+  } catch {
+    return plainText(500, "internal error\n");
+  }
+}
+
+function plainText(status: number, body: string): Page {
+  return { status, type: "text/plain; charset=utf-8", body };
+}
+
+function refuseTheRest(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.headers(SAFETY_HEADERS);
+    // A body that nobody takes must not be sent on and on: closing the connection is what ends it.
+    if (request.is404 && request.method !== "GET" && request.method !== "HEAD")
+      return notFound(reply.header("Connection", "close"));
+  });
+  app.setNotFoundHandler((_request, reply) => notFound(reply));
+  app.setErrorHandler((_error, _request, reply) => text(reply, 500, "internal error\n"));
+}
+
+function notFound(reply: FastifyReply): FastifyReply {
+  return text(reply, 404, "not found\n");
+}
+
+function text(reply: FastifyReply, status: number, body: string): FastifyReply {
+  return reply.code(status).headers(SAFETY_HEADERS).type("text/plain; charset=utf-8").send(body);
+}

@@ -1,0 +1,230 @@
+/**
+ * A route's numbers as labelled series. What can happen on a route is there from the start at 0, because
+ * Prometheus cannot see the first increase of a series that appears with it. Labels hold config and our own
+ * words, never a client's.
+ */
+
+import type { Fallback, Route } from "../../core/snapshot.ts";
+import { treatmentOf } from "../../core/treatment.ts";
+import type {
+  FailureReason,
+  FallbackMode,
+  FallbackReason,
+  FallbackResult,
+  FaultReason,
+  Judgement,
+  LoginResult,
+  Source,
+  SuspectReason,
+  VerdictLabel,
+} from "../../core/types.ts";
+import type { BreakerState } from "../fallback-periods.ts";
+import { noFindings, noResults, OTHER_STATUS, type ProbeResult, type RouteRecord } from "../route-record.ts";
+
+export interface Series<Label extends string> {
+  readonly labels: Readonly<Record<Label, string>>;
+  readonly value: number;
+}
+
+export function* checkSeries(record: RouteRecord): Iterable<Series<"route" | "source" | "verdict">> {
+  const { route, checks } = record;
+  for (const source of SOURCES) {
+    for (const verdict of VERDICTS) {
+      const value = checks[source][verdict];
+      if (value === 0 && !canHappen(route, source, verdict)) continue;
+      yield { labels: { route: route.name, source, verdict }, value };
+    }
+  }
+}
+
+/** The modes are the route's own and its hosts'; another one stays as long as it has counted something. */
+export function* fallbackSeries(
+  record: RouteRecord,
+): Iterable<Series<"route" | "mode" | "reason" | "result">> {
+  const { route, fallbacks } = record;
+  const possible = possibleResults(route);
+  for (const mode of MODES) {
+    const results = possible.get(mode);
+    const reasons = new Set([...(results ? fallbackReasons(route) : []), ...fallbacks[mode].keys()]);
+    for (const reason of reasons) {
+      const counts = fallbacks[mode].get(reason) ?? noResults();
+      for (const result of RESULTS) {
+        const value = counts[result];
+        if (value === 0 && !results?.has(result)) continue;
+        yield { labels: { route: route.name, mode, reason, result }, value };
+      }
+    }
+  }
+}
+
+export function* faultSeries(record: RouteRecord): Iterable<Series<"route" | "reason">> {
+  const { route, faults } = record;
+  for (const reason of new Set([...faultReasons(route), ...faults.keys()])) {
+    yield { labels: { route: route.name, reason }, value: faults.get(reason) ?? 0 };
+  }
+}
+
+/** Those a probe is asked about before anybody falls back; others (another 5xx) once they were seen. */
+export function* suspectSeries(record: RouteRecord): Iterable<Series<"route" | "reason" | "finding">> {
+  const { route, suspects } = record;
+  for (const reason of new Set([...judgedReasons(route), ...suspects.keys()])) {
+    const counts = suspects.get(reason) ?? noFindings();
+    for (const finding of FINDINGS) {
+      yield { labels: { route: route.name, reason, finding }, value: counts[finding] };
+    }
+  }
+}
+
+export function* probeSeries({ route, probes }: RouteRecord): Iterable<Series<"route" | "result">> {
+  for (const result of PROBE_RESULTS) yield { labels: { route: route.name, result }, value: probes[result] };
+}
+
+export function* breakerSeries({ route, breaker }: RouteRecord): Iterable<Series<"route" | "state">> {
+  for (const state of BREAKER_STATES) {
+    yield { labels: { route: route.name, state }, value: breaker.state === state ? 1 : 0 };
+  }
+}
+
+/** Not every status can be there from the start: those that say something about the health of an upstream are. */
+export function* answerSeries(record: RouteRecord): Iterable<Series<"route" | "code">> {
+  const { route, answers } = record;
+  const { statuses, suspectStatuses } = route.fault;
+  for (const status of new Set([...USUAL_STATUSES, ...statuses, ...suspectStatuses, ...answers.keys()])) {
+    const code = status === OTHER_STATUS ? "other" : String(status);
+    yield { labels: { route: route.name, code }, value: answers.get(status) ?? 0 };
+  }
+}
+
+export function* loginSeries(record: RouteRecord): Iterable<Series<"route" | "result">> {
+  const { route, logins } = record;
+  const asksForLogin = possibleFallbacks(route).some(({ mode }) => mode === "basic-auth");
+  for (const result of LOGIN_RESULTS) {
+    const value = logins[result];
+    if (value === 0 && !asksForLogin) continue;
+    yield { labels: { route: route.name, result }, value };
+  }
+}
+
+function canHappen(route: Route, source: Source, verdict: VerdictLabel): boolean {
+  const fallbacks = possibleFallbacks(route);
+  const canFallBackTo = fallbacks.some(({ mode }) => VERDICTS_OF_MODE[mode].has(verdict));
+  switch (source) {
+    case "upstream":
+      return true;
+    case "fallback":
+      return canFallBackTo;
+    case "override":
+      return verdict === "error" || canFallBackTo;
+    case "grace":
+      return verdict === "allow" && fallbacks.some(hasGrace);
+    case "shed":
+      return verdict === "deny";
+  }
+}
+
+function possibleFallbacks({ fallback, hosts }: Route): readonly Fallback[] {
+  return [fallback, ...hosts.map((host) => host.fallback)];
+}
+
+function possibleResults(route: Route): ReadonlyMap<FallbackMode, ReadonlySet<FallbackResult>> {
+  const possible = new Map<FallbackMode, ReadonlySet<FallbackResult>>();
+  for (const fallback of possibleFallbacks(route)) {
+    const before = possible.get(fallback.mode) ?? RESULTS_OF_MODE[fallback.mode];
+    possible.set(fallback.mode, hasGrace(fallback) ? new Set([...before, "allowed"]) : before);
+  }
+  return possible;
+}
+
+function hasGrace(fallback: Fallback): boolean {
+  return "grace" in fallback && fallback.grace !== null;
+}
+
+function faultReasons(route: Route): readonly FaultReason[] {
+  const login = route.probe.loginHealth === null ? [] : (["login_down"] as const);
+  return [...FAILURES, ...faultStatuses(route), ...suspectReasons(route), ...login];
+}
+
+/** Plain proxying relays an answer with a fault status instead of falling back. */
+function fallbackReasons(route: Route): readonly FallbackReason[] {
+  const faults = route.fallback.mode === "none" ? FAILURES : faultReasons(route);
+  return [...faults, "breaker_open", "override"];
+}
+
+function judgedReasons(route: Route): readonly FaultReason[] {
+  const { mode } = route.fallback;
+  const faults = [...FAILURES, ...faultStatuses(route)].filter(
+    (reason) => treatmentOf({ kind: "fault", reason, answer: null }, mode, route.fault.confirm) === "confirm",
+  );
+  return [...faults, ...suspectReasons(route)];
+}
+
+function faultStatuses({ fault }: Route): readonly SuspectReason[] {
+  return Array.from(fault.statuses, statusReason);
+}
+
+/** Without a probe that confirms it, a suspect answer is relayed and never a fault. */
+function suspectReasons({ fault, fallback }: Route): readonly SuspectReason[] {
+  if (fallback.mode === "none" || fault.confirm === "never") return [];
+  const suspects = new Set([...USUAL_SUSPECTS, ...fault.suspectStatuses]);
+  const statuses = [...suspects].filter((status) => !fault.statuses.has(status));
+  return [...statuses.map(statusReason), ...(fault.bare400 ? (["bare_400"] as const) : [])];
+}
+
+function statusReason(status: number): SuspectReason {
+  return `status_${status}`;
+}
+
+/** The keys of a record: the compiler sees to it that none is missing. */
+function keysOf<Key extends string>(record: Readonly<Record<Key, true>>): readonly Key[] {
+  return Object.keys(record) as Key[];
+}
+
+const SOURCES = keysOf<Source>({ upstream: true, fallback: true, grace: true, override: true, shed: true });
+const VERDICTS = keysOf<VerdictLabel>({ allow: true, challenge: true, deny: true, error: true });
+const MODES = keysOf<FallbackMode>({ allow: true, "basic-auth": true, deny: true, none: true });
+const RESULTS = keysOf<FallbackResult>({
+  allowed: true,
+  challenged: true,
+  rejected: true,
+  limited: true,
+  denied: true,
+});
+const LOGIN_RESULTS = keysOf<LoginResult["kind"]>({
+  ok: true,
+  bad: true,
+  missing: true,
+  limited: true,
+  forbidden: true,
+});
+const FINDINGS = keysOf<Judgement>({ confirmed: true, cleared: true });
+const PROBE_RESULTS = keysOf<ProbeResult>({ ok: true, fault: true });
+const BREAKER_STATES = keysOf<BreakerState>({ closed: true, open: true, "half-open": true });
+const FAILURES = keysOf<FailureReason>({
+  refused: true,
+  unreachable: true,
+  connect_timeout: true,
+  dns: true,
+  tls: true,
+  read_timeout: true,
+  total_timeout: true,
+  reset: true,
+  malformed: true,
+  too_large: true,
+});
+const USUAL_STATUSES: readonly number[] = [200, 302, 400, 401, 403, 404, 500];
+/** Suspect even where `suspectStatuses` names others: every 5xx is. */
+const USUAL_SUSPECTS: readonly number[] = [500];
+
+/** What core/fallback.ts makes of each mode. */
+const VERDICTS_OF_MODE: Readonly<Record<FallbackMode, ReadonlySet<VerdictLabel>>> = {
+  allow: new Set(["allow"]),
+  "basic-auth": new Set(["allow", "challenge", "deny"]),
+  deny: new Set(["deny"]),
+  none: new Set(["error"]),
+};
+const RESULTS_OF_MODE: Readonly<Record<FallbackMode, ReadonlySet<FallbackResult>>> = {
+  allow: new Set(["allowed"]),
+  "basic-auth": new Set(RESULTS),
+  deny: new Set(["denied"]),
+  none: new Set(["denied"]),
+};

@@ -1,0 +1,123 @@
+/** All that is known at one time, for the status page: it remembers since when, and the last 15 minutes. */
+import type { Route } from "../../core/snapshot.ts";
+import { createTimeline, type News, type Told } from "../timeline.ts";
+import { createHistory } from "./history.ts";
+import { noFacts, type RouteFacts } from "./route-facts.ts";
+import {
+  type KnownRoute,
+  momentOf,
+  type OverrideFacts,
+  overallText,
+  publicEvents,
+  type Readiness,
+  type RouteState,
+  routeStatus,
+  type Status,
+  stateOf,
+  type WorkersStatus,
+} from "./status.ts";
+
+export interface Board {
+  /** Call it every few seconds. */
+  tick(): void;
+  /** `worker`: whose news it is. */
+  tell(news: News, worker?: number): void;
+  configRead(successful: boolean): void;
+  /** With the newest facts there are. */
+  status(): Promise<Status>;
+  /** The newest first; with what is for people who have logged in. */
+  told(): readonly Told[];
+}
+
+export interface BoardPorts {
+  readonly version: string;
+  /** Host name of the machine or container. */
+  readonly instance: string;
+  routes(): readonly Route[];
+  readonly engine: EngineFacts;
+  overrideOf(route: string): OverrideFacts | null;
+  readiness(): Readiness;
+  /** Milliseconds, monotonic. */
+  now(): number;
+  unixNow(): number;
+}
+
+/** What answers checks, as seen from here. */
+export interface EngineFacts {
+  /** Of all processes, as they told last. */
+  facts(): readonly RouteFacts[];
+  workers(): WorkersStatus | null;
+  /** Has them tell anew. Settles soon, never rejects. */
+  refresh(): Promise<void>;
+}
+
+export function createBoard(ports: BoardPorts): Board {
+  const { engine, now, unixNow } = ports;
+  const history = createHistory();
+  const timeline = createTimeline(unixNow);
+  const started = unixNow();
+  const config: { since: number; lastReload: "ok" | "refused" } = { since: started, lastReload: "ok" };
+  /** What each route was last seen in. */
+  let states: ReadonlyMap<string, { readonly state: RouteState; readonly since: number }> = new Map();
+
+  const look = (time: number): readonly KnownRoute[] => {
+    const facts = new Map(engine.facts().map((one) => [one.route, one]));
+    const known = ports
+      .routes()
+      .map((route) => ({ route, facts: facts.get(route.name) ?? noFacts(route.name) }));
+    history.take(
+      known.map((one) => one.facts),
+      now(),
+    );
+    const all = known.map(({ route, facts }) => ({
+      route,
+      facts,
+      recent: history.of(route.name),
+      override: ports.overrideOf(route.name),
+    }));
+    states = new Map(
+      all.map((one) => {
+        const { name } = one.route;
+        const state = stateOf(one, time);
+        const before = states.get(name);
+        return [name, before?.state === state ? before : { state, since: time }];
+      }),
+    );
+    return all;
+  };
+
+  return {
+    tick: () => void look(unixNow()),
+    tell: timeline.add,
+    configRead: (successful) => {
+      config.lastReload = successful ? "ok" : "refused";
+      if (successful) config.since = unixNow();
+    },
+    status: async () => {
+      await engine.refresh();
+      const time = unixNow();
+      const routes = look(time).map((known) => {
+        const { state, since } = states.get(known.route.name) ?? { state: stateOf(known, time), since: time };
+        return routeStatus(known, state, since, time);
+      });
+      const readiness = ports.readiness();
+      return {
+        format: 1,
+        time: new Date(time).toISOString(),
+        version: ports.version,
+        instance: ports.instance,
+        readiness,
+        started: momentOf(started, time),
+        summary: overallText(
+          readiness,
+          routes.map(({ state }) => state),
+        ),
+        config: { since: momentOf(config.since, time), lastReload: config.lastReload },
+        workers: engine.workers(),
+        routes,
+        events: publicEvents(timeline.all(), time),
+      };
+    },
+    told: timeline.all,
+  };
+}

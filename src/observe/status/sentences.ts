@@ -1,0 +1,242 @@
+/** What the status page says, in words. No word of a client is in it. */
+
+import type { Finding } from "../../core/probe.ts";
+import type { Route } from "../../core/snapshot.ts";
+import type { FallbackMode, FallbackReason, NotifyEvent, OverrideEvent } from "../../core/types.ts";
+import type { News } from "../timeline.ts";
+import type { FallbackFacts } from "./route-facts.ts";
+
+/** `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`. */
+export function durationText(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const minutes = Math.floor(whole / 60);
+  const hours = Math.floor(minutes / 60);
+  if (minutes === 0) return `${whole} s`;
+  if (hours === 0) return `${minutes} min`;
+  if (hours < 24) return joined(`${hours} h`, minutes % 60, "min");
+  return joined(`${Math.floor(hours / 24)} d`, hours % 24, "h");
+}
+
+function joined(first: string, rest: number, unit: string): string {
+  return rest === 0 ? first : `${first} ${rest} ${unit}`;
+}
+
+/** `1 check`, `1,234 checks`. */
+export function counted(count: number, one: string, several = `${one}s`): string {
+  return `${numberText(count)} ${count === 1 ? one : several}`;
+}
+
+export function numberText(count: number): string {
+  // Not Intl, which would have to be loaded: 1 MB.
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+const REASONS: Readonly<Record<Exclude<FallbackReason, `status_${number}`>, string>> = {
+  refused: "the upstream refuses connections",
+  unreachable: "there is no way to the upstream",
+  connect_timeout: "the upstream takes no connection in time",
+  dns: "the upstream's name cannot be resolved",
+  tls: "there is no TLS connection to the upstream",
+  read_timeout: "the upstream is silent",
+  total_timeout: "the upstream takes too long",
+  reset: "the upstream breaks off",
+  malformed: "the upstream speaks no valid HTTP",
+  too_large: "the upstream answers too much",
+  bare_400: "the upstream answers empty 400s",
+  login_down: "the login page that the upstream redirects to is down",
+  breaker_open: "the breaker is open",
+  override: "a person chose it",
+};
+
+export function reasonText(reason: FallbackReason): string {
+  if (isStatus(reason)) return `the upstream answers ${reason.slice("status_".length)}`;
+  return REASONS[reason];
+}
+
+function isStatus(reason: FallbackReason): reason is `status_${number}` {
+  return reason.startsWith("status_");
+}
+
+/** What a probe found. */
+export function findingText(finding: Finding): string {
+  switch (finding.kind) {
+    case "fine":
+      return finding.passed ? "the upstream gives a verdict" : "the upstream gives a verdict, a refusal";
+    case "suspect":
+      return `the upstream answers, but no probe should get this: ${reasonText(finding.reason)}`;
+    case "fault":
+      return `at fault: ${reasonText(finding.reason)}`;
+    case "unknown":
+      return "nothing was found out: sparekey's own limits kept it from asking";
+  }
+}
+
+/** For every check. */
+const HELD: Readonly<Record<FallbackMode, string>> = {
+  "basic-auth": "Emergency login active",
+  allow: "Everybody is let through",
+  deny: "Everybody is refused",
+  none: "Unavailable",
+};
+/** For the checks that meet a fault. */
+const PARTLY: Readonly<Record<FallbackMode, string>> = {
+  "basic-auth": "Emergency login for some checks",
+  allow: "Some checks are let through unasked",
+  deny: "Some checks are refused",
+  none: "Unavailable for some checks",
+};
+const NAMES: Readonly<Record<FallbackMode, string>> = {
+  "basic-auth": "emergency login",
+  allow: "letting checks through",
+  deny: "refusing checks",
+  none: "being unavailable",
+};
+
+/** `Emergency login active for 12 min: the upstream refuses connections`. */
+export function fallbackText({ mode, reason, isHeld }: FallbackFacts, seconds: number): string {
+  const doing = isHeld ? `${HELD[mode]} for` : `${PARTLY[mode]}, for`;
+  return `${doing} ${durationText(seconds)}: ${reasonText(reason)}`;
+}
+
+/** `quiet`, `lasted`: seconds. */
+export function recoveringText({ mode }: FallbackFacts, quiet: number, lasted: number): string {
+  return `No fallback for ${durationText(quiet)}, after ${durationText(lasted)} of ${NAMES[mode]}`;
+}
+
+/** Whom the fallback of a route lets in. `users`: null or the fewest of any htpasswd file it uses. */
+export function letsInText({ fallback, hosts }: Route, users: number | null): string {
+  const others = hosts.length === 0 ? "" : `; ${counted(hosts.length, "host pattern")} may differ`;
+  return `${admitted(fallback, hosts.length === 0 ? users : null)}${others}`;
+}
+
+function admitted(fallback: Route["fallback"], users: number | null): string {
+  switch (fallback.mode) {
+    case "allow":
+      return "everybody, unasked";
+    case "deny":
+      return fallback.grace === null ? "nobody" : "only who was let in a short while ago";
+    case "none":
+      return "nobody: checks get 502 or 504";
+    case "basic-auth": {
+      if (users === 0) return "nobody: the emergency login has no users";
+      const count = users === null ? "" : ` (${counted(users, "user")})`;
+      const where = fallback.allowFrom === null ? "" : " and comes from allowFrom";
+      const grace = fallback.grace === null ? "" : "; who was let in a short while ago goes on";
+      return `who has an emergency password${count}${where}${grace}`;
+    }
+  }
+}
+
+export type Tone = "bad" | "warn" | "good" | "plain";
+
+/** What a piece of news says. `detail`: for who has logged in, with the names of people, files and addresses. */
+export interface Wording {
+  readonly text: string;
+  readonly detail: string;
+  readonly tone: Tone;
+}
+
+export function newsText(news: News): Wording {
+  switch (news.kind) {
+    case "started":
+      return plain("sparekey started");
+    case "fallback_began":
+      return bad(`Fallback began (${news.mode}): ${reasonText(news.reason)}`);
+    case "fallback_ended": {
+      const checks = counted(news.checks, "check");
+      return good(`Fallback ended (${news.mode}) after ${durationText(news.seconds)} and ${checks}`);
+    }
+    case "breaker_opened":
+      return bad(`Breaker opened${news.reason === null ? "" : `: ${reasonText(news.reason)}`}`);
+    case "breaker_closed":
+      return good(`Breaker closed after ${durationText(news.seconds)}`);
+    case "emergency_login":
+      return { tone: "warn", text: "Emergency login", detail: `Emergency login of ${news.user}` };
+    case "override":
+      return overrideText(news.event);
+    case "reloaded": {
+      const rest = news.needsRestart.map((one) => `; ${one}`).join("");
+      return rest === "" ? good("Config reloaded") : warn(`Config reloaded, but not all of it${rest}`);
+    }
+    case "reload_refused": {
+      const count = counted(news.count, "problem");
+      const text = `Config refused, the one in use stays: ${count}`;
+      return { tone: "bad", text: `${text}, see the log`, detail: `${text}. ${news.problems.join(". ")}` };
+    }
+    case "probed": {
+      const text = `Probe by hand: ${findingText(news.finding)}`;
+      return { tone: "plain", text, detail: `${text} (${news.user})` };
+    }
+    case "htpasswd_loaded": {
+      const { users } = news;
+      const ignored = news.ignored === 0 ? "" : `, ${counted(news.ignored, "bad line")} ignored`;
+      const text = `htpasswd loaded: ${counted(users, "user")}${ignored}`;
+      const tone = users === 0 ? "bad" : ignored === "" ? "plain" : "warn";
+      return { tone, text, detail: `${text} (${news.file})` };
+    }
+    case "htpasswd_unreadable": {
+      const text = "An htpasswd file is unreadable: nobody can log in by it";
+      return { tone: "bad", text, detail: `${text}. ${news.file}: ${news.problem}` };
+    }
+    case "notify":
+      return notifyText(news.event);
+    case "worker_died":
+      return bad(`Worker ${news.number} died`);
+    case "worker_serves":
+      return good(`Worker ${news.number} serves in place of the one that died`);
+    case "drain_began":
+      return warn("Drain began: sparekey finishes what is in flight and ends");
+  }
+}
+
+function overrideText(event: OverrideEvent): Wording {
+  const { mode } = event;
+  if (event.kind === "begins") {
+    const reason = event.reason === null ? "" : `: “${event.reason}”`;
+    const text = `Override to ${mode} for ${durationText(event.seconds)}`;
+    return { tone: "warn", text: `${text}${reason}`, detail: `${text} by ${event.user}${reason}` };
+  }
+  const text = `Override to ${mode} ended: ${ENDS[event.by]}`;
+  return { tone: "plain", text, detail: event.user === null ? text : `${text} (${event.user})` };
+}
+
+const ENDS: Readonly<Record<Extract<OverrideEvent, { kind: "ended" }>["by"], string>> = {
+  expiry: "its time is over",
+  person: "by hand",
+  reload: "its route is gone",
+};
+
+function notifyText(event: NotifyEvent): Wording {
+  const target = `notify[${event.entry}]`;
+  const detail = (text: string): string => `${text} (${event.origin})`;
+  switch (event.kind) {
+    case "failing": {
+      const text = `Messages to ${target} do not get through: ${event.reason}`;
+      return { tone: "warn", text, detail: detail(text) };
+    }
+    case "working": {
+      const text = `Messages to ${target} get through again`;
+      return { tone: "good", text, detail: detail(text) };
+    }
+    case "given_up": {
+      const text = `${counted(event.lost, "message")} to ${target} given up: ${event.reason}`;
+      return { tone: "bad", text, detail: detail(text) };
+    }
+  }
+}
+
+function plain(text: string): Wording {
+  return { text, detail: text, tone: "plain" };
+}
+
+function good(text: string): Wording {
+  return { text, detail: text, tone: "good" };
+}
+
+function warn(text: string): Wording {
+  return { text, detail: text, tone: "warn" };
+}
+
+function bad(text: string): Wording {
+  return { text, detail: text, tone: "bad" };
+}

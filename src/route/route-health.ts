@@ -1,0 +1,295 @@
+/**
+ * What a route knows of its upstream: the breaker, the probe and its last finding. The rules are in core/breaker.ts
+ * and core/probe.ts; here are the timers, and the one probe that everybody who wonders waits for.
+ */
+import type { Ask } from "../core/ask.ts";
+import {
+  afterCheck,
+  afterTrial,
+  type Breaker,
+  CLOSED,
+  type Evidence,
+  isAtRest,
+  isTrialDue,
+  startTrial,
+  withoutResult,
+} from "../core/breaker.ts";
+import { LinkedList } from "../core/linked-list.ts";
+import {
+  BARE,
+  bestOf,
+  confirms,
+  type Finding,
+  guessed,
+  judgementOf,
+  learned,
+  type ProbeTemplate,
+} from "../core/probe.ts";
+import type { Route, Upstream } from "../core/snapshot.ts";
+import { isUnreachable } from "../core/treatment.ts";
+import type { Admission, Asking, Check, FallbackReason, Judgement, Verdict, Waiting } from "../core/types.ts";
+
+import { askLogin, type ProbePorts, sendProbe } from "./send-probe.ts";
+import { createSharedFinding, type SharedFinding } from "./shared-finding.ts";
+
+const UNKNOWN: Finding = { kind: "unknown" };
+/** Connections for probes, apart from those that checks may have taken all. */
+const PROBE_CONNECTIONS = 2;
+
+export interface HealthPorts {
+  readonly ask: Ask;
+  readonly record: {
+    probe(route: Route, result: "ok" | "fault"): void;
+    breaker(route: Route, state: Breaker["kind"], reason: FallbackReason | null): void;
+  };
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** 0 to 1. */
+  random(): number;
+  readonly userAgent: string;
+}
+
+/** Owns its timer until `close`. */
+export class RouteHealth {
+  readonly #route: Route;
+  readonly #ports: HealthPorts;
+  readonly #probePorts: ProbePorts;
+  readonly #probeUpstream: Upstream;
+  readonly #waiting: Waiting = new LinkedList();
+  readonly #upstream: SharedFinding;
+  readonly #login: SharedFinding;
+  readonly #closed = new AbortController();
+  #breaker: Breaker = CLOSED;
+  /**
+   * Of the first and the last check that passed or was challenged: one client cannot well be both. The first stays,
+   * so what is kept of it is the template alone; the last is made into one only when a probe is due.
+   */
+  #firstPassed: ProbeTemplate | null = null;
+  #lastPassed: Check | null = null;
+  /** What a probe that passed was made of. null: no probe ever worked. */
+  #proven: ProbeTemplate | null = null;
+  /** From the last check that met a fault before anything could be learned. */
+  #guess: ProbeTemplate = BARE;
+  /** The probe beside the live trial on its way. */
+  #beside: Promise<Finding> = Promise.resolve(UNKNOWN);
+  /** By a person. */
+  #asked: Promise<Finding> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(route: Route, ports: HealthPorts) {
+    this.#route = route;
+    this.#ports = ports;
+    this.#probePorts = { ask: ports.ask, userAgent: ports.userAgent, stop: this.#closed.signal };
+    this.#upstream = createSharedFinding(route.probe, ports.now);
+    this.#login = createSharedFinding(route.probe, ports.now);
+    this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
+  }
+
+  /** All it may ask, and those of its route's checks. */
+  get upstreams(): readonly Upstream[] {
+    const { upstream, probe } = this.#route;
+    return [upstream, this.#probeUpstream, ...(probe.loginHealth ? [probe.loginHealth.upstream] : [])];
+  }
+
+  admit(check: Check): Admission {
+    const { generation, kind } = this.#breaker;
+    if (kind === "closed") return { kind: "ask", generation, isTrial: false, waiting: this.#waiting };
+    if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#ports.now())) return { kind: "refused" };
+    const trial = {
+      kind: "ask",
+      generation: this.#beginTrial(),
+      isTrial: true,
+      waiting: new LinkedList<() => void>(),
+    } as const;
+    // So that no client holds the breaker open by taking the trial and hanging up.
+    this.#beside = this.#examine(check);
+    void this.#beside.then((finding) => {
+      if (evidenceOf(finding, true) === "good") this.#weigh(trial, "good", null);
+    });
+    return trial;
+  }
+
+  /** What an admitted check brought. null: nothing that says anything of the upstream. */
+  observe(asking: Asking, check: Check, verdict: Verdict | null): void {
+    if (verdict === null) return this.#observeNothing(asking);
+    if (verdict.kind === "suspect") return this.#weigh(asking, asking.isTrial ? "good" : null, null);
+    if (verdict.kind !== "fault") {
+      if (verdict.kind !== "deny") this.#learn(check);
+      return this.#weigh(asking, "good", null);
+    }
+    const { reason } = verdict;
+    if (this.#templates().length === 0) this.#guess = guessed(check);
+    if (reason === "login_down") return this.#weigh(asking, "good", null);
+    if (isUnreachable(reason) || this.#route.fault.confirm === "never")
+      return this.#weigh(asking, "fault", reason);
+    const finding = asking.isTrial ? this.#beside : this.#find(check);
+    void finding.then((found) => this.#weigh(asking, evidenceOf(found, asking.isTrial), reason));
+  }
+
+  /** By a probe: waits for one, unless a finding still holds. null: our own limits kept it from asking. */
+  async judge(check: Check): Promise<Judgement | null> {
+    return judgementOf(await this.#find(check));
+  }
+
+  /**
+   * Whether a redirect leads anywhere; always, where no `loginHealth` is set. While a page just found down is looked
+   * at again it counts as down: a hung one would hold up every check. No client has a part in that.
+   */
+  async isLoginUp(): Promise<boolean> {
+    if (this.#route.probe.loginHealth === null) return true;
+    return !confirms(await this.#login.getSoon(this.#lookAtLogin));
+  }
+
+  /** For a person who asks. While the breaker is open it is the trial: who has mended something need not wait. */
+  probeNow(): Promise<Finding> {
+    this.#asked ??= (this.#breaker.kind === "open" ? this.#tryNow() : this.#examine(null)).finally(() => {
+      this.#asked = null;
+    });
+    return this.#asked;
+  }
+
+  close(): void {
+    this.#closed.abort();
+    if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  readonly #lookAtLogin = (): Promise<Finding> => askLogin(this.#route, this.#probePorts);
+
+  /** Waits for what is true now: an old fault must not let anybody in. */
+  #find(check: Check): Promise<Finding> {
+    return this.#upstream.get(() => this.#examine(check));
+  }
+
+  /**
+   * Probes with what is known to work and with what passed last, at once: a client can teach something that only
+   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`,
+   * or from the last one in question.
+   */
+  async #examine(check: Check | null): Promise<Finding> {
+    const known = this.#templates();
+    const templates = known.length > 0 ? known : [check === null ? this.#guess : guessed(check)];
+    const findings = await Promise.all(templates.map((template) => this.#probe(template)));
+    const passed = findings.findIndex((finding) => finding.kind === "fine" && finding.passed);
+    const template = templates[passed];
+    if (template) this.#prove(template);
+    return bestOf(findings);
+  }
+
+  #learn(check: Check): void {
+    this.#firstPassed ??= learned(check);
+    check.hold();
+    this.#lastPassed?.release();
+    this.#lastPassed = check;
+  }
+
+  #templates(): readonly ProbeTemplate[] {
+    const first = this.#proven ?? this.#firstPassed;
+    const last = this.#lastPassed && learned(this.#lastPassed);
+    if (first === null) return last === null ? [] : [last];
+    return last === null || isSame(last, first) ? [first] : [first, last];
+  }
+
+  #prove(template: ProbeTemplate): void {
+    const isFirst = this.#proven === null;
+    this.#proven = template;
+    if (isFirst) this.#scheduleTrial();
+  }
+
+  async #probe(template: ProbeTemplate): Promise<Finding> {
+    const isLoginUp = async (): Promise<boolean> => !confirms(await this.#login.get(this.#lookAtLogin));
+    const { finding } = await sendProbe(
+      this.#route,
+      this.#probeUpstream,
+      template,
+      isLoginUp,
+      this.#probePorts,
+    );
+    if (finding.kind !== "unknown") {
+      this.#ports.record.probe(this.#route, finding.kind === "fine" ? "ok" : "fault");
+    }
+    return finding;
+  }
+
+  /** A trial that its client left is the probe's to decide. */
+  #observeNothing(asking: Asking): void {
+    if (!asking.isTrial) return;
+    void this.#beside.then((finding) => this.#weigh(asking, evidenceOf(finding, true), null));
+  }
+
+  #weigh(asking: Asking, evidence: Evidence | null, reason: FallbackReason | null): void {
+    const { generation, isTrial } = asking;
+    if (evidence === "good" && isAtRest(this.#breaker)) return;
+    const [rules, now, random] = [this.#route.breaker, this.#ports.now(), this.#ports.random()];
+    if (evidence !== null) {
+      const after = isTrial ? afterTrial : afterCheck;
+      this.#become(after(this.#breaker, rules, generation, evidence, now, random), reason);
+    } else if (isTrial) this.#become(withoutResult(this.#breaker, generation, now, random), null);
+  }
+
+  /** By a check where no probe ever worked, and where probes have failed for long: a wrong one must not hold it open. */
+  #triesByCheck(): boolean {
+    if (this.#breaker.kind === "closed") return false;
+    return this.#proven === null || this.#breaker.wait >= this.#route.breaker.maxInterval;
+  }
+
+  #beginTrial(): number {
+    if (this.#breaker.kind === "closed") return this.#breaker.generation;
+    const { total } = this.#route.upstream.timeouts;
+    // Its own exchange, a probe to confirm, and that one's look at the login page.
+    this.#become(startTrial(this.#breaker, this.#ports.now(), 3 * total), null);
+    return this.#breaker.generation;
+  }
+
+  async #tryByProbe(): Promise<void> {
+    if (this.#breaker.kind === "closed") return;
+    if (!isTrialDue(this.#breaker, this.#ports.now())) return this.#scheduleTrial();
+    await this.#tryNow();
+  }
+
+  async #tryNow(): Promise<Finding> {
+    const trial = {
+      kind: "ask",
+      generation: this.#beginTrial(),
+      isTrial: true,
+      waiting: this.#waiting,
+    } as const;
+    const isGuess = this.#templates().length === 0;
+    const finding = await this.#examine(null);
+    // A refusal of what was only guessed shows nothing: a server that knows no such host refuses it well or ill.
+    const isOdd = isGuess && finding.kind !== "fault" && !(finding.kind === "fine" && finding.passed);
+    this.#weigh(trial, isOdd ? null : evidenceOf(finding, true), null);
+    return finding;
+  }
+
+  #become(next: Breaker, reason: FallbackReason | null): void {
+    const before = this.#breaker;
+    if (next === before) return;
+    this.#breaker = next;
+    if (next.kind !== before.kind) this.#ports.record.breaker(this.#route, next.kind, reason);
+    this.#scheduleTrial();
+    if (before.kind === "closed" && next.kind === "open") {
+      this.#waiting.each((release) => release());
+    }
+  }
+
+  #scheduleTrial(): void {
+    if (this.#timer) clearTimeout(this.#timer);
+    if (this.#breaker.kind === "closed" || this.#closed.signal.aborted) return;
+    const at = this.#breaker.kind === "open" ? this.#breaker.tryAt : this.#breaker.expiresAt;
+    // Where a check shall make the trial, probes give it time to come.
+    const patience = this.#triesByCheck() ? this.#route.breaker.maxInterval : 0;
+    // Rounded up: a timer that comes early would find no trial due.
+    const wait = Math.max(0, Math.ceil(at + patience - this.#ports.now())) + 1;
+    this.#timer = setTimeout(() => void this.#tryByProbe(), wait).unref();
+  }
+}
+
+/** An answer that is merely suspect shows an upstream that can be asked: people with a session get their 200. */
+function evidenceOf(finding: Finding, isTrial: boolean): Evidence | null {
+  if (finding.kind === "fault") return "fault";
+  return isTrial && finding.kind !== "unknown" ? "good" : null;
+}
+
+function isSame(a: ProbeTemplate, b: ProbeTemplate): boolean {
+  return a.method === b.method && a.headers.join("\n") === b.headers.join("\n");
+}

@@ -1,0 +1,60 @@
+/** Sends the checks we make ourselves: to the upstream, and to the login page it redirects to. */
+
+import { addressText } from "../core/address-text.ts";
+import type { Ask } from "../core/ask.ts";
+import { isRedirect } from "../core/classify.ts";
+import { LinkedList } from "../core/linked-list.ts";
+import { type Finding, findingOf, type ProbeTemplate, probeRequest } from "../core/probe.ts";
+import type { Route, Upstream } from "../core/snapshot.ts";
+import type { Outcome, UpstreamRequest } from "../core/types.ts";
+
+export interface ProbePorts {
+  readonly ask: Ask;
+  readonly userAgent: string;
+  /** Ends every probe. */
+  readonly stop: AbortSignal;
+}
+
+const LOGIN_UP: Finding = { kind: "fine", passed: true };
+const LOGIN_DOWN: Finding = { kind: "suspect", reason: "login_down" };
+
+/** `upstream`: the route's own, or one like it whose connections checks cannot have taken all. */
+export async function sendProbe(
+  route: Route,
+  upstream: Upstream,
+  template: ProbeTemplate,
+  isLoginUp: () => Promise<boolean>,
+  ports: ProbePorts,
+): Promise<{ readonly outcome: Outcome; readonly finding: Finding }> {
+  const outcome = await send(upstream, probeRequest(route, template, ports.userAgent), ports);
+  const redirected = outcome.kind === "answer" && isRedirect(outcome.answer.status);
+  if (redirected && !(await isLoginUp())) return { outcome, finding: LOGIN_DOWN };
+  return { outcome, finding: findingOf(outcome, route.fault) };
+}
+
+/** Whether the login page answers 2xx. `fine` where the route names none. */
+export async function askLogin({ probe }: Route, ports: ProbePorts): Promise<Finding> {
+  if (probe.loginHealth === null) return LOGIN_UP;
+  const { upstream, target } = probe.loginHealth;
+  const headers = ["Host", addressText(upstream.servers[0]), "User-Agent", ports.userAgent];
+  const outcome = await send(
+    upstream,
+    { method: "GET", target, headers, body: null, repeatable: true },
+    ports,
+  );
+  if (outcome.kind === "failure") return LOGIN_DOWN;
+  if (outcome.kind !== "answer") return { kind: "unknown" };
+  const { status } = outcome.answer;
+  return status >= 200 && status < 300 ? LOGIN_UP : LOGIN_DOWN;
+}
+
+/** What a probe's answer says beyond its head is not read, so its connection need not bring it. */
+async function send(
+  upstream: Upstream,
+  request: UpstreamRequest,
+  { ask, stop }: ProbePorts,
+): Promise<Outcome> {
+  const outcome = await ask(upstream, request, stop, new LinkedList());
+  if (outcome.kind === "answer" && outcome.answer.body.kind === "stream") outcome.answer.body.cancel();
+  return outcome;
+}

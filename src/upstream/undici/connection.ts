@@ -1,0 +1,139 @@
+/**
+ * One open connection to an upstream. undici writes the request and parses the answer; the deadlines and the
+ * moment an answer counts are ours. One request at a time: an answer can never reach another check.
+ */
+import type { Socket } from "node:net";
+import { Readable } from "node:stream";
+import type { Client } from "undici";
+import { addressText } from "../../core/address-text.ts";
+import type { Upstream } from "../../core/snapshot.ts";
+import type { UpstreamRequest } from "../../core/types.ts";
+import type { Peer } from "../connect.ts";
+import type { Interrupt } from "../interrupt.ts";
+import type { ConnectionEvents, ConnectionKind, Pooled } from "../pool.ts";
+import { AnswerReader, type Asked } from "./answer-reader.ts";
+import { createInterimFilter } from "./interim.ts";
+import { undiciClient } from "./undici-client.ts";
+
+/** An idle connection is kept so long, unless the upstream's Keep-Alive header names less. */
+const IDLE_MS = 60_000;
+
+/** Owns its socket until `close`. */
+class Connection implements Pooled {
+  readonly peer: Peer;
+  readonly hasTurn = false;
+  readonly #socket: Socket;
+  readonly #client: Client;
+  readonly #upstream: Upstream;
+  readonly #events: ConnectionEvents;
+  readonly #interim;
+  #asked = 0;
+  #heard = false;
+
+  constructor(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents) {
+    this.peer = peer;
+    this.#socket = socket;
+    this.#upstream = upstream;
+    this.#events = events;
+    this.#interim = createInterimFilter(upstream.headBytes);
+    this.#filterReads();
+    this.#client = clientOver(socket, peer, upstream.headBytes);
+    socket.once("close", () => {
+      this.close();
+      events.closed(this);
+    });
+  }
+
+  get usable(): boolean {
+    return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable;
+  }
+
+  /** Settles, never rejects. */
+  ask(request: UpstreamRequest, interrupt: Interrupt): Promise<Asked> {
+    this.#asked += 1;
+    this.#heard = false;
+    this.#interim.restart();
+    let dispatching = true;
+    const asked = new Promise<Asked>((resolve) => {
+      const reader = new AnswerReader({
+        socket: this.#socket,
+        upstream: this.#upstream,
+        interrupt,
+        sendsBody: request.body !== null,
+        method: request.method,
+        refusedByUs: () => dispatching && !this.#client.destroyed,
+        // Of a list, one in its shutdown still takes connections and loses them: the others are to be asked.
+        diedUnheard: () => !this.#heard && (this.#asked > 1 || this.#upstream.servers.length > 1),
+        heard: this.#events.answered,
+        settle: resolve,
+        end: (reusable) => {
+          if (reusable) queueMicrotask(() => this.#release());
+          else this.close();
+        },
+      });
+      const options = {
+        method: request.method,
+        path: request.target,
+        headers: [...request.headers],
+        body: request.body && Readable.from(request.body),
+        // Else undici parses a name out of Host, which is a client's word, and throws where it cannot.
+        servername: this.peer.server.host,
+      };
+      this.#client.dispatch(options, reader);
+    });
+    dispatching = false;
+    return asked;
+  }
+
+  close(): void {
+    this.#socket.setTimeout(0);
+    void this.#client.destroy();
+    this.#socket.destroy();
+  }
+
+  #release(): void {
+    if (!this.usable) return this.close();
+    this.#events.free(this);
+  }
+
+  #filterReads(): void {
+    const read = this.#socket.read.bind(this.#socket);
+    this.#socket.read = (size?: number): Buffer | null => {
+      const chunk: Buffer | null = read(size);
+      if (chunk === null) return null;
+      this.#heard = true;
+      const passed = this.#interim.pass(chunk);
+      return passed.length === 0 ? null : passed;
+    };
+  }
+}
+
+export const CONNECTION: ConnectionKind<Connection> = {
+  reading: "stream",
+  create: (socket, peer, upstream, events) => new Connection(socket, peer, upstream, events),
+  isOne: (connection) => connection instanceof Connection,
+};
+
+/** An undici client that uses this socket and never opens another. */
+function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client {
+  let taken = false;
+  // The socket is open, with TLS where the upstream has it: for undici there is nothing left but HTTP.
+  const UndiciClient = undiciClient();
+  return new UndiciClient(`http://${addressText(server)}`, {
+    pipelining: 1,
+    allowH2: false,
+    keepAliveTimeout: IDLE_MS,
+    maxHeaderSize: headBytes,
+    // Ours are exact; undici's tick every half second.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    connect: (_options, callback) => {
+      // undici does not expect to be called back before it returned.
+      queueMicrotask(() => {
+        if (taken) return callback(new Error("the connection closed"), null);
+        taken = true;
+        callback(null, socket);
+      });
+    },
+  });
+}

@@ -1,0 +1,56 @@
+/** What a primary process and its workers say to each other. All of it is data that the structured clone takes. */
+import type { PackedSnapshot } from "../core/packed-snapshot.ts";
+import type { Finding } from "../core/probe.ts";
+import type { Address, Drain } from "../core/snapshot.ts";
+import type { Credentials, FallbackChange, LoginResult, OverrideMode } from "../core/types.ts";
+import type { LoginPolicy } from "../login/logins.ts";
+import type { Family } from "../observe/metrics/metrics.ts";
+import type { RouteFacts } from "../observe/status/route-facts.ts";
+import type { News } from "../observe/timeline.ts";
+
+/** Answered by an `Answered` of the same `id`. */
+export type Question =
+  | { readonly kind: "prepare"; readonly parcel: PackedSnapshot }
+  | { readonly kind: "report" }
+  /** What a report has for the status page, which costs less. */
+  | { readonly kind: "facts" }
+  | { readonly kind: "probe"; readonly route: string }
+  | { readonly kind: "drain"; readonly rules: Drain };
+
+export type ToWorker =
+  | (Question & { readonly id: number })
+  /** What was prepared last. */
+  | { readonly kind: "use" }
+  | { readonly kind: "undo" }
+  /** `mode` null: as the config says again. */
+  | {
+      readonly kind: "override";
+      readonly route: string;
+      readonly mode: OverrideMode | null;
+      readonly milliseconds: number;
+    }
+  | { readonly kind: "login"; readonly id: number; readonly result: LoginResult }
+  | { readonly kind: "close" };
+
+export interface Login {
+  readonly route: string;
+  readonly policy: LoginPolicy;
+  readonly credentials: Credentials | null;
+  readonly address: string;
+}
+
+export type Answer =
+  | { readonly kind: "prepared" }
+  /** An address cannot be had. */
+  | { readonly kind: "refused"; readonly address: Address; readonly code: string }
+  | { readonly kind: "defect" }
+  | { readonly kind: "report"; readonly families: readonly Family[]; readonly facts: readonly RouteFacts[] }
+  | { readonly kind: "facts"; readonly facts: readonly RouteFacts[] }
+  | { readonly kind: "probed"; readonly findings: readonly Finding[] }
+  | { readonly kind: "drained"; readonly left: number };
+
+export type ToPrimary =
+  | { readonly kind: "answer"; readonly id: number; readonly answer: Answer }
+  | { readonly kind: "activity"; readonly change: FallbackChange }
+  | { readonly kind: "news"; readonly news: News }
+  | ({ readonly kind: "login"; readonly id: number } & Login);
