@@ -4,7 +4,7 @@ import { parseArgs, styleText } from "node:util";
 import type { CommandIo } from "./commands/command-io.ts";
 import type { Watch } from "./commands/probe.ts";
 import { defectText } from "./observe/log/events.ts";
-import { restartOnce } from "./process/reexec.ts";
+import { reexecOnce } from "./process/reexec.ts";
 import { version } from "./process/version.ts";
 
 const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when the auth server cannot decide
@@ -60,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function run(args: readonly string[]): Promise<number> {
   const file = configFile(args);
-  restartOnce();
+  reexecOnce();
   const { runCommand } = await import("./commands/run.ts");
   return runCommand(file, { stop: stopSignal(), onReload: reloadSignal() }, io);
 }

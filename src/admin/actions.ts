@@ -8,10 +8,10 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { basicUserOf } from "../core/basic-credentials.ts";
 import { limitKey } from "../core/client-address.ts";
 import { readDuration } from "../core/duration.ts";
-import type { Finding } from "../core/probe.ts";
+import type { ProbeResult } from "../core/probe.ts";
 import type { Credentials, LoginResult, OverrideMode, ReloadResult } from "../core/types.ts";
 import type { OverrideFacts } from "../observe/status/status.ts";
-import type { Told } from "../observe/timeline.ts";
+import type { TimelineEntry } from "../observe/timeline.ts";
 
 export interface AdminActions {
   /** False: no admin password is set, so nothing can be changed here. */
@@ -21,13 +21,13 @@ export interface AdminActions {
   /** Reads the config again. `user`: who asked. */
   reload(user: string): Promise<ReloadResult>;
   /** Asks the upstream of a route at once. Never rejects; takes as long as the route's timeouts let it. */
-  probe(route: string, user: string): Promise<Finding>;
+  probe(route: string, user: string): Promise<ProbeResult>;
   /** Names of the routes in use. */
   routes(): readonly string[];
   /** Where a route's upstream is: `http://host:port`. */
   upstreamOf(route: string): readonly string[];
   /** What happened, the newest first. */
-  told(): readonly Told[];
+  told(): readonly TimelineEntry[];
   /** The one that holds, until so many milliseconds since the epoch; null: there is none. */
   overrideOf(route: string): OverrideFacts | null;
   /** `mode` null: as the config says again. `reason`: in the words of `user`; null: none were given. */
@@ -130,7 +130,11 @@ export async function addAdminActions(app: FastifyInstance, actions: AdminAction
 export const STILL_PROBING = "the upstream has not answered yet; what comes of it is told at /";
 
 /** null: it goes on. */
-export async function probeSoon(route: string, user: string, actions: AdminActions): Promise<Finding | null> {
+export async function probeSoon(
+  route: string,
+  user: string,
+  actions: AdminActions,
+): Promise<ProbeResult | null> {
   const { promise: late, resolve } = Promise.withResolvers<null>();
   const timer = setTimeout(resolve, PROBE_MS, null);
   const finding = await Promise.race([actions.probe(route, user), late]);
@@ -240,7 +244,7 @@ function readObject(body: unknown): Readonly<Record<string, unknown>> {
 
 function refuse(reply: FastifyReply, error: Refusal | FastifyError): FastifyReply {
   const { statusCode = 500 } = error;
-  return refusing(reply, error).send({ error: messageOf(error, statusCode) });
+  return refusing(reply, error).send({ error: refusalText(error, statusCode) });
 }
 
 /** All but the body. */
@@ -252,7 +256,7 @@ export function refusing(reply: FastifyReply, error: Refusal | FastifyError): Fa
   return reply.code(error.statusCode ?? 500).header("Connection", "close");
 }
 
-export function messageOf(error: Error, status: number): string {
+export function refusalText(error: Error, status: number): string {
   if (status >= 500 && !(error instanceof Refusal)) return "internal error";
   // The package's own words are about a header.
   return status === 401 ? WRONG : error.message;

@@ -4,16 +4,16 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { counted, findingText, newsText } from "../observe/status/sentences.ts";
 import { momentOf, type RouteStatus, routeOf, type Status } from "../observe/status/status.ts";
+import { counted, findingText, newsText } from "../observe/status/wording.ts";
 import {
   type AdminActions,
   guard,
   LONGEST_REASON,
-  messageOf,
   override,
   probeSoon,
   Refusal,
+  refusalText,
   refusing,
   routeIn,
   STILL_PROBING,
@@ -23,7 +23,7 @@ import { type Html, html } from "./html.ts";
 import { card, cardId, heading, icon, layout, timeline, timeOfDay } from "./status-page.ts";
 import { PAGE_HEADERS } from "./status-routes.ts";
 
-export interface OperatorPagePorts {
+export interface OperatorPageDeps {
   readonly actions: AdminActions;
   status(): Promise<Status>;
 }
@@ -48,8 +48,8 @@ interface Done {
 type Fields = Readonly<Record<string, string>>;
 
 /** A plugin of its own. */
-export async function addOperatorPage(app: FastifyInstance, ports: OperatorPagePorts): Promise<void> {
-  const { actions } = ports;
+export async function addOperatorPage(app: FastifyInstance, deps: OperatorPageDeps): Promise<void> {
+  const { actions } = deps;
   const tokens = createTokens();
   let done: Done | null = null;
 
@@ -64,11 +64,11 @@ export async function addOperatorPage(app: FastifyInstance, ports: OperatorPageP
   );
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const { statusCode = 500 } = error;
-    return page(refusing(reply, error), refusedPage(statusCode, messageOf(error, statusCode)));
+    return page(refusing(reply, error), refusedPage(statusCode, refusalText(error, statusCode)));
   });
 
   app.get(PATH, async (request, reply) => {
-    const status = await ports.status();
+    const status = await deps.status();
     const shown = done !== null && Date.now() - done.at < SHOWN_MS ? done : null;
     const user = userOf(request);
     return page(reply, operatorPage(status, { actions, user, token: tokens.make(user), done: shown }));

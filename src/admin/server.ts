@@ -9,14 +9,14 @@ import type { Socket } from "node:net";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { Address } from "../core/snapshot.ts";
 import { hasBody } from "../http/has-body.ts";
-import { createLateFastify } from "../http/lazy-fastify.ts";
-import { refuseGarbled } from "../http/refuse-garbled.ts";
+import { createLazyFastify } from "../http/lazy-fastify.ts";
+import { refuseMalformed } from "../http/refuse-malformed.ts";
 import type { Metrics } from "../observe/metrics/metrics.ts";
 import type { Readiness, Status } from "../observe/status/status.ts";
 import { type AdminActions, addAdminActions, showAdminActions } from "./actions.ts";
 import { createStatusRoutes, type MakePage, type Page } from "./status-routes.ts";
 
-export interface AdminOptions {
+export interface AdminServerDeps {
   readonly listen: Address;
   readonly metrics: Pick<Metrics, "text" | "contentType">;
   /** Must never depend on an upstream: pods have to stay in service in an outage. */
@@ -42,7 +42,7 @@ const REQUEST_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 75_000;
 const SAFETY_HEADERS = { "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" } as const;
 
-export function createAdminServer(options: AdminOptions): AdminServer {
+export function createAdminServer(options: AdminServerDeps): AdminServer {
   const { listen, metrics, readiness, status, actions } = options;
   const statusRoutes = createStatusRoutes({ status, isOpen: actions.isOpen });
   const pages: ReadonlyMap<string, MakePage> = new Map<string, MakePage>([
@@ -68,7 +68,7 @@ export function createAdminServer(options: AdminOptions): AdminServer {
       const path = isPlain(request) ? pathOf(request) : "";
       const page = pages.get(path);
       if (page) void showPage(page, response);
-      else if (!statusRoutes.watch(path, response)) late.handle(request, response);
+      else if (!statusRoutes.watch(path, response)) fastify.handle(request, response);
     },
   );
   server.setTimeout(REQUEST_TIMEOUT);
@@ -76,9 +76,9 @@ export function createAdminServer(options: AdminOptions): AdminServer {
   // Else whoever keeps that many open keeps out the kubelet and the operator.
   server.on("drop", () => server.closeIdleConnections());
   // Each connection is one client's own: a reply out of turn misleads nobody but its sender.
-  server.on("clientError", (error, socket: Socket) => refuseGarbled(error, socket, false));
+  server.on("clientError", (error, socket: Socket) => refuseMalformed(error, socket, false));
 
-  const late = createLateFastify(
+  const fastify = createLazyFastify(
     server,
     { logger: false, frameworkErrors: (_error, _request, reply) => notFound(reply) },
     (app) => {
@@ -121,11 +121,11 @@ export function createAdminServer(options: AdminOptions): AdminServer {
     async leave() {
       isLeaving = true;
       statusRoutes.end();
-      await Promise.all([late.close(), closed()]);
+      await Promise.all([fastify.close(), closed()]);
     },
     async close() {
       statusRoutes.end();
-      const ended = Promise.all([late.close(), closed()]);
+      const ended = Promise.all([fastify.close(), closed()]);
       server.closeAllConnections();
       await ended;
     },

@@ -17,7 +17,7 @@ export interface StatusEvents {
   end(): void;
 }
 
-export interface StatusEventsPorts {
+export interface StatusEventsDeps {
   status(): Promise<Status>;
   sections(status: Status): readonly Section[];
   /** Milliseconds, monotonic. */
@@ -61,8 +61,8 @@ interface Viewer {
 /** Empty: there is nothing to say. */
 type MessageTo = (viewer: Viewer) => string;
 
-export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
-  const { now, every = EVERY_MS, slow = SLOW_MS } = ports;
+export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
+  const { now, every = EVERY_MS, slow = SLOW_MS } = deps;
   const viewers = new Set<Viewer>();
   let timer: NodeJS.Timeout | null = null;
   let isOver = false;
@@ -112,7 +112,7 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
   };
 
   const sectionsMessage = (status: Status): MessageTo => {
-    const all = ports.sections(status).map(({ id, html }) => [id, html] as const);
+    const all = deps.sections(status).map(({ id, html }) => [id, html] as const);
     const changed = all.filter(([id, html]) => sections.get(id) !== html);
     // A route has come or gone: those who have the page ask for it again.
     const isWhole = sections.size > 0 && all.map(([id]) => id).join() !== [...sections.keys()].join();
@@ -132,7 +132,7 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
   };
 
   const tell = async (): Promise<void> => {
-    const status = await ports.status();
+    const status = await deps.status();
     const streams = new Set([...viewers].map(({ stream }) => stream));
     const messages = {
       status: streams.has("status") ? statusMessage(status) : () => "",
@@ -151,7 +151,7 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
   };
 
   const turn = async (): Promise<void> => {
-    const begin = ports.cpu();
+    const begin = deps.cpu();
     // A defect in the page must not become one of the process: its viewers see that it is silent.
     await tell().catch(() => {});
     timer = null;
@@ -160,7 +160,7 @@ export function createStatusEvents(ports: StatusEventsPorts): StatusEvents {
       sections = new Map();
       return;
     }
-    const wait = (ports.cpu() - begin) * SHARE_OF_CPU;
+    const wait = (deps.cpu() - begin) * SHARE_OF_CPU;
     again(Math.min(Math.max(every, wait), LONGEST_WAIT_MS));
   };
 

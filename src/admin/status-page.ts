@@ -3,8 +3,8 @@
  * works without a script; with one, the sections that changed come as they are made here again.
  */
 import type { Quantile } from "../observe/status/history.ts";
-import { counted, durationText, numberText, type Tone } from "../observe/status/sentences.ts";
-import type { EventStatus, Moment, RouteState, RouteStatus, Status } from "../observe/status/status.ts";
+import type { EventStatus, Moment, RouteStatus, RouteStatusState, Status } from "../observe/status/status.ts";
+import { counted, durationText, numberText, type Tone } from "../observe/status/wording.ts";
 import { chartOf } from "./chart.ts";
 import { type Html, type HtmlPart, html } from "./html.ts";
 
@@ -23,7 +23,7 @@ const REFRESH_SECONDS = 10;
 const SHOWN_EVENTS = 10;
 const CARDS_AT_A_LOOK = 4;
 
-const WORDS: Readonly<Record<RouteState, { readonly word: string; readonly tone: Tone }>> = {
+const WORDS: Readonly<Record<RouteStatusState, { readonly word: string; readonly tone: Tone }>> = {
   answering: { word: "Answering", tone: "good" },
   idle: { word: "Idle", tone: "plain" },
   errors: { word: "Errors", tone: "warn" },

@@ -21,7 +21,7 @@ export interface StatusRoutes {
   end(): void;
 }
 
-export interface StatusRoutesPorts {
+export interface StatusRoutesDeps {
   status(): Promise<Status>;
   /** Whether anybody may change something. */
   isOpen(): boolean;
@@ -47,7 +47,7 @@ const STREAMS: ReadonlyMap<string, Stream> = new Map([
   ["/status/live", "sections"],
 ]);
 
-export function createStatusRoutes({ status, isOpen }: StatusRoutesPorts): StatusRoutes {
+export function createStatusRoutes({ status, isOpen }: StatusRoutesDeps): StatusRoutes {
   let events: StatusEvents | null = null;
   let isOver = false;
 

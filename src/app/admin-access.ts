@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { AdminActions } from "../admin/actions.ts";
 import { addressText } from "../core/address-text.ts";
-import { type Finding, worstOf } from "../core/probe.ts";
+import { type ProbeResult, worstOf } from "../core/probe.ts";
 import type { Admin, RateLimit, Route } from "../core/snapshot.ts";
 import type { HtpasswdEvent, ReloadResult } from "../core/types.ts";
 import type { InTime } from "../login/htpasswd-files.ts";
@@ -10,14 +10,14 @@ import { createLogins } from "../login/logins.ts";
 import { createPasswordPool } from "../login/password-pool.ts";
 import type { Logger } from "../observe/log/logger.ts";
 import { createWallClock } from "../observe/status/wall-clock.ts";
-import type { News, Told } from "../observe/timeline.ts";
+import type { News, TimelineEntry } from "../observe/timeline.ts";
 import type { Overrides } from "../route/overrides.ts";
 
 /** What failed logins are counted under: there is one admin listener. */
 const PLACE = "admin";
 const RATE_LIMIT: RateLimit = { failures: 10, per: 60_000, global: 300 };
 
-export interface Operator {
+export interface AdminAccess {
   readonly actions: AdminActions;
   /** Reads the file of `next`, beside the one in use: a reload may still fail. */
   prepare(next: Admin): Promise<void>;
@@ -26,7 +26,7 @@ export interface Operator {
   close(): Promise<void>;
 }
 
-export interface OperatorOptions {
+export interface AdminAccessDeps {
   readonly overrides: Overrides;
   readonly logger: Logger;
   readonly onFile: (event: HtpasswdEvent) => void;
@@ -35,15 +35,15 @@ export interface OperatorOptions {
   routes(): readonly Route[];
   reload(): Promise<ReloadResult>;
   /** Probes at once: one finding of each process. Never rejects. */
-  probe(route: string): Promise<readonly Finding[]>;
+  probe(route: string): Promise<readonly ProbeResult[]>;
   readonly onNews: (news: News) => void;
   /** What happened, the newest first. */
-  told(): readonly Told[];
+  told(): readonly TimelineEntry[];
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 }
 
-export function createOperator(options: OperatorOptions): Operator {
+export function createAdminAccess(options: AdminAccessDeps): AdminAccess {
   const { overrides, logger, onFile, onNews, inTime, routes, reload, now } = options;
   // Apart from the emergency login: a flood there must not keep the operator out, nor do the names mix.
   const pool = createPasswordPool({ size: 1 });

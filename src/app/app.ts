@@ -19,20 +19,20 @@ import {
   needsRestart,
 } from "../observe/log/events.ts";
 import { createLogger, type Logger } from "../observe/log/logger.ts";
-import { createBoard } from "../observe/status/board.ts";
+import { createLiveStatus } from "../observe/status/live-status.ts";
 import type { Readiness } from "../observe/status/status.ts";
 import { htpasswdRead, type News, reloadRefused } from "../observe/timeline.ts";
 import { inTime } from "../process/file-patience.ts";
 import { version } from "../process/version.ts";
 import { createResolver, oneByOne } from "../upstream/resolver.ts";
 import { createUpstreams } from "../upstream/upstreams.ts";
-import { createOperator } from "./admin-access.ts";
+import { createAdminAccess } from "./admin-access.ts";
 import { createEngine, type Engine } from "./engine.ts";
 
 /** What messages that wait to be told may cost a shutdown. */
 const NOTIFY_DRAIN_MS = 1_000;
 /** A third of what the history's buckets hold. */
-const BOARD_TICK_MS = 5_000;
+const STATUS_TICK_MS = 5_000;
 
 export interface App {
   /** Where the admin listener is now. */
@@ -57,7 +57,7 @@ export class WorkerError extends Error {}
 
 export const ENDING: ReloadResult = { ok: false, problems: ["sparekey is ending"] };
 
-export interface World {
+export interface AppDeps {
   /** Takes one line without its end; neither waits nor throws. */
   writeLine(line: string): void;
   /** Reads the config again, and has it used. Never rejects. */
@@ -65,7 +65,7 @@ export interface World {
 }
 
 /** What an engine gets of the app. */
-export interface EngineParts {
+export interface EngineMakerDeps {
   readonly logger: Logger;
   onFile(event: HtpasswdEvent): void;
   onActivity(change: FallbackChange): void;
@@ -75,7 +75,7 @@ export interface EngineParts {
   now(): number;
 }
 
-export type EngineMaker = (first: Snapshot, parts: EngineParts) => Engine;
+export type EngineMaker = (first: Snapshot, parts: EngineMakerDeps) => Engine;
 
 interface Admin {
   readonly wanted: string;
@@ -86,7 +86,7 @@ interface Admin {
 /** Rejects with a `ListenError` when an address cannot be had; nothing is left open then. */
 export async function startApp(
   first: Snapshot,
-  world: World,
+  world: AppDeps,
   makeEngine: EngineMaker = inThisProcess,
 ): Promise<App> {
   const now = (): number => performance.now();
@@ -96,7 +96,7 @@ export async function startApp(
   let admin: Admin | null = null;
   const leftAdmins = new Set<AdminServer>();
 
-  const board = createBoard({
+  const liveStatus = createLiveStatus({
     version: version(),
     instance: hostname(),
     routes: () => snapshot.routes,
@@ -105,7 +105,7 @@ export async function startApp(
       workers: () => engine.status.workers(),
       refresh: () => engine.status.refresh(),
     },
-    overrideOf: (route) => operator.actions.overrideOf(route),
+    overrideOf: (route) => adminAccess.actions.overrideOf(route),
     readiness: () => readinessNow(),
     now,
     unixNow: Date.now,
@@ -114,7 +114,7 @@ export async function startApp(
     readiness === "ready" && !engine.isServing() ? "starting" : readiness;
   const onFile = (event: HtpasswdEvent): void => {
     logHtpasswd(logger, event);
-    board.tell(htpasswdRead(event));
+    liveStatus.tell(htpasswdRead(event));
   };
   const notifier = createNotifier({
     upstreams: createUpstreams({ now, asksInBytes: () => false, lookup: createResolver(now, oneByOne()) }),
@@ -126,11 +126,17 @@ export async function startApp(
     later,
     onEvent: (event) => {
       logNotify(logger, event);
-      board.tell({ kind: "notify", event });
+      liveStatus.tell({ kind: "notify", event });
     },
   });
-  const engine = makeEngine(first, { logger, onFile, onActivity: notifier.notify, onNews: board.tell, now });
-  const operator = createOperator({
+  const engine = makeEngine(first, {
+    logger,
+    onFile,
+    onActivity: notifier.notify,
+    onNews: liveStatus.tell,
+    now,
+  });
+  const adminAccess = createAdminAccess({
     overrides: engine.overrides,
     logger,
     onFile,
@@ -138,8 +144,8 @@ export async function startApp(
     routes: () => snapshot.routes,
     reload: () => world.reload(),
     probe: engine.probe,
-    onNews: board.tell,
-    told: board.told,
+    onNews: liveStatus.tell,
+    told: liveStatus.told,
     now,
   });
 
@@ -151,8 +157,8 @@ export async function startApp(
       listen,
       metrics: engine.metrics,
       readiness: readinessNow,
-      status: board.status,
-      actions: operator.actions,
+      status: liveStatus.status,
+      actions: adminAccess.actions,
     });
     try {
       return { wanted, server, address: await naming(listen, server.listen(), ours) };
@@ -171,16 +177,16 @@ export async function startApp(
 
   const configRead = (successful: boolean): void => {
     engine.metrics.configRead(successful, Date.now());
-    board.configRead(successful);
+    liveStatus.configRead(successful);
   };
 
   /** All that can fail comes first and can be undone. What follows is done at once: no check sees half of it. */
   const apply = async (next: Snapshot): Promise<ListenerChanges> => {
     const prepared = await engine.prepare(next);
-    await operator.prepare(next.admin);
+    await adminAccess.prepare(next.admin);
     const opened = await openAdmin(next.admin.listen).catch(async (error: unknown) => {
       await prepared.undo();
-      operator.use(snapshot.admin);
+      adminAccess.use(snapshot.admin);
       throw error;
     });
     snapshot = next;
@@ -188,18 +194,18 @@ export async function startApp(
     notifier.use(next.notify);
     configRead(true);
     const changes = prepared.use();
-    operator.use(next.admin);
+    adminAccess.use(next.admin);
     if (admin !== null && admin !== opened) void leaveAdmin(admin.server);
     admin = opened;
     return changes;
   };
 
-  const boardTick = setInterval(board.tick, BOARD_TICK_MS).unref();
+  const statusTick = setInterval(liveStatus.tick, STATUS_TICK_MS).unref();
   const close = async (): Promise<void> => {
-    clearInterval(boardTick);
+    clearInterval(statusTick);
     notifier.close();
     const admins = [...leftAdmins, ...(admin ? [admin.server] : [])];
-    await Promise.all([...admins.map((server) => server.close()), operator.close(), engine.close()]);
+    await Promise.all([...admins.map((server) => server.close()), adminAccess.close(), engine.close()]);
   };
 
   await apply(first).catch(async (error: unknown) => {
@@ -207,7 +213,7 @@ export async function startApp(
     throw error;
   });
   readiness = "ready";
-  board.tell({ kind: "started" });
+  liveStatus.tell({ kind: "started" });
   const adminAddress = (): Address => admin?.address ?? first.admin.listen;
   logger.info("serving", {
     admin: addressText(adminAddress()),
@@ -219,7 +225,7 @@ export async function startApp(
   const refuse = async (problems: readonly string[]): Promise<ReloadResult> => {
     configRead(false);
     logRefusedReload(logger, problems);
-    board.tell(reloadRefused(problems));
+    liveStatus.tell(reloadRefused(problems));
     return { ok: false, problems };
   };
   const reloadNow = async (next: Snapshot): Promise<ReloadResult> => {
@@ -234,14 +240,14 @@ export async function startApp(
         keptWorkers: next.workers === first.workers ? null : first.workers,
       };
       logReload(logger, event);
-      board.tell({ kind: "reloaded", needsRestart: needsRestart(event) });
+      liveStatus.tell({ kind: "reloaded", needsRestart: needsRestart(event) });
       return { ok: true };
     } catch (error) {
       if (!(error instanceof ListenError)) {
         logReloadDefect(logger, error);
         configRead(false);
         const problems = ["a defect of sparekey"];
-        board.tell(reloadRefused(problems));
+        liveStatus.tell(reloadRefused(problems));
         return { ok: false, problems };
       }
       return refuse([error.message]);
@@ -264,7 +270,7 @@ export async function startApp(
     refuse,
     drain: async () => {
       readiness = "draining";
-      board.tell({ kind: "drain_began" });
+      liveStatus.tell({ kind: "drain_began" });
       await reloaded;
       const { delay, timeout } = snapshot.drain;
       logger.info("drain begins", { delay_ms: delay, timeout_ms: timeout });
@@ -277,7 +283,7 @@ export async function startApp(
   };
 }
 
-function inThisProcess(first: Snapshot, parts: EngineParts): Engine {
+function inThisProcess(first: Snapshot, parts: EngineMakerDeps): Engine {
   const { logger, onFile, onActivity, onNews, now } = parts;
   const logins = openLogins({ onFile, inTime, now });
   const onOverride = (event: OverrideEvent): void => {

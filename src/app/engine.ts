@@ -2,11 +2,11 @@
 
 import { randomBytes } from "node:crypto";
 import { clientAddress } from "../core/client-address.ts";
-import type { Finding } from "../core/probe.ts";
+import type { ProbeResult } from "../core/probe.ts";
 import type { Address, Drain, Snapshot } from "../core/snapshot.ts";
 import type { FallbackChange, OverrideEvent } from "../core/types.ts";
-import { GatewayConnection } from "../gateway/byte-connection.ts";
-import type { Wire } from "../gateway/check-server.ts";
+import { ByteConnection } from "../gateway/byte-connection.ts";
+import type { FastPath } from "../gateway/check-server.ts";
 import { createListeners, type ListenerChanges } from "../gateway/listeners.ts";
 import { drain } from "../http/drain.ts";
 import { hasFastify } from "../http/lazy-fastify.ts";
@@ -15,18 +15,18 @@ import { logDefect, logDrops, logUnloadable } from "../observe/log/events.ts";
 import type { Logger } from "../observe/log/logger.ts";
 import { createMetrics, type Metrics } from "../observe/metrics/metrics.ts";
 import { createRecorder } from "../observe/recorder.ts";
-import type { EngineFacts } from "../observe/status/board.ts";
+import type { EngineFacts } from "../observe/status/live-status.ts";
 import { factsOf } from "../observe/status/route-facts.ts";
 import { createWallClock } from "../observe/status/wall-clock.ts";
 import type { News } from "../observe/timeline.ts";
 import { version } from "../process/version.ts";
-import { createServing } from "../route/generations.ts";
+import { createGenerations } from "../route/generations.ts";
 import { createGraceStore } from "../route/grace-store.ts";
 import { createOverrides, type Overrides } from "../route/overrides.ts";
 import { createUpstreams } from "../upstream/upstreams.ts";
 
-const WIRE: Wire = {
-  accept: (use, options) => new GatewayConnection(use, options),
+const FAST_PATH: FastPath = {
+  accept: (use, options) => new ByteConnection(use, options),
 };
 const TICK_MS = 1_000;
 
@@ -36,7 +36,7 @@ export interface Engine {
   /** For the status page. */
   readonly status: EngineFacts;
   /** Probes at once: one finding of each process. Never rejects. */
-  probe(route: string): Promise<readonly Finding[]>;
+  probe(route: string): Promise<readonly ProbeResult[]>;
   /** Gets ready for `next`; no check notices. Rejects with a `ListenError` when an address cannot be had. */
   prepare(next: Snapshot): Promise<Prepared>;
   /** False: nobody is there to answer a check. */
@@ -56,7 +56,7 @@ export interface Prepared {
   undo(): Promise<void>;
 }
 
-export interface EnginePorts {
+export interface EngineDeps {
   readonly logger: Logger;
   /** Closed with the engine. */
   readonly logins: OpenLogins;
@@ -76,8 +76,8 @@ export interface LocalEngine extends Engine {
   readonly metrics: Metrics;
 }
 
-export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
-  const { logger, logins, now } = ports;
+export function createEngine(first: Snapshot, deps: EngineDeps): LocalEngine {
+  const { logger, logins, now } = deps;
   let snapshot = first;
   const usesFastPath = (): boolean => snapshot.wire === "auto";
   const upstreams = createUpstreams({ now, asksInBytes: usesFastPath });
@@ -97,16 +97,16 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
     access: () => snapshot.log.access,
     clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
     now,
-    onActivity: ports.onActivity,
-    onNews: ports.onNews,
+    onActivity: deps.onActivity,
+    onNews: deps.onNews,
   });
   const overrides = createOverrides(now, (event) => {
-    ports.onOverride(event);
+    deps.onOverride(event);
     record.override(event.route, event.kind === "begins" ? event.mode : null);
     // Who was let in may be why it was chosen.
     if (event.kind === "begins" && event.mode === "fallback") serving.forgetAllows(event.route);
   });
-  const serving = createServing({
+  const serving = createGenerations({
     upstreams,
     logins,
     grace: createGraceStore({ now, randomBytes }),
@@ -117,9 +117,9 @@ export function createEngine(first: Snapshot, ports: EnginePorts): LocalEngine {
     userAgent: `sparekey/${version()}`,
   });
   const listeners = createListeners({
-    ports: { exchange: upstreams.exchange, logins, record, now },
-    wire: () => (usesFastPath() ? WIRE : null),
-    sharesPorts: ports.sharesPorts,
+    deps: { exchange: upstreams.exchange, logins, record, now },
+    fastPath: () => (usesFastPath() ? FAST_PATH : null),
+    sharesPorts: deps.sharesPorts,
     onDrops: (limit, closed) => logDrops(logger, limit, closed),
     onDefect: (error) => logDefect(logger, error),
     onUnloadable: (error) => logUnloadable(logger, error),

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { classify, lacksHeader } from "../core/classify.ts";
-import { BARE, confirms, type Finding } from "../core/probe.ts";
+import { BARE, confirms, type ProbeResult } from "../core/probe.ts";
 import type { Route } from "../core/snapshot.ts";
 import type { Outcome } from "../core/types.ts";
 import { version } from "../process/version.ts";
@@ -19,7 +19,7 @@ export interface Watch {
   /** Wall clock. */
   now(): Date;
   /** Marks a line for a terminal. */
-  paint(finding: Finding["kind"], line: string): string;
+  paint(finding: ProbeResult["kind"], line: string): string;
 }
 
 /**
@@ -81,24 +81,24 @@ async function probeOnAndOn(
 
 interface Probed {
   readonly route: Route;
-  readonly finding: Finding;
+  readonly finding: ProbeResult;
   readonly text: string;
 }
 
 async function probe(route: Route, upstreams: Pick<Upstreams, "ask">, stop: AbortSignal): Promise<Probed> {
-  const ports = {
+  const deps = {
     ask: upstreams.ask,
     userAgent: `sparekey/${version()}`,
     stop,
   };
-  const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, ports));
+  const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, deps));
   const begin = performance.now();
-  const { outcome, finding } = await sendProbe(route, route.upstream, BARE, isLoginUp, ports);
+  const { outcome, finding } = await sendProbe(route, route.upstream, BARE, isLoginUp, deps);
   const milliseconds = Math.round(performance.now() - begin);
   return { route, finding, text: `${describe(outcome, finding, route)}  ${milliseconds} ms` };
 }
 
-function describe(outcome: Outcome, finding: Finding, route: Route): string {
+function describe(outcome: Outcome, finding: ProbeResult, route: Route): string {
   if (outcome.kind === "failure") return `no answer  fault ${outcome.reason}`;
   if (outcome.kind !== "answer") return `not asked  ${outcome.kind}`;
   const { status } = outcome.answer;

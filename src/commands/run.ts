@@ -6,7 +6,7 @@ import type { Snapshot } from "../core/snapshot.ts";
 import type { ReloadResult } from "../core/types.ts";
 import { ListenError } from "../gateway/listeners.ts";
 import { openLineWriter } from "../observe/log/line-writer.ts";
-import type { CrewWorld } from "../workers/worker-engine.ts";
+import type { WorkerEngineDeps } from "../workers/worker-engine.ts";
 import type { CommandIo } from "./command-io.ts";
 
 const STDOUT = 1;
@@ -68,9 +68,9 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
 }
 
 /** undefined: in this process. Else its program is not even read. */
-async function engineMaker({ workers }: Snapshot, world: CrewWorld): Promise<EngineMaker | undefined> {
+async function engineMaker({ workers }: Snapshot, world: WorkerEngineDeps): Promise<EngineMaker | undefined> {
   if (workers === 1) return undefined;
-  const { crewOf } = await import("../workers/worker-engine.ts");
+  const { workerEngine: crewOf } = await import("../workers/worker-engine.ts");
   return crewOf(workers, world);
 }
 

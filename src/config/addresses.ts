@@ -2,14 +2,14 @@
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
 import * as z from "zod/mini";
 import type { Address, HostRule, PathRule } from "../core/snapshot.ts";
-import { list, type Reading, text, wrong } from "./values.ts";
+import { list, type ParsedValue, text, wrong } from "./values.ts";
 
 const LISTEN = /^(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):(\d{1,5})$/;
 
 /** `127.0.0.1:9000`, `[::]:9000`, `localhost:9000`; port 0 lets the system choose. */
 export function listenAddress() {
   const write = "IP:PORT, as in 0.0.0.0:9000 or [::]:9000";
-  return text("a listen address", write, LISTEN, (written): Reading<Address> => {
+  return text("a listen address", write, LISTEN, (written): ParsedValue<Address> => {
     const [, bracketed = "", digits = ""] = LISTEN.exec(written) ?? [];
     const refused = `{value} is not a listen address; write ${write}`;
     const host = bracketed.replace(/^\[|\]$/g, "");
@@ -39,7 +39,7 @@ const ORIGIN_WRITE = "http://HOST:PORT or https://HOST:PORT, without user, path 
 /** `http://host:9000` or `https://host`: where an upstream is, and nothing of what is asked there. */
 export function origin() {
   const what = "an upstream URL";
-  return text(what, ORIGIN_WRITE, ORIGIN, (written): Reading<Origin> => {
+  return text(what, ORIGIN_WRITE, ORIGIN, (written): ParsedValue<Origin> => {
     const url = URL.parse(written);
     if (url === null || url.port === "0") return { refused: `{value} is not ${what}; write ${ORIGIN_WRITE}` };
     return { value: originOf(url) };
@@ -90,7 +90,7 @@ export function webhookUrl() {
   return text(what, write, RESOURCE, (written) => readResource(written, what, write));
 }
 
-function readResource(written: string, what: string, write: string): Reading<Resource> {
+function readResource(written: string, what: string, write: string): ParsedValue<Resource> {
   const url = URL.parse(written);
   if (url === null || url.port === "0" || written.length > LONGEST_URL) {
     return { refused: `{value} is not ${what}; write ${write}` };
@@ -105,7 +105,7 @@ const LONGEST_HOST = 259;
 export function hostHeader() {
   const what = "a host";
   const write = "HOST or HOST:PORT, as in app.example.com";
-  return text(what, write, HOST, (value): Reading<string> => {
+  return text(what, write, HOST, (value): ParsedValue<string> => {
     const url = URL.parse(`http://${value}`);
     if (url === null || url.port === "0" || value.length > LONGEST_HOST) {
       return { refused: `{value} is not ${what}; write ${write}` };
@@ -122,7 +122,7 @@ const LONGEST_NAME = 253;
 export function hostRule() {
   const what = "a host to match";
   const write = "HOST or *.HOST of letters, digits, - and dots, without port, as in *.example.com";
-  return text(what, write, HOST_RULE, (written): Reading<HostRule> => {
+  return text(what, write, HOST_RULE, (written): ParsedValue<HostRule> => {
     if (written.length > LONGEST_NAME) return { refused: `{value} is not ${what}; write ${write}` };
     const match = written.toLowerCase();
     if (!match.startsWith("*")) return { value: { kind: "exact", match } };
@@ -134,7 +134,7 @@ export function hostRule() {
 export function serverName() {
   const what = "a server name";
   const write = "a DNS name, as in auth.example.com";
-  return text(what, write, /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, (value): Reading<string> => {
+  return text(what, write, /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/, (value): ParsedValue<string> => {
     if (isIP(value) !== 0 || value.length > 253) return { refused: `{value} is not ${what}; write ${write}` };
     return { value };
   });
@@ -147,7 +147,7 @@ const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()+,;=:@/]|%[0-9A-Fa-f]{2})*\*?$/;
 export function routePath() {
   const what = "a path";
   const write = "/PATH without ?, #, spaces or dot segments; * only after the last /";
-  return text(what, write, PATH, (written): Reading<PathRule> => {
+  return text(what, write, PATH, (written): ParsedValue<PathRule> => {
     const segments = written.split("/");
     if (segments.some((segment) => /^(\.|%2e){1,2}$/i.test(segment)) || /[^/]\*$/.test(written)) {
       return { refused: `{value} is not ${what}; write ${write}` };
@@ -181,7 +181,7 @@ export function proxyNetwork() {
   });
 }
 
-function readNetwork(written: string): Reading<Network> {
+function readNetwork(written: string): ParsedValue<Network> {
   const [, address = "", digits] = NETWORK.exec(written) ?? [];
   const bits = isIPv4(address) ? 32 : 128;
   const prefix = digits === undefined ? bits : Number(digits);

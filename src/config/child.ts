@@ -12,6 +12,6 @@ process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
 const loaded = await loadConfig(file, process.env);
 const { files } = loaded;
 const message: ReadMessage = loaded.ok
-  ? { ok: true, files, parcel: pack(loaded.snapshot) }
+  ? { ok: true, files, packed: pack(loaded.snapshot) }
   : { ok: false, files, problems: loaded.problems };
 process.send?.(message);

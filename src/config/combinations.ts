@@ -23,7 +23,7 @@ import {
   tlsShape,
   validParts,
 } from "./schema.ts";
-import { durationText } from "./values.ts";
+import { configDuration } from "./values.ts";
 
 /** `routes`: what each entry of the document's `routes` means. */
 export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
@@ -171,11 +171,11 @@ function breakerFindings({ at, raw }: RouteView, document: ConfigDocument): Find
   if (interval === undefined || maxInterval === undefined || interval <= maxInterval) return [];
   const pathOf = (key: string) => [...at, "breaker", key];
   if (Object.hasOwn(asMapping(raw.breaker), "maxInterval")) {
-    const shown = document.written(pathOf("interval")) ?? durationText(interval);
+    const shown = document.written(pathOf("interval")) ?? configDuration(interval);
     const message = `{value} is shorter than interval, which is ${shown}; write at least that`;
     return [{ path: pathOf("maxInterval"), message }];
   }
-  const message = `{value} is longer than maxInterval, which is ${durationText(maxInterval)}; write a longer maxInterval beside it`;
+  const message = `{value} is longer than maxInterval, which is ${configDuration(maxInterval)}; write a longer maxInterval beside it`;
   return [{ path: pathOf("interval"), message }];
 }
 

@@ -32,7 +32,7 @@ export type ReadConfig = { readonly files: LoadedFiles } & (
 
 /** What the program says, once. */
 export type ReadMessage = { readonly files: LoadedFiles } & (
-  | { readonly ok: true; readonly parcel: PackedSnapshot }
+  | { readonly ok: true; readonly packed: PackedSnapshot }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 );
 
@@ -66,7 +66,7 @@ export async function readConfig(
   if (message === null) return readHere(file, env, stamp);
   // Where files take that long, this process would stand still for as long while it loads what reads it.
   if (message === "late") return unread(file, stamp, `it takes more than ${timeout / 1000} s`);
-  return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.parcel) } : message;
+  return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.packed) } : message;
 }
 
 /** What reads it may not load either, as without a file descriptor left. A process that serves must outlive that. */

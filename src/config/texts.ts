@@ -1,5 +1,5 @@
 /** Values that are text all the way: names, paths of files, headers. */
-import { plainText, type Reading, text, textOr, wrong } from "./values.ts";
+import { type ParsedValue, plainText, text, textOr, wrong } from "./values.ts";
 
 export function routeName() {
   return plainText("a route name", "1 to 64 of letters, digits, _ and -", /^[A-Za-z0-9_-]{1,64}$/);
@@ -16,7 +16,7 @@ export function filePath() {
   return textOr(
     /^[ -~\u00a0-\uffff]{1,4096}$/,
     { error: (issue) => (isHash(issue.input) ? NO_PATH : usual.error(issue)) },
-    (value): Reading<string> => (isHash(value) ? { refused: NO_PATH } : { value }),
+    (value): ParsedValue<string> => (isHash(value) ? { refused: NO_PATH } : { value }),
   );
 }
 
@@ -65,7 +65,7 @@ const RESERVED: ReadonlySet<string> = new Set([
 /** A name of the kind gateways keep: letters, digits and "-" (aliases such as X_User are spoofing). */
 export function identityHeader(refused: readonly string[] = []) {
   const pattern = /^[A-Za-z0-9-]{1,64}$/;
-  return text("a header name", "1 to 64 of letters, digits and -", pattern, (value): Reading<string> => {
+  return text("a header name", "1 to 64 of letters, digits and -", pattern, (value): ParsedValue<string> => {
     const name = value.toLowerCase();
     if (!RESERVED.has(name) && !refused.includes(name)) return { value };
     return { refused: "{value} has a meaning of its own in HTTP; name a header that carries the identity" };

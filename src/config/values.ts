@@ -5,7 +5,7 @@ import { DURATION, readDuration } from "../core/duration.ts";
 // Without this zod compiles code at run time, which costs memory and is barred in hardened processes.
 z.config({ jitless: true });
 
-export type Reading<T> = { readonly value: T } | { readonly refused: string };
+export type ParsedValue<T> = { readonly value: T } | { readonly refused: string };
 
 interface Message {
   readonly error: (issue: { readonly input?: unknown }) => string;
@@ -20,12 +20,17 @@ export function wrong(what: string, write: string): Message {
 }
 
 /** Text that `read` turns into something better. An editor checks it against `pattern`. */
-export function text<T>(what: string, write: string, pattern: RegExp, read: (text: string) => Reading<T>) {
+export function text<T>(
+  what: string,
+  write: string,
+  pattern: RegExp,
+  read: (text: string) => ParsedValue<T>,
+) {
   return textOr(pattern, wrong(what, write), read);
 }
 
 /** The same where there is more to say than what it is not. */
-export function textOr<T>(pattern: RegExp, message: Message, read: (text: string) => Reading<T>) {
+export function textOr<T>(pattern: RegExp, message: Message, read: (text: string) => ParsedValue<T>) {
   return z.pipe(
     z.string(message).check(z.regex(pattern, message)),
     z.transform((written: string, context): T => {
@@ -45,18 +50,23 @@ export function plainText(what: string, write: string, pattern: RegExp) {
 export function duration(least: string, most: string) {
   const low = readDuration(least);
   const high = readDuration(most);
-  return text("a duration", "a number and ms, s, m or h, as in 3s", DURATION, (written): Reading<number> => {
-    const value = readDuration(written);
-    if (value >= low && value <= high) return { value };
-    return { refused: `{value} is out of bounds; write a duration from ${least} to ${most}` };
-  });
+  return text(
+    "a duration",
+    "a number and ms, s, m or h, as in 3s",
+    DURATION,
+    (written): ParsedValue<number> => {
+      const value = readDuration(written);
+      if (value >= low && value <= high) return { value };
+      return { refused: `{value} is out of bounds; write a duration from ${least} to ${most}` };
+    },
+  );
 }
 
 const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 const SIZE = /^(\d{1,12})(B|KiB|MiB|GiB)$/;
 
 /** The same as people write it, in the largest unit that leaves a whole number. */
-export function durationText(milliseconds: number): string {
+export function configDuration(milliseconds: number): string {
   if (milliseconds % 1000 !== 0) return `${milliseconds}ms`;
   const seconds = milliseconds / 1000;
   return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`;

@@ -12,7 +12,7 @@ import { type FileStamp, stampOf } from "./read-file.ts";
 /** Looks at a change that goes on. */
 const MOST_LOOKS = 10;
 
-export interface ConfigWatchOptions<Loaded extends { readonly files: LoadedFiles }, Result> {
+export interface ConfigWatchDeps<Loaded extends { readonly files: LoadedFiles }, Result> {
   /** Milliseconds between two looks. */
   readonly interval: number;
   /** The files as they were when the config in use was read. */
@@ -33,7 +33,7 @@ export interface ConfigWatch<Result> {
 }
 
 export function watchConfig<Loaded extends { readonly files: LoadedFiles }, Result>(
-  options: ConfigWatchOptions<Loaded, Result>,
+  options: ConfigWatchDeps<Loaded, Result>,
 ): ConfigWatch<Result> {
   const { interval, load, onLoaded } = options;
   let known = options.files;

@@ -37,7 +37,7 @@ import type {
 } from "./types.ts";
 
 /** What the data path needs from the world. */
-export interface Ports {
+export interface AnswerCheckDeps {
   /** Always settles, never rejects. `gone` fires when the gateway no longer waits. */
   exchange(upstream: Upstream, forwarded: Forwarded, gone: Gone, waiting: Waiting): Promise<Outcome>;
   readonly logins: {
@@ -83,7 +83,7 @@ export interface RouteState {
 }
 
 /** What applies to a check that comes in now, and stays with it to the end. */
-export interface Current {
+export interface Routing {
   readonly table: RouteTable;
   readonly trustedProxies: AddressList | null;
   stateOf(route: Route): RouteState;
@@ -109,11 +109,11 @@ interface Asked extends CheckContext {
 export async function answerCheck(
   check: Check,
   context: CheckContext,
-  ports: Ports,
+  deps: AnswerCheckDeps,
 ): Promise<Decision | null> {
   const { route, state, gone } = context;
   const { health } = state;
-  const { exchange, record, now } = ports;
+  const { exchange, record, now } = deps;
   const begin = now();
   const asked: Asked = { route, state, trustedProxies: context.trustedProxies, gone, check, begin };
   const finish = (decision: Decision, end = now()): Decision => {
@@ -125,13 +125,13 @@ export async function answerCheck(
   if (state.inFlight >= route.maxInFlight) return finish(SHED);
 
   const override = state.override();
-  if (override === "fallback") return finish(await fallBack(asked, "override", ports));
+  if (override === "fallback") return finish(await fallBack(asked, "override", deps));
 
   // While the breaker is open nobody waits for an upstream that is known to be broken.
   const admission = override === "upstream" ? UNJUDGED : health.admit(check);
-  if (admission.kind === "refused") return finish(await fallBack(asked, "breaker_open", ports));
+  if (admission.kind === "refused") return finish(await fallBack(asked, "breaker_open", deps));
 
-  const forwarded = forward(check, route, ports);
+  const forwarded = forward(check, route, deps);
   state.inFlight += 1;
   let outcome: Outcome;
   try {
@@ -145,15 +145,15 @@ export async function answerCheck(
   if (outcome.kind === "abandoned") return null;
   if (outcome.kind === "overload") return finish(SHED);
   if (outcome.kind === "unsendable") return finish(REFUSED);
-  if (outcome.kind === "released") return finish(await fallBack(asked, "breaker_open", ports));
+  if (outcome.kind === "released") return finish(await fallBack(asked, "breaker_open", deps));
   let heardAt = now();
   if (outcome.kind === "answer") {
     record.answer(route, outcome.answer.status, heardAt - begin);
-    watchStream(outcome.answer, route, ports);
+    watchStream(outcome.answer, route, deps);
   }
 
   const classified = withIdentity(classify(outcome, route.fault), route);
-  if (override === "upstream") return finish(decideAsUpstream(asked, classified, ports));
+  if (override === "upstream") return finish(decideAsUpstream(asked, classified, deps));
   // Nothing is awaited for what nearly every check brings: each wait costs a turn of the queue.
   let verdict = classified;
   if (leadsToLogin(classified)) {
@@ -161,8 +161,8 @@ export async function answerCheck(
     heardAt = now();
   }
   health.observe(admission, check, verdict);
-  if (isDecided(verdict)) return finish(decideByVerdict(asked, verdict, ports), heardAt);
-  return finish(await decideByTreatment(asked, verdict, ports));
+  if (isDecided(verdict)) return finish(decideByVerdict(asked, verdict, deps), heardAt);
+  return finish(await decideByTreatment(asked, verdict, deps));
 }
 
 /** A yes that does not say to whom is a no. */
@@ -190,33 +190,33 @@ async function withLoginUp(asked: Asked, verdict: Decided): Promise<Verdict> {
 }
 
 /** The evidence table: relay what came, or fall back, or ask a probe which of the two it is. */
-async function decideByTreatment(asked: Asked, verdict: Undecided, ports: Ports): Promise<Decision> {
+async function decideByTreatment(asked: Asked, verdict: Undecided, deps: AnswerCheckDeps): Promise<Decision> {
   const { check, route, state } = asked;
   const { mode } = fallbackFor(route, check);
   const treatment = treatmentOf(verdict, mode, route.fault.confirm);
   if (treatment === "confirm") {
     const judgement = await state.health.judge(check);
-    if (judgement !== null) ports.record.suspect(route, verdict.reason, judgement);
+    if (judgement !== null) deps.record.suspect(route, verdict.reason, judgement);
     if (judgement === "cleared") return ownDoing(verdict, "upstream");
     if (judgement === null) return shed(verdict.answer);
   }
-  if (verdict.kind === "fault" || treatment === "confirm") ports.record.fault(route, verdict.reason);
+  if (verdict.kind === "fault" || treatment === "confirm") deps.record.fault(route, verdict.reason);
   if (treatment === "relay") return ownDoing(verdict, "upstream");
   if (verdict.answer) discard(verdict.answer);
-  return fallBack(asked, verdict.reason, ports);
+  return fallBack(asked, verdict.reason, deps);
 }
 
 /** A person chose that nothing falls back: what came goes back, or a proxy error where nothing did. */
-function decideAsUpstream(asked: Asked, verdict: Verdict, ports: Ports): Decision {
-  if (verdict.kind === "fault") ports.record.fault(asked.route, verdict.reason);
-  return isDecided(verdict) ? decideByVerdict(asked, verdict, ports) : ownDoing(verdict, "override");
+function decideAsUpstream(asked: Asked, verdict: Verdict, deps: AnswerCheckDeps): Decision {
+  if (verdict.kind === "fault") deps.record.fault(asked.route, verdict.reason);
+  return isDecided(verdict) ? decideByVerdict(asked, verdict, deps) : ownDoing(verdict, "override");
 }
 
 /** The upstream's word, as it came. */
-function decideByVerdict(asked: Asked, verdict: Decided, ports: Ports): Decision {
+function decideByVerdict(asked: Asked, verdict: Decided, deps: AnswerCheckDeps): Decision {
   const { check, route } = asked;
   noteForGrace(asked, verdict);
-  if (verdict.kind === "allow") return allow(check, route, verdict.answer, ports);
+  if (verdict.kind === "allow") return allow(check, route, verdict.answer, deps);
   return fromUpstream(verdict.answer, verdict.kind);
 }
 
@@ -229,10 +229,10 @@ function noteForGrace({ check, route, state, begin }: Asked, verdict: Decided): 
  * With the client's own Authorization, unless the upstream set one for the app: a gateway that copies Authorization
  * from here takes the client's away, so that the emergency password, which stays here, never reaches an app.
  */
-function allow(check: Check, route: Route, answer: Answer, ports: Ports): Decision {
+function allow(check: Check, route: Route, answer: Answer, deps: AnswerCheckDeps): Decision {
   if (!check.hasAuthorization || route.fallback.mode === "none") return fromUpstream(answer, "allow");
   if (firstHeader(answer.headers, "authorization") !== null) return fromUpstream(answer, "allow");
-  const isEmergency = (authorization: string) => isEmergencyLogin(authorization, ports);
+  const isEmergency = (authorization: string) => isEmergencyLogin(authorization, deps);
   const authorization = authorizationForApp(check.headers, isEmergency);
   return { ...fromUpstream(answer, "allow"), reply: relayed(answer, authorization) };
 }
@@ -243,7 +243,7 @@ function ownDoing({ answer, reason }: Undecided, source: "upstream" | "override"
   return { source, verdict: "error", reply, fallback: null };
 }
 
-async function fallBack(asked: Asked, reason: FallbackReason, ports: Ports): Promise<Decision> {
+async function fallBack(asked: Asked, reason: FallbackReason, deps: AnswerCheckDeps): Promise<Decision> {
   const { check, route, state, trustedProxies } = asked;
   const fallback = fallbackFor(route, check);
   const grace = ENDS_GRACE.has(reason) ? null : graceRules(fallback);
@@ -254,7 +254,7 @@ async function fallBack(asked: Asked, reason: FallbackReason, ports: Ports): Pro
   const why = whyForbidden(fallback, address);
   const login =
     why === null
-      ? await ports.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
+      ? await deps.logins.attempt(route.name, fallback, credentialsFrom(check.headers), limitKey(address))
       : ({ kind: "forbidden", why } as const);
   return loginFallback(fallback, reason, login, opensLoginBox(check.headers));
 }
@@ -270,11 +270,11 @@ function whyForbidden({ allowFrom }: BasicAuthFallback, address: string | null):
   return isListed(address, allowFrom) ? null : "outside_allow_from";
 }
 
-function forward(check: Check, route: Route, ports: Ports): Forwarded {
+function forward(check: Check, route: Route, deps: AnswerCheckDeps): Forwarded {
   const { method, body } = check;
   return {
     check,
-    staysHere: (authorization) => route.stripEmergencyCredentials && isEmergencyLogin(authorization, ports),
+    staysHere: (authorization) => route.stripEmergencyCredentials && isEmergencyLogin(authorization, deps),
     // A check asks and changes nothing, whatever the method of the request it is about.
     repeatable: body === null && (route.fallback.mode !== "none" || SAFE_METHODS.has(method)),
   };
@@ -284,9 +284,9 @@ function forward(check: Check, route: Route, ports: Ports): Forwarded {
  * An outpost would turn emergency credentials into a token request to its core. A browser sends them with every
  * check of a site, so the upstreams of the other routes must not get them either.
  */
-function isEmergencyLogin(authorization: string, ports: Ports): boolean {
+function isEmergencyLogin(authorization: string, deps: AnswerCheckDeps): boolean {
   const user = basicUserOf(authorization);
-  return user !== null && ports.logins.knows(user);
+  return user !== null && deps.logins.knows(user);
 }
 
 /** An answer that nobody will read. */
@@ -301,10 +301,10 @@ function shed(answer: Answer | null): Decision {
 }
 
 /** A stream that breaks off on its way is too late for a fallback, but counts. */
-function watchStream({ body }: Answer, route: Route, ports: Ports): void {
+function watchStream({ body }: Answer, route: Route, deps: AnswerCheckDeps): void {
   if (body.kind !== "stream") return;
   void body.ended.then((reason) => {
-    if (reason !== null) ports.record.fault(route, reason);
+    if (reason !== null) deps.record.fault(route, reason);
   });
 }
 

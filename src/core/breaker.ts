@@ -27,7 +27,7 @@ interface Opened {
 }
 
 /** `good`: the upstream gave a verdict. `fault`: it did not, and no client can have caused it. */
-export type Evidence = "good" | "fault";
+export type BreakerEvidence = "good" | "fault";
 
 /** Replicas that opened together shall not try together: this share of a wait is drawn by chance. */
 const JITTER = 0.2;
@@ -44,7 +44,7 @@ export function afterCheck(
   breaker: Breaker,
   rules: BreakerRules,
   generation: number,
-  evidence: Evidence,
+  evidence: BreakerEvidence,
   now: number,
   random: number,
 ): Breaker {
@@ -78,7 +78,7 @@ export function afterTrial(
   breaker: Breaker,
   rules: BreakerRules,
   generation: number,
-  evidence: Evidence,
+  evidence: BreakerEvidence,
   now: number,
   random: number,
 ): Breaker {

@@ -8,7 +8,7 @@ import type { NotifyTarget, Upstream } from "./snapshot.ts";
 import type { FallbackChange, NotifyReason, Outcome, UpstreamRequest } from "./types.ts";
 
 /** JSON text. `unixMs`: when it happened; `instance`: the name of this machine or container. */
-export function messageOf(change: FallbackChange, unixMs: number, instance: string): string {
+export function notifyMessage(change: FallbackChange, unixMs: number, instance: string): string {
   const { event, route, mode, reason } = change;
   return JSON.stringify({
     event,

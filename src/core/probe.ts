@@ -12,7 +12,7 @@ import type { Check, FaultReason, Judgement, Outcome, RawHeaders, UpstreamReques
  * What a probe found. `fine`: a verdict; `passed`: not a refusal, so its template is worth keeping. `suspect`: the upstream answers, but no probe should get such an answer
  * (row 3 of the evidence). `fault`: rows 1 and 2. `unknown`: our own limits kept it from asking.
  */
-export type Finding =
+export type ProbeResult =
   | { readonly kind: "fine"; readonly passed: boolean }
   | { readonly kind: "suspect"; readonly reason: FaultReason }
   | { readonly kind: "fault"; readonly reason: FaultReason }
@@ -22,7 +22,7 @@ export type Finding =
 export const BAD_HOLDS_MS = 1_000;
 
 /** `outcome`: of a probe. */
-export function findingOf(outcome: Outcome, rules: FaultRules): Finding {
+export function findingOf(outcome: Outcome, rules: FaultRules): ProbeResult {
   if (outcome.kind !== "answer" && outcome.kind !== "failure") return { kind: "unknown" };
   const verdict = classify(outcome, rules);
   if (verdict.kind === "fault" || verdict.kind === "suspect")
@@ -31,35 +31,35 @@ export function findingOf(outcome: Outcome, rules: FaultRules): Finding {
 }
 
 /** The finding that speaks for several: one verdict, be it a refusal, shows an upstream that gives verdicts. */
-export function bestOf(findings: readonly Finding[]): Finding {
+export function bestOf(findings: readonly ProbeResult[]): ProbeResult {
   return findings.toSorted((a, b) => rank(b) - rank(a))[0] ?? UNKNOWN;
 }
 
-function rank(finding: Finding): number {
+function rank(finding: ProbeResult): number {
   if (finding.kind === "fine") return finding.passed ? 4 : 3;
   return { suspect: 2, fault: 1, unknown: 0 }[finding.kind];
 }
 
-const UNKNOWN: Finding = { kind: "unknown" };
+const UNKNOWN: ProbeResult = { kind: "unknown" };
 
 /** Of several processes: what the one says that has it worst. */
-export function worstOf(findings: readonly Finding[]): Finding {
+export function worstOf(findings: readonly ProbeResult[]): ProbeResult {
   return findings.toSorted((a, b) => rank(a) - rank(b)).find(({ kind }) => kind !== "unknown") ?? UNKNOWN;
 }
 
 /** Whether a probe's finding says that the upstream is broken, and not the client. Unknown is no reason to let anybody in. */
-export function confirms(finding: Finding): boolean {
+export function confirms(finding: ProbeResult): boolean {
   return finding.kind === "suspect" || finding.kind === "fault";
 }
 
 /** null: nothing was found out. */
-export function judgementOf(finding: Finding): Judgement | null {
+export function judgementOf(finding: ProbeResult): Judgement | null {
   if (finding.kind === "unknown") return null;
   return confirms(finding) ? "confirmed" : "cleared";
 }
 
 /** Milliseconds. */
-export function holds(finding: Finding, rules: ProbeRules): number {
+export function holds(finding: ProbeResult, rules: ProbeRules): number {
   if (finding.kind === "unknown") return 0;
   if (finding.kind !== "fine") return BAD_HOLDS_MS;
   // A refusal may be the doing of the one check that was guessed from: it clears that one only.

@@ -38,9 +38,9 @@ iframe { width: 100%; height: 44vh; min-height: 20rem; border: 1px solid var(--l
 export function htmlPage(title: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapedHtml(title)}</title>
 <style>${style}</style></head>
-<body><h1>${escapeHtml(title)}</h1>
+<body><h1>${escapedHtml(title)}</h1>
 ${body}
 </body></html>
 `;
@@ -55,6 +55,6 @@ const entities: Readonly<Record<string, string>> = {
 };
 
 /** Text made safe for elements and for attributes in quotes. */
-export function escapeHtml(text: string): string {
+export function escapedHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => entities[char] ?? char);
 }

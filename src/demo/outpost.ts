@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { escapeHtml, htmlPage, pageHeaders } from "./html.ts";
+import { escapedHtml, htmlPage, pageHeaders } from "./html.ts";
 import { createOutpostSessions, type OutpostSessions } from "./outpost-sessions.ts";
 import { type FaultName, faults, type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
 
@@ -160,7 +160,7 @@ function loginForm({ query, sessions }: Visit, status: number, problem: string):
   if (sessions.attempt(state) === null) return expired();
   const body = `<p>This stands in for the login page of Authentik. The user is <b>${outpostUser.name}</b>,
 the password <b>${outpostUser.password}</b>.</p>
-<p role="alert">${escapeHtml(problem)}</p>
+<p role="alert">${escapedHtml(problem)}</p>
 <form method="post" action="?state=${encodeURIComponent(state)}">
 <p><label>User<br><input name="user" autocomplete="username" required autofocus></label></p>
 <p><label>Password<br><input name="password" type="password" autocomplete="current-password" required></label></p>

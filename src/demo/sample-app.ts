@@ -1,6 +1,6 @@
 /** The app behind the gateway: it believes the identity headers it gets, and shows them. */
 import { createServer, type IncomingMessage } from "node:http";
-import { escapeHtml, htmlPage, pageHeaders } from "./html.ts";
+import { escapedHtml, htmlPage, pageHeaders } from "./html.ts";
 import { type Listening, listen } from "./listening.ts";
 
 export interface SampleAppOptions {
@@ -26,11 +26,11 @@ function appPage(request: IncomingMessage, footer: string): string {
   const how = typeof fallback === "string" ? `sparekey's fallback (${fallback})` : "the outpost";
   const authorization =
     request.headers.authorization === undefined ? "did not arrive" : "arrived (not shown)";
-  return `<p>You are <b>${escapeHtml(name)}</b>, let in by ${escapeHtml(how)}.</p>
+  return `<p>You are <b>${escapedHtml(name)}</b>, let in by ${escapedHtml(how)}.</p>
 <h2>Identity</h2>
 ${headerTable(request, "x-authentik-")}
 <h2>The request</h2>
-<p>${escapeHtml(`${request.method} ${request.url}`)}<br>Authorization: ${authorization}</p>
+<p>${escapedHtml(`${request.method} ${request.url}`)}<br>Authorization: ${authorization}</p>
 ${headerTable(request, "x-forwarded-")}
 ${footer}`;
 }
@@ -40,7 +40,7 @@ function headerTable(request: IncomingMessage, prefix: string): string {
   for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
     const name = request.rawHeaders[i] ?? "";
     if (!name.toLowerCase().startsWith(prefix)) continue;
-    rows += `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(request.rawHeaders[i + 1] ?? "")}</td></tr>\n`;
+    rows += `<tr><th>${escapedHtml(name)}</th><td>${escapedHtml(request.rawHeaders[i + 1] ?? "")}</td></tr>\n`;
   }
   return rows === "" ? "<p>None.</p>" : `<table>\n${rows}</table>`;
 }

@@ -5,7 +5,7 @@
  * a browser sends must come from the switchboard itself.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { escapeHtml, htmlPage, pageHeadersWith } from "./html.ts";
+import { escapedHtml, htmlPage, pageHeadersWith } from "./html.ts";
 import { type Listening, listen } from "./listening.ts";
 import { isRelayed, relayPage, STATUS_FRAME } from "./relayed-pages.ts";
 import { type FaultName, faults } from "./stand-in.ts";
@@ -117,12 +117,12 @@ function switchTable({ title, path, standIn }: Switch): string {
   const rows = standIn.faults.map((name) => {
     const now = name === standIn.fault() ? ' class="now" aria-current="true"' : "";
     const button = `<form method="post" action="${path}${name}"><button${now}>${name}</button></form>`;
-    return `<tr${now}><td>${button}</td><td>${escapeHtml(faults[name])}${now === "" ? "" : " (now)"}</td></tr>`;
+    return `<tr${now}><td>${button}</td><td>${escapedHtml(faults[name])}${now === "" ? "" : " (now)"}</td></tr>`;
   });
-  return `<h2>${escapeHtml(title)}</h2>\n<table>\n${rows.join("\n")}\n</table>`;
+  return `<h2>${escapedHtml(title)}</h2>\n<table>\n${rows.join("\n")}\n</table>`;
 }
 
 function frame(title: string, source: string, link: string): string {
-  return `<section><h2>${escapeHtml(title)} <small><a href="${escapeHtml(link)}">by itself</a></small></h2>
-<iframe src="${escapeHtml(source)}" title="${escapeHtml(title)}"></iframe></section>`;
+  return `<section><h2>${escapedHtml(title)} <small><a href="${escapedHtml(link)}">by itself</a></small></h2>
+<iframe src="${escapedHtml(source)}" title="${escapedHtml(title)}"></iframe></section>`;
 }

@@ -5,7 +5,7 @@
 
 import { once } from "node:events";
 import type { Socket } from "node:net";
-import type { Current } from "../core/answer-check.ts";
+import type { Routing } from "../core/answer-check.ts";
 import { answerCheck } from "../core/answer-check.ts";
 import { internalError } from "../core/replies.ts";
 import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
@@ -23,10 +23,10 @@ import {
 } from "../wire/pipelined-heads.ts";
 import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "../wire/reply-bytes.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "../wire/request-head.ts";
-import { Room } from "../wire/scratch.ts";
+import { ScratchBuffer } from "../wire/scratch.ts";
 import { WireCheck } from "../wire/wire-check.ts";
-import { KEEP_ALIVE_MS, type WireOptions } from "./check-server.ts";
-import type { SocketUse, WireConnection } from "./open-sockets.ts";
+import { type FastPathDeps, KEEP_ALIVE_MS } from "./check-server.ts";
+import type { FastConnection, SocketUse } from "./open-sockets.ts";
 
 const KEPT_ENDS = keptEndsFor(Math.floor(KEEP_ALIVE_MS / 1_000));
 const HEALTH_PATH = "/healthz";
@@ -36,14 +36,14 @@ const LAST_CHUNK = "0\r\n\r\n";
 const HEAD: RequestHead = newRequestHead();
 
 /** For the check it carries, it is what tells that nobody waits any more. */
-export class GatewayConnection implements Gone, WireConnection {
+export class ByteConnection implements Gone, FastConnection {
   readonly #socket: Socket;
-  readonly #options: WireOptions;
+  readonly #options: FastPathDeps;
   readonly #use: SocketUse;
   readonly #stopListening: () => void;
   readonly #heads: Heads = newHeads();
-  readonly #checkRoom = new Room();
-  readonly #replies = new Room();
+  readonly #checkRoom = new ScratchBuffer();
+  readonly #replies = new ScratchBuffer();
   /** The last check that is in `#checkRoom`. */
   #inRoom: WireCheck | null = null;
   /** Whether bytes of a head have come, or the first head is waited for. */
@@ -53,7 +53,7 @@ export class GatewayConnection implements Gone, WireConnection {
   #isPrompt = false;
   #keepsAlive = true;
   /** Of the check in flight. */
-  #current: Current | null = null;
+  #current: Routing | null = null;
   #onGone: (() => void) | null = null;
   /** Of a reply that is a stream: aborted when it cannot go on. */
   #stream: AbortController | null = null;
@@ -62,7 +62,7 @@ export class GatewayConnection implements Gone, WireConnection {
   #awaitsDrain = false;
   aborted = false;
 
-  constructor(use: SocketUse, options: WireOptions) {
+  constructor(use: SocketUse, options: FastPathDeps) {
     const { socket } = use;
     this.#socket = socket;
     this.#use = use;
@@ -97,7 +97,7 @@ export class GatewayConnection implements Gone, WireConnection {
     if (isFree && heldBytes(heads) === 0 && this.#answerWhole(length)) return;
     if (!this.#awaitsHead && this.#use.inFlight === 0) {
       this.#awaitsHead = true;
-      this.#use.since = this.#options.ports.now();
+      this.#use.since = this.#options.deps.now();
     }
     addBytes(heads, READ_BUFFER.subarray(0, length));
     if (isFree) return this.#readHead();
@@ -135,7 +135,7 @@ export class GatewayConnection implements Gone, WireConnection {
 
   /** False: it is none of ours. */
   #answer(check: WireCheck, keepsAlive: boolean): boolean {
-    const { ports, current: currentOf } = this.#options;
+    const { deps, current: currentOf } = this.#options;
     const current = currentOf();
     const route = plainRoute(current.table, check.path);
     if (route === null) return false;
@@ -147,7 +147,7 @@ export class GatewayConnection implements Gone, WireConnection {
     current.hold();
     const { trustedProxies } = current;
     const context = { route, state: current.stateOf(route), trustedProxies, gone: this };
-    answerCheck(check, context, ports).then(this.#onDecision, this.#onDefect);
+    answerCheck(check, context, deps).then(this.#onDecision, this.#onDefect);
     return true;
   }
 
@@ -235,14 +235,14 @@ export class GatewayConnection implements Gone, WireConnection {
   async #taken(broken: AbortSignal): Promise<void> {
     broken.throwIfAborted();
     if (!this.#socket.writableNeedDrain) return;
-    this.#blockedSince = this.#options.ports.now();
+    this.#blockedSince = this.#options.deps.now();
     await once(this.#socket, "drain", { signal: broken });
     this.#blockedSince = null;
   }
 
   /** Of a reply that the gateway has not taken yet, the bytes stay as they are. */
-  #replyRoom(): Room {
-    return this.#socket.writableLength === 0 ? this.#replies : new Room();
+  #replyRoom(): ScratchBuffer {
+    return this.#socket.writableLength === 0 ? this.#replies : new ScratchBuffer();
   }
 
   #context(): ReplyContext {
@@ -256,7 +256,7 @@ export class GatewayConnection implements Gone, WireConnection {
     this.#onGone = null;
     this.#blockedSince = null;
     this.#use.inFlight = 0;
-    this.#use.since = this.#options.ports.now();
+    this.#use.since = this.#options.deps.now();
     current?.release();
     if (heldBytes(this.#heads) > 0 || this.#socket.writableNeedDrain) this.#readNext();
   }

@@ -6,15 +6,15 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
-import { answerCheck, type Current, type Ports } from "../core/answer-check.ts";
+import { type AnswerCheckDeps, answerCheck, type Routing } from "../core/answer-check.ts";
 import { badCheck, healthy, internalError, noRoute, tooManyHeaders } from "../core/replies.ts";
 import { findRoute, hasDotSegment } from "../core/route-table.ts";
 import type { Address, Limits } from "../core/snapshot.ts";
 import type { Reply } from "../core/types.ts";
 import { hasBody } from "../http/has-body.ts";
-import { createLateFastify } from "../http/lazy-fastify.ts";
-import { refuseGarbled } from "../http/refuse-garbled.ts";
-import { OpenSockets, type SocketUse, type WireConnection } from "./open-sockets.ts";
+import { createLazyFastify } from "../http/lazy-fastify.ts";
+import { refuseMalformed } from "../http/refuse-malformed.ts";
+import { type FastConnection, OpenSockets, type SocketUse } from "./open-sockets.ts";
 import { readCheck } from "./read-check.ts";
 import { writeReply } from "./write-reply.ts";
 
@@ -36,15 +36,15 @@ const WHY = {
 /** In a drain, how long a kept connection may stay unused before it is closed. */
 const LINGER_MS = 1_000;
 
-export interface CheckServerOptions {
+export interface CheckServerDeps {
   readonly listen: Address;
   /** Whether other processes listen on the same port: the system shares connections out among them. */
   readonly sharesPort: boolean;
   readonly limits: Limits;
-  readonly ports: Ports;
+  readonly deps: AnswerCheckDeps;
   /** Takes connections first and hands over what is not for it; null: there is only Fastify. */
-  wire(): Wire | null;
-  current(): Current;
+  fastPath(): FastPath | null;
+  current(): Routing;
   /** A connection beyond `limits.connections` was closed. */
   onDrop(): void;
   /** A defect of ours; the check got a 500. */
@@ -64,19 +64,19 @@ export interface CheckServer {
 }
 
 /** A carrier that has connections first. */
-export interface Wire {
-  accept(use: SocketUse, options: WireOptions): WireConnection;
+export interface FastPath {
+  accept(use: SocketUse, options: FastPathDeps): FastConnection;
 }
 
 /** The rules of a listener, the same for both carriers. */
-export interface WireOptions {
-  readonly ports: Ports;
+export interface FastPathDeps {
+  readonly deps: AnswerCheckDeps;
   readonly headBytes: number;
   readonly maxHeaderLines: number;
   /** Unanswered checks of one connection. */
   readonly maxPipelined: number;
   readonly headMs: number;
-  current(): Current;
+  current(): Routing;
   isDraining(): boolean;
   /** Fastify has it from here: `bytes` were read and belong to it. */
   handOver(use: SocketUse, bytes: Buffer): void;
@@ -85,8 +85,8 @@ export interface WireOptions {
   onDefect(error: unknown): void;
 }
 
-export function createCheckServer(options: CheckServerOptions): CheckServer {
-  const { listen, limits, ports } = options;
+export function createCheckServer(options: CheckServerDeps): CheckServer {
+  const { listen, limits, deps } = options;
   const sockets = new OpenSockets();
   let draining = false;
   const useOf = (socket: Socket): Pick<SocketUse, "inFlight" | "since"> =>
@@ -112,16 +112,16 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       if (request.socket.destroyed) return;
       // The kubelet asks often, and for this alone nothing else need be there.
       if (request.url === HEALTH_PATH) void answer(request, response, HEALTH_PATH);
-      else late.handle(request, response);
+      else slowPath.handle(request, response);
     },
   );
-  server.on("clientError", (error, socket: Socket) => refuseGarbled(error, socket, isAnswering(socket)));
+  server.on("clientError", (error, socket: Socket) => refuseMalformed(error, socket, isAnswering(socket)));
   server.maxConnections = limits.connections;
   // Node silently leaves out lines beyond this, so one more than the limit tells that there are too many.
   server.maxHeadersCount = MAX_HEADER_LINES + 1;
   server.on("drop", options.onDrop);
   server.on("connect", (_request, socket: Socket) =>
-    refuseGarbled(new Error("CONNECT"), socket, isAnswering(socket)),
+    refuseMalformed(new Error("CONNECT"), socket, isAnswering(socket)),
   );
   const toFastify = server.listeners("connection");
   const giveToFastify = (use: SocketUse): void => {
@@ -134,8 +134,8 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     use.socket.unshift(bytes);
     use.socket.resume();
   };
-  const wireOptions: WireOptions = {
-    ports,
+  const fastPathDeps: FastPathDeps = {
+    deps,
     headBytes: limits.headBytes,
     maxHeaderLines: MAX_HEADER_LINES,
     maxPipelined: MAX_PIPELINED,
@@ -143,19 +143,19 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
     current: options.current,
     isDraining: () => draining,
     handOver,
-    refuse: (socket, why) => refuseGarbled(WHY[why], socket, false),
+    refuse: (socket, why) => refuseMalformed(WHY[why], socket, false),
     onDefect: options.onDefect,
   };
   server.removeAllListeners("connection");
   server.on("connection", (socket: Socket) => {
-    const use = sockets.add(socket, ports.now());
-    const wire = options.wire();
-    if (wire) use.wire = wire.accept(use, wireOptions);
+    const use = sockets.add(socket, deps.now());
+    const fastPath = options.fastPath();
+    if (fastPath) use.fast = fastPath.accept(use, fastPathDeps);
     else giveToFastify(use);
   });
   const lateness = setInterval(() => {
-    const now = ports.now();
-    sockets.each(({ wire }) => wire?.closeIfLate(now));
+    const now = deps.now();
+    sockets.each(({ fast }) => fast?.closeIfLate(now));
   }, CHECKING_MS).unref();
 
   const serve = async (request: IncomingMessage, response: ServerResponse, target: string): Promise<void> => {
@@ -178,11 +178,11 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       else await writeReply(internalError(), response, true);
     } finally {
       use.inFlight -= 1;
-      use.since = ports.now();
+      use.since = deps.now();
     }
   };
 
-  const late = createLateFastify(
+  const slowPath = createLazyFastify(
     server,
     // Routes change with the config and paths are matched undecoded: core/route-table.ts does both.
     { return503OnClosing: false, rewriteUrl: () => "/" },
@@ -195,7 +195,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
   );
 
   const closeUnused = (): void => {
-    const before = ports.now() - LINGER_MS;
+    const before = deps.now() - LINGER_MS;
     sockets.each(({ socket, inFlight, since }) => {
       if (inFlight === 0 && since < before) socket.destroy();
     });
@@ -223,7 +223,7 @@ export function createCheckServer(options: CheckServerOptions): CheckServer {
       sockets.each(({ socket }) => socket.destroy());
       server.closeAllConnections();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await Promise.all([late.close(), closed]);
+      await Promise.all([slowPath.close(), closed]);
     },
   };
 }
@@ -246,7 +246,7 @@ async function replyTo(
   request: IncomingMessage,
   response: ServerResponse,
   target: string,
-  options: CheckServerOptions,
+  options: CheckServerDeps,
 ): Promise<Reply | null> {
   if (request.rawHeaders.length > 2 * MAX_HEADER_LINES) return tooManyHeaders();
   const check = readCheck(request, target);
@@ -261,7 +261,7 @@ async function replyTo(
   const context = { route, state: current.stateOf(route), trustedProxies, gone: goneSignal(response) };
   current.hold();
   try {
-    const decision = await answerCheck(carried, context, options.ports);
+    const decision = await answerCheck(carried, context, options.deps);
     return decision?.reply ?? null;
   } finally {
     current.release();

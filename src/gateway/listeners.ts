@@ -2,11 +2,11 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../core/address-text.ts";
-import type { Current } from "../core/answer-check.ts";
+import type { Routing } from "../core/answer-check.ts";
 import type { Address, Limits } from "../core/snapshot.ts";
 import { type Drainable, drain } from "../http/drain.ts";
 import type { Generation } from "../route/generations.ts";
-import { type CheckServer, type CheckServerOptions, createCheckServer } from "./check-server.ts";
+import { type CheckServer, type CheckServerDeps, createCheckServer } from "./check-server.ts";
 
 interface Listener {
   readonly server: CheckServer;
@@ -15,7 +15,7 @@ interface Listener {
   readonly limits: Limits;
   /** Connections closed because `limits.connections` was reached, since the last tick. */
   drops: number;
-  current: Current;
+  current: Routing;
 }
 
 /** Listeners that are open and not yet in use, by `addressText`. */
@@ -59,7 +59,7 @@ export class ListenError extends Error {
 }
 
 export interface ListenersDeps
-  extends Pick<CheckServerOptions, "ports" | "wire" | "onDefect" | "onUnloadable"> {
+  extends Pick<CheckServerDeps, "deps" | "fastPath" | "onDefect" | "onUnloadable"> {
   /** Whether other processes listen on the same ports. */
   readonly sharesPorts: boolean;
   /** So many connections beyond `limit` were closed since the last tick. */
@@ -72,7 +72,7 @@ export function createListeners({ sharesPorts, onDrops, ...deps }: ListenersDeps
 
   const addresses = (): readonly Address[] => [...used.values()].map(({ address }) => address);
 
-  const openOne = async (wanted: Address, limits: Limits, first: Current): Promise<Listener> => {
+  const openOne = async (wanted: Address, limits: Limits, first: Routing): Promise<Listener> => {
     const server = createCheckServer({
       listen: wanted,
       sharesPort: sharesPorts,

@@ -9,11 +9,11 @@ export interface SocketUse {
   /** When its last check was answered, or a head began, or it was opened. */
   since: number;
   /** null: Fastify has it. */
-  wire: WireConnection | null;
+  fast: FastConnection | null;
 }
 
 /** A connection that the first carrier has. */
-export interface WireConnection {
+export interface FastConnection {
   /** Call it every few seconds. */
   closeIfLate(now: number): void;
   /** Its socket is. */
@@ -31,19 +31,19 @@ export class OpenSockets {
   }
 
   add(socket: Socket, now: number): SocketUse {
-    const use: SocketUse = { socket, inFlight: 0, since: now, wire: null };
+    const use: SocketUse = { socket, inFlight: 0, since: now, fast: null };
     const place = this.#all.add(use);
     this.#count += 1;
     socket.on("close", () => {
       this.#all.leave(place);
       this.#count -= 1;
-      use.wire?.closed();
+      use.fast?.closed();
     });
     return use;
   }
 
   giveToFastify(use: SocketUse): void {
-    use.wire = null;
+    use.fast = null;
     this.#uses.set(use.socket, use);
   }
 

@@ -25,7 +25,7 @@ export function hasFastify(onFailure: (error: unknown) => void = () => {}): bool
   }
 }
 
-export interface LateFastify {
+export interface LazyFastify {
   /** Never throws; a request that cannot be answered now is cut. */
   handle(request: IncomingMessage, response: ServerResponse): void;
   /** Ends what it began. The server is not its to close. */
@@ -33,12 +33,12 @@ export interface LateFastify {
 }
 
 /** `build`: adds what is served. `onFailure`: it cannot be had; told once, until it could be. */
-export function createLateFastify(
+export function createLazyFastify(
   server: Server,
   options: FastifyServerOptions,
   build: (app: FastifyInstance) => void,
   onFailure: (error: unknown) => void = () => {},
-): LateFastify {
+): LazyFastify {
   let isFailing = false;
   let made: { readonly app: FastifyInstance; readonly handler: Promise<RequestListener> } | null = null;
 

@@ -33,7 +33,7 @@ export interface HtpasswdFiles {
   close(): void;
 }
 
-export interface HtpasswdFilesOptions {
+export interface HtpasswdFilesDeps {
   /** Milliseconds between two looks at the files. */
   readonly interval: number;
   readonly onFile: (event: HtpasswdEvent) => void;
@@ -60,7 +60,7 @@ interface Watched {
   reading: Promise<void> | null;
 }
 
-export function createHtpasswdFiles(options: HtpasswdFilesOptions): HtpasswdFiles {
+export function createHtpasswdFiles(options: HtpasswdFilesDeps): HtpasswdFiles {
   const { interval, onFile, inTime } = options;
   const inUse = new Map<string, Watched>();
   let generations = 0;

@@ -53,7 +53,7 @@ export interface Logins {
   close(): void;
 }
 
-export interface LoginsOptions {
+export interface LoginsDeps {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
@@ -86,7 +86,7 @@ const BAD: LoginResult = { kind: "bad" };
 const FORBIDDEN: LoginResult = { kind: "forbidden", why: "no_users" };
 const BUSY: LoginResult = { kind: "limited", retryAfterSeconds: 1 };
 
-export function createLogins(options: LoginsOptions): Logins {
+export function createLogins(options: LoginsDeps): Logins {
   const { now, randomBytes, pool, onFile, inTime, fileInterval = FILE_INTERVAL } = options;
   const files = createHtpasswdFiles({ interval: fileInterval, onFile, inTime });
   const key = randomBytes(KEY_BYTES);
@@ -201,7 +201,7 @@ export function createLogins(options: LoginsOptions): Logins {
 }
 
 /** The emergency logins of a process, with the threads that verify passwords. */
-export interface LoginsSources {
+export interface OpenLoginsDeps {
   onFile(event: HtpasswdEvent): void;
   /** Reads within a time limit, should a file system hang. */
   readonly inTime: InTime;
@@ -209,7 +209,7 @@ export interface LoginsSources {
   now(): number;
 }
 
-export function openLogins({ onFile, inTime, now }: LoginsSources): OpenLogins {
+export function openLogins({ onFile, inTime, now }: OpenLoginsDeps): OpenLogins {
   const pool = createPasswordPool({ size: defaultPoolSize() });
   const logins = createLogins({ now, randomBytes: systemRandomBytes, pool, onFile, inTime });
   return {

@@ -6,7 +6,7 @@ import { deliveryOf, KEPT_MS, messageRequest, originText, waitAfter } from "../c
 import type { NotifyTarget } from "../core/snapshot.ts";
 import type { NotifyEvent, NotifyReason, Outcome } from "../core/types.ts";
 
-export interface CourierPorts {
+export interface DeliveryQueueDeps {
   readonly ask: Ask;
   onEvent(event: NotifyEvent): void;
   readonly userAgent: string;
@@ -26,8 +26,8 @@ interface Message {
 const MOST_WAITING = 64;
 
 /** Owns what waits, and the exchange that is on its way, until `close`. */
-export class Courier {
-  readonly #ports: CourierPorts;
+export class DeliveryQueue {
+  readonly #deps: DeliveryQueueDeps;
   readonly #stop = new AbortController();
   #target: NotifyTarget;
   #entry: number;
@@ -40,10 +40,10 @@ export class Courier {
   #lost = 0;
   #whenDone: (() => void) | null = null;
 
-  constructor(target: NotifyTarget, entry: number, ports: CourierPorts) {
+  constructor(target: NotifyTarget, entry: number, deps: DeliveryQueueDeps) {
     this.#target = target;
     this.#entry = entry;
-    this.#ports = ports;
+    this.#deps = deps;
   }
 
   /** The same URL, perhaps with other headers, at another place of the config. */
@@ -59,7 +59,7 @@ export class Courier {
       this.#queue.splice(this.#isSending ? 1 : 0, 1);
       this.#lost += 1;
     }
-    this.#queue.push({ text, since: this.#ports.now() });
+    this.#queue.push({ text, since: this.#deps.now() });
     if (!this.#isSending && this.#cancelWait === null) this.#sendIn(0);
   }
 
@@ -81,7 +81,7 @@ export class Courier {
   }
 
   #sendIn(milliseconds: number): void {
-    this.#cancelWait = this.#ports.later(milliseconds, () => {
+    this.#cancelWait = this.#deps.later(milliseconds, () => {
       this.#cancelWait = null;
       void this.#send();
     });
@@ -104,7 +104,7 @@ export class Courier {
   }
 
   async #ask({ text }: Message): Promise<Outcome> {
-    const { ask, userAgent } = this.#ports;
+    const { ask, userAgent } = this.#deps;
     const request = messageRequest(this.#target, text, userAgent);
     const outcome = await ask(this.#target.upstream, request, this.#stop.signal, new LinkedList());
     if (outcome.kind === "answer" && outcome.answer.body.kind === "stream") outcome.answer.body.cancel();
@@ -120,8 +120,8 @@ export class Courier {
     this.#failures += 1;
     if (!this.#isFailing) this.#say({ kind: "failing", reason });
     this.#isFailing = true;
-    const wait = waitAfter(this.#failures, this.#ports.random());
-    const oldest = this.#ports.now() + wait - KEPT_MS;
+    const wait = waitAfter(this.#failures, this.#deps.random());
+    const oldest = this.#deps.now() + wait - KEPT_MS;
     const waiting = this.#queue.length;
     this.#queue = this.#queue.filter(({ since }) => since >= oldest);
     const expired = waiting - this.#queue.length;
@@ -154,6 +154,6 @@ export class Courier {
       | { kind: "working"; lost: number }
       | { kind: "given_up"; reason: NotifyReason; lost: number },
   ): void {
-    this.#ports.onEvent({ origin: originText(this.#target.upstream), entry: this.#entry, ...what });
+    this.#deps.onEvent({ origin: originText(this.#target.upstream), entry: this.#entry, ...what });
   }
 }

@@ -5,10 +5,10 @@
  */
 
 import type { Ask } from "../core/ask.ts";
-import { messageOf, originText } from "../core/notify.ts";
+import { notifyMessage, originText } from "../core/notify.ts";
 import type { NotifyTarget, Upstream } from "../core/snapshot.ts";
 import type { FallbackChange } from "../core/types.ts";
-import { Courier, type CourierPorts } from "./delivery-queue.ts";
+import { DeliveryQueue, type DeliveryQueueDeps } from "./delivery-queue.ts";
 
 export interface Notifier {
   /** Who is told from now on. A target that stays, by its URL, keeps what waits for it. */
@@ -21,7 +21,7 @@ export interface Notifier {
   close(): void;
 }
 
-export interface NotifierPorts extends Omit<CourierPorts, "ask"> {
+export interface NotifierDeps extends Omit<DeliveryQueueDeps, "ask"> {
   /** Of the notifier alone, which closes it. */
   readonly upstreams: {
     readonly ask: Ask;
@@ -35,35 +35,35 @@ export interface NotifierPorts extends Omit<CourierPorts, "ask"> {
   unixNow(): number;
 }
 
-export function createNotifier({ upstreams, instance, unixNow, ...rest }: NotifierPorts): Notifier {
-  const ports: CourierPorts = { ...rest, ask: upstreams.ask };
-  let couriers: ReadonlyMap<string, Courier> = new Map();
+export function createNotifier({ upstreams, instance, unixNow, ...rest }: NotifierDeps): Notifier {
+  const deps: DeliveryQueueDeps = { ...rest, ask: upstreams.ask };
+  let queues: ReadonlyMap<string, DeliveryQueue> = new Map();
 
-  const courierFor = (target: NotifyTarget, entry: number): Courier => {
-    const known = couriers.get(urlOf(target));
-    if (known === undefined) return new Courier(target, entry, ports);
+  const queueFor = (target: NotifyTarget, entry: number): DeliveryQueue => {
+    const known = queues.get(urlOf(target));
+    if (known === undefined) return new DeliveryQueue(target, entry, deps);
     known.retarget(target, entry);
     return known;
   };
   const close = (): void => {
-    for (const courier of couriers.values()) courier.close("ending");
-    couriers = new Map();
+    for (const queue of queues.values()) queue.close("ending");
+    queues = new Map();
     upstreams.close();
   };
 
   return {
     use: (targets) => {
-      const next = new Map(targets.map((target, entry) => [urlOf(target), courierFor(target, entry)]));
-      for (const [url, courier] of couriers) if (!next.has(url)) courier.close("removed");
-      couriers = next;
+      const next = new Map(targets.map((target, entry) => [urlOf(target), queueFor(target, entry)]));
+      for (const [url, queue] of queues) if (!next.has(url)) queue.close("removed");
+      queues = next;
       upstreams.use(targets.map(({ upstream }) => upstream));
     },
     notify: (change) => {
-      const message = messageOf(change, unixNow(), instance);
-      for (const courier of couriers.values()) courier.push(message);
+      const message = notifyMessage(change, unixNow(), instance);
+      for (const queue of queues.values()) queue.push(message);
     },
     drain: async (milliseconds) => {
-      const told = Promise.all([...couriers.values()].map((courier) => courier.finish()));
+      const told = Promise.all([...queues.values()].map((queue) => queue.finish()));
       const timeUp = Promise.withResolvers<void>();
       const cancel = rest.later(milliseconds, timeUp.resolve);
       await Promise.race([told, timeUp.promise]);

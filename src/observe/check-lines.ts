@@ -5,7 +5,7 @@ import type { Check, Decision, FallenBack } from "../core/types.ts";
 import { clientText, type LogData, type Logger } from "./log/logger.ts";
 import type { LineSampling, RouteRecord } from "./route-record.ts";
 
-export interface CheckLinesOptions {
+export interface CheckLinesDeps {
   readonly logger: Logger;
   /** As the config in use has it. */
   access(): LogOptions["access"];
@@ -24,7 +24,7 @@ export type WriteCheckLine = (
 
 const BETWEEN_LINES = 1000;
 
-export function createCheckLines({ logger, access, clientOf, now }: CheckLinesOptions): WriteCheckLine {
+export function createCheckLines({ logger, access, clientOf, now }: CheckLinesDeps): WriteCheckLine {
   const checkData = (
     record: RouteRecord,
     check: Check,

@@ -53,7 +53,7 @@ export interface FallbackPeriods {
   forgetOthers(recordOf: (route: string) => State | undefined): void;
 }
 
-export interface FallbackPeriodsOptions {
+export interface FallbackPeriodsDeps {
   readonly logger: Logger;
   /** Must neither wait nor throw. */
   onChange(change: FallbackChange): void;
@@ -77,7 +77,7 @@ export function createFallbackPeriods({
   onChange,
   onNews,
   now,
-}: FallbackPeriodsOptions): FallbackPeriods {
+}: FallbackPeriodsDeps): FallbackPeriods {
   /** By route; of routes that are gone as well. */
   const running = new Map<string, FallbackPeriod>();
 

@@ -20,7 +20,7 @@ import {
   countCheck,
   countFault,
   countSuspect,
-  type ProbeResult,
+  type ProbeLabel,
   type RouteRecord,
 } from "./route-record.ts";
 import type { News } from "./timeline.ts";
@@ -34,7 +34,7 @@ export interface Recorder {
   /** A probe judged what a check had seen. A confirmed one is a fault as well: that is reported by itself. */
   suspect(route: Route, reason: FaultReason, judgement: Judgement): void;
   /** One probe came to its end. `ok`: the upstream gave a verdict. */
-  probe(route: Route, result: ProbeResult): void;
+  probe(route: Route, result: ProbeLabel): void;
   /** The breaker changed its state. `reason`: what made it; null when nothing was wrong. */
   breaker(route: Route, state: BreakerState, reason: FallbackReason | null): void;
   /** A person chose for a route; null: not any more. */
@@ -43,7 +43,7 @@ export interface Recorder {
   tick(): void;
 }
 
-export interface RecorderOptions {
+export interface RecorderDeps {
   readonly metrics: Pick<Metrics, "recordOf" | "records">;
   readonly logger: Logger;
   /** As the config in use has it. */
@@ -58,12 +58,12 @@ export interface RecorderOptions {
   onNews(news: News): void;
 }
 
-type Tellers = Pick<RecorderOptions, "logger" | "onNews">;
+type Tellers = Pick<RecorderDeps, "logger" | "onNews">;
 
 const BETWEEN_LOGIN_LINES = 60_000;
 
 /** Checks of routes that a reload has removed are not counted: their series are gone. */
-export function createRecorder(options: RecorderOptions): Recorder {
+export function createRecorder(options: RecorderDeps): Recorder {
   const { metrics, logger, access, clientOf, now, onActivity, onNews } = options;
   const periods = createFallbackPeriods({ logger, onChange: onActivity, onNews, now });
   const writeCheckLine = createCheckLines({ logger, access, clientOf, now });

@@ -25,7 +25,7 @@ export interface RouteRecord {
   /** Monotonic milliseconds; null: there was none. */
   lastFault: { readonly reason: FaultReason; readonly at: number } | null;
   readonly suspects: Map<FaultReason, Record<Judgement, number>>;
-  readonly probes: Record<ProbeResult, number>;
+  readonly probes: Record<ProbeLabel, number>;
   /** By status; those that no HTTP answer can have are under `OTHER_STATUS`. */
   readonly answers: Map<number, number>;
   readonly logins: Record<LoginResult["kind"], number>;
@@ -41,7 +41,7 @@ export interface RouteRecord {
   readonly lines: LineSampling;
 }
 
-export type ProbeResult = "ok" | "fault";
+export type ProbeLabel = "ok" | "fault";
 
 /** `since`: when it left `closed`; monotonic milliseconds. */
 export type BreakerRecord =

@@ -1,6 +1,6 @@
 /** What happened to sparekey, each thing told once as in the log: the timeline of the status page. */
 
-import type { Finding } from "../core/probe.ts";
+import type { ProbeResult } from "../core/probe.ts";
 import type {
   FallbackMode,
   FallbackReason,
@@ -32,7 +32,7 @@ export type News =
   | { readonly kind: "reloaded"; readonly needsRestart: readonly string[] }
   /** `problems`: the first of them. */
   | { readonly kind: "reload_refused"; readonly count: number; readonly problems: readonly string[] }
-  | { readonly kind: "probed"; readonly route: string; readonly user: string; readonly finding: Finding }
+  | { readonly kind: "probed"; readonly route: string; readonly user: string; readonly finding: ProbeResult }
   | {
       readonly kind: "htpasswd_loaded";
       readonly file: string;
@@ -46,7 +46,7 @@ export type News =
   | { readonly kind: "drain_began" };
 
 /** `at`: Unix milliseconds. `worker` null: there are none, or it is the primary that tells. */
-export interface Told {
+export interface TimelineEntry {
   readonly at: number;
   readonly worker: number | null;
   readonly news: News;
@@ -55,13 +55,13 @@ export interface Told {
 /** In the order of being told, which is not that of the times where somebody sets the clock. */
 interface Numbered {
   readonly number: number;
-  readonly told: Told;
+  readonly told: TimelineEntry;
 }
 
 export interface Timeline {
   add(news: News, worker?: number): void;
   /** The newest first: 100 at most, and as many logins. */
-  all(): readonly Told[];
+  all(): readonly TimelineEntry[];
 }
 
 const MOST = 100;

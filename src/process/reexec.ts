@@ -6,7 +6,7 @@
 import { accessSync, constants } from "node:fs";
 
 /** What a process was started with. */
-export interface Start {
+export interface ProcessStart {
   /** Options of node, not of sparekey. */
   readonly options: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -14,7 +14,7 @@ export interface Start {
 }
 
 /** `options`: those to add. */
-export interface Restart {
+export interface Reexec {
   readonly options: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
@@ -36,7 +36,7 @@ const ARENAS = "MALLOC_ARENA_MAX";
 const MARK = "SPAREKEY_RESTARTED";
 
 /** null: nothing is missing, or it was tried already. */
-export function neededRestart({ options, env, pid }: Start): Restart | null {
+export function neededReexec({ options, env, pid }: ProcessStart): Reexec | null {
   if (env[MARK] === `${pid}`) return null;
   const given = [...options, env.NODE_OPTIONS ?? ""];
   const missing = HEAP.filter(({ own }) => !given.some((option) => own.test(option)));
@@ -48,9 +48,9 @@ export function neededRestart({ options, env, pid }: Start): Restart | null {
 }
 
 /** Returns where nothing is missing and where it cannot be done: what it saves is memory only. */
-export function restartOnce(): void {
+export function reexecOnce(): void {
   const { execArgv, execPath, argv, argv0, env, pid } = process;
-  const restart = neededRestart({ options: execArgv, env, pid });
+  const restart = neededReexec({ options: execArgv, env, pid });
   if (restart === null || process.execve === undefined) return;
   try {
     // Some versions of Node abort where it fails.

@@ -6,27 +6,27 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../core/address-text.ts";
-import type { Current, RouteState } from "../core/answer-check.ts";
-import type { Finding } from "../core/probe.ts";
+import type { RouteState, Routing } from "../core/answer-check.ts";
+import type { ProbeResult } from "../core/probe.ts";
 import { buildRouteTable } from "../core/route-table.ts";
 import type { Address, Route, Snapshot } from "../core/snapshot.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Grace, GraceStore } from "./grace-store.ts";
 import type { Overrides } from "./overrides.ts";
-import { type HealthPorts, RouteHealth } from "./route-health.ts";
+import { RouteHealth, type RouteHealthDeps } from "./route-health.ts";
 
 type State = RouteState & { readonly health: RouteHealth; readonly grace: Grace };
 
 export interface Generation {
   readonly snapshot: Snapshot;
   /** By `addressText`. */
-  readonly listens: ReadonlyMap<string, { readonly address: Address; readonly current: Current }>;
+  readonly listens: ReadonlyMap<string, { readonly address: Address; readonly current: Routing }>;
   readonly states: ReadonlyMap<string, State>;
   /** Checks, listeners that are left, and being in use. */
   readonly holders: { count: number };
 }
 
-export interface Serving {
+export interface Generations {
   /** Builds a generation aside and reads its htpasswd files. Held by the caller. */
   prepare(snapshot: Snapshot): Promise<Generation>;
   /** From now on in use, in place of the one before; takes over the caller's hold. */
@@ -34,13 +34,13 @@ export interface Serving {
   release(generation: Generation): void;
   inFlight(): number;
   /** Probes at once; null: there is no such route. */
-  probe(route: string): Promise<Finding> | null;
+  probe(route: string): Promise<ProbeResult> | null;
   /** Grace of `route` begins anew. */
   forgetAllows(route: string): void;
   close(): void;
 }
 
-export interface ServingPorts extends Omit<HealthPorts, "ask"> {
+export interface GenerationsDeps extends Omit<RouteHealthDeps, "ask"> {
   readonly upstreams: Pick<Upstreams, "ask" | "use" | "close">;
   /** Takes these htpasswd files into use, once they are read, and drops all others. */
   readonly logins: { use(files: readonly string[]): Promise<void> };
@@ -48,8 +48,8 @@ export interface ServingPorts extends Omit<HealthPorts, "ask"> {
   readonly overrides: Pick<Overrides, "of">;
 }
 
-export function createServing(ports: ServingPorts): Serving {
-  const { upstreams, logins, grace, overrides, record } = ports;
+export function createGenerations(deps: GenerationsDeps): Generations {
+  const { upstreams, logins, grace, overrides, record } = deps;
   const live = new Set<Generation>();
   let used: Generation | null = null;
 
@@ -75,7 +75,7 @@ export function createServing(ports: ServingPorts): Serving {
         if (used?.states.get(route.name) === state) record.breaker(...change);
       },
     };
-    const health = new RouteHealth(route, { ...ports, ask: upstreams.ask, record: ofState });
+    const health = new RouteHealth(route, { ...deps, ask: upstreams.ask, record: ofState });
     const override = () => overrides.of(route.name);
     const state: State = { inFlight: 0, health, grace: kept ?? grace.create(), override };
     return state;

@@ -37,13 +37,13 @@ export interface GraceStore {
   create(): Grace;
 }
 
-export interface GraceOptions {
+export interface GraceStoreDeps {
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
 }
 
-export function createGraceStore({ now, randomBytes }: GraceOptions): GraceStore {
+export function createGraceStore({ now, randomBytes }: GraceStoreDeps): GraceStore {
   const kept = new Map<string, Kept>();
   /** When the last one of each came, the newest at the end. */
   const refusals = new Map<string, number>();

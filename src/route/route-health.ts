@@ -7,8 +7,8 @@ import {
   afterCheck,
   afterTrial,
   type Breaker,
+  type BreakerEvidence,
   CLOSED,
-  type Evidence,
   isAtRest,
   isTrialDue,
   startTrial,
@@ -19,24 +19,24 @@ import {
   BARE,
   bestOf,
   confirms,
-  type Finding,
   guessed,
   judgementOf,
   learned,
+  type ProbeResult,
   type ProbeTemplate,
 } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type { Admission, Asking, Check, FallbackReason, Judgement, Verdict, Waiting } from "../core/types.ts";
 
-import { askLogin, type ProbePorts, sendProbe } from "./send-probe.ts";
+import { askLogin, type SendProbeDeps, sendProbe } from "./send-probe.ts";
 import { createSharedFinding, type SharedFinding } from "./shared-finding.ts";
 
-const UNKNOWN: Finding = { kind: "unknown" };
+const UNKNOWN: ProbeResult = { kind: "unknown" };
 /** Connections for probes, apart from those that checks may have taken all. */
 const PROBE_CONNECTIONS = 2;
 
-export interface HealthPorts {
+export interface RouteHealthDeps {
   readonly ask: Ask;
   readonly record: {
     probe(route: Route, result: "ok" | "fault"): void;
@@ -52,8 +52,8 @@ export interface HealthPorts {
 /** Owns its timer until `close`. */
 export class RouteHealth {
   readonly #route: Route;
-  readonly #ports: HealthPorts;
-  readonly #probePorts: ProbePorts;
+  readonly #deps: RouteHealthDeps;
+  readonly #probeDeps: SendProbeDeps;
   readonly #probeUpstream: Upstream;
   readonly #waiting: Waiting = new LinkedList();
   readonly #upstream: SharedFinding;
@@ -71,17 +71,17 @@ export class RouteHealth {
   /** From the last check that met a fault before anything could be learned. */
   #guess: ProbeTemplate = BARE;
   /** The probe beside the live trial on its way. */
-  #beside: Promise<Finding> = Promise.resolve(UNKNOWN);
+  #beside: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
   /** By a person. */
-  #asked: Promise<Finding> | null = null;
+  #asked: Promise<ProbeResult> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(route: Route, ports: HealthPorts) {
+  constructor(route: Route, deps: RouteHealthDeps) {
     this.#route = route;
-    this.#ports = ports;
-    this.#probePorts = { ask: ports.ask, userAgent: ports.userAgent, stop: this.#closed.signal };
-    this.#upstream = createSharedFinding(route.probe, ports.now);
-    this.#login = createSharedFinding(route.probe, ports.now);
+    this.#deps = deps;
+    this.#probeDeps = { ask: deps.ask, userAgent: deps.userAgent, stop: this.#closed.signal };
+    this.#upstream = createSharedFinding(route.probe, deps.now);
+    this.#login = createSharedFinding(route.probe, deps.now);
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
@@ -94,7 +94,7 @@ export class RouteHealth {
   admit(check: Check): Admission {
     const { generation, kind } = this.#breaker;
     if (kind === "closed") return { kind: "ask", generation, isTrial: false, waiting: this.#waiting };
-    if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#ports.now())) return { kind: "refused" };
+    if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#deps.now())) return { kind: "refused" };
     const trial = {
       kind: "ask",
       generation: this.#beginTrial(),
@@ -141,7 +141,7 @@ export class RouteHealth {
   }
 
   /** For a person who asks. While the breaker is open it is the trial: who has mended something need not wait. */
-  probeNow(): Promise<Finding> {
+  probeNow(): Promise<ProbeResult> {
     this.#asked ??= (this.#breaker.kind === "open" ? this.#tryNow() : this.#examine(null)).finally(() => {
       this.#asked = null;
     });
@@ -153,10 +153,10 @@ export class RouteHealth {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  readonly #lookAtLogin = (): Promise<Finding> => askLogin(this.#route, this.#probePorts);
+  readonly #lookAtLogin = (): Promise<ProbeResult> => askLogin(this.#route, this.#probeDeps);
 
   /** Waits for what is true now: an old fault must not let anybody in. */
-  #find(check: Check): Promise<Finding> {
+  #find(check: Check): Promise<ProbeResult> {
     return this.#upstream.get(() => this.#examine(check));
   }
 
@@ -165,7 +165,7 @@ export class RouteHealth {
    * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`,
    * or from the last one in question.
    */
-  async #examine(check: Check | null): Promise<Finding> {
+  async #examine(check: Check | null): Promise<ProbeResult> {
     const known = this.#templates();
     const templates = known.length > 0 ? known : [check === null ? this.#guess : guessed(check)];
     const findings = await Promise.all(templates.map((template) => this.#probe(template)));
@@ -195,17 +195,17 @@ export class RouteHealth {
     if (isFirst) this.#scheduleTrial();
   }
 
-  async #probe(template: ProbeTemplate): Promise<Finding> {
+  async #probe(template: ProbeTemplate): Promise<ProbeResult> {
     const isLoginUp = async (): Promise<boolean> => !confirms(await this.#login.get(this.#lookAtLogin));
     const { finding } = await sendProbe(
       this.#route,
       this.#probeUpstream,
       template,
       isLoginUp,
-      this.#probePorts,
+      this.#probeDeps,
     );
     if (finding.kind !== "unknown") {
-      this.#ports.record.probe(this.#route, finding.kind === "fine" ? "ok" : "fault");
+      this.#deps.record.probe(this.#route, finding.kind === "fine" ? "ok" : "fault");
     }
     return finding;
   }
@@ -216,10 +216,10 @@ export class RouteHealth {
     void this.#beside.then((finding) => this.#weigh(asking, evidenceOf(finding, true), null));
   }
 
-  #weigh(asking: Asking, evidence: Evidence | null, reason: FallbackReason | null): void {
+  #weigh(asking: Asking, evidence: BreakerEvidence | null, reason: FallbackReason | null): void {
     const { generation, isTrial } = asking;
     if (evidence === "good" && isAtRest(this.#breaker)) return;
-    const [rules, now, random] = [this.#route.breaker, this.#ports.now(), this.#ports.random()];
+    const [rules, now, random] = [this.#route.breaker, this.#deps.now(), this.#deps.random()];
     if (evidence !== null) {
       const after = isTrial ? afterTrial : afterCheck;
       this.#become(after(this.#breaker, rules, generation, evidence, now, random), reason);
@@ -236,17 +236,17 @@ export class RouteHealth {
     if (this.#breaker.kind === "closed") return this.#breaker.generation;
     const { total } = this.#route.upstream.timeouts;
     // Its own exchange, a probe to confirm, and that one's look at the login page.
-    this.#become(startTrial(this.#breaker, this.#ports.now(), 3 * total), null);
+    this.#become(startTrial(this.#breaker, this.#deps.now(), 3 * total), null);
     return this.#breaker.generation;
   }
 
   async #tryByProbe(): Promise<void> {
     if (this.#breaker.kind === "closed") return;
-    if (!isTrialDue(this.#breaker, this.#ports.now())) return this.#scheduleTrial();
+    if (!isTrialDue(this.#breaker, this.#deps.now())) return this.#scheduleTrial();
     await this.#tryNow();
   }
 
-  async #tryNow(): Promise<Finding> {
+  async #tryNow(): Promise<ProbeResult> {
     const trial = {
       kind: "ask",
       generation: this.#beginTrial(),
@@ -265,7 +265,7 @@ export class RouteHealth {
     const before = this.#breaker;
     if (next === before) return;
     this.#breaker = next;
-    if (next.kind !== before.kind) this.#ports.record.breaker(this.#route, next.kind, reason);
+    if (next.kind !== before.kind) this.#deps.record.breaker(this.#route, next.kind, reason);
     this.#scheduleTrial();
     if (before.kind === "closed" && next.kind === "open") {
       this.#waiting.each((release) => release());
@@ -279,13 +279,13 @@ export class RouteHealth {
     // Where a check shall make the trial, probes give it time to come.
     const patience = this.#triesByCheck() ? this.#route.breaker.maxInterval : 0;
     // Rounded up: a timer that comes early would find no trial due.
-    const wait = Math.max(0, Math.ceil(at + patience - this.#ports.now())) + 1;
+    const wait = Math.max(0, Math.ceil(at + patience - this.#deps.now())) + 1;
     this.#timer = setTimeout(() => void this.#tryByProbe(), wait).unref();
   }
 }
 
 /** An answer that is merely suspect shows an upstream that can be asked: people with a session get their 200. */
-function evidenceOf(finding: Finding, isTrial: boolean): Evidence | null {
+function evidenceOf(finding: ProbeResult, isTrial: boolean): BreakerEvidence | null {
   if (finding.kind === "fault") return "fault";
   return isTrial && finding.kind !== "unknown" ? "good" : null;
 }

@@ -4,19 +4,19 @@ import { addressText } from "../core/address-text.ts";
 import type { Ask } from "../core/ask.ts";
 import { isRedirect } from "../core/classify.ts";
 import { LinkedList } from "../core/linked-list.ts";
-import { type Finding, findingOf, type ProbeTemplate, probeRequest } from "../core/probe.ts";
+import { findingOf, type ProbeResult, type ProbeTemplate, probeRequest } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
 import type { Outcome, UpstreamRequest } from "../core/types.ts";
 
-export interface ProbePorts {
+export interface SendProbeDeps {
   readonly ask: Ask;
   readonly userAgent: string;
   /** Ends every probe. */
   readonly stop: AbortSignal;
 }
 
-const LOGIN_UP: Finding = { kind: "fine", passed: true };
-const LOGIN_DOWN: Finding = { kind: "suspect", reason: "login_down" };
+const LOGIN_UP: ProbeResult = { kind: "fine", passed: true };
+const LOGIN_DOWN: ProbeResult = { kind: "suspect", reason: "login_down" };
 
 /** `upstream`: the route's own, or one like it whose connections checks cannot have taken all. */
 export async function sendProbe(
@@ -24,23 +24,23 @@ export async function sendProbe(
   upstream: Upstream,
   template: ProbeTemplate,
   isLoginUp: () => Promise<boolean>,
-  ports: ProbePorts,
-): Promise<{ readonly outcome: Outcome; readonly finding: Finding }> {
-  const outcome = await send(upstream, probeRequest(route, template, ports.userAgent), ports);
+  deps: SendProbeDeps,
+): Promise<{ readonly outcome: Outcome; readonly finding: ProbeResult }> {
+  const outcome = await send(upstream, probeRequest(route, template, deps.userAgent), deps);
   const redirected = outcome.kind === "answer" && isRedirect(outcome.answer.status);
   if (redirected && !(await isLoginUp())) return { outcome, finding: LOGIN_DOWN };
   return { outcome, finding: findingOf(outcome, route.fault) };
 }
 
 /** Whether the login page answers 2xx. `fine` where the route names none. */
-export async function askLogin({ probe }: Route, ports: ProbePorts): Promise<Finding> {
+export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<ProbeResult> {
   if (probe.loginHealth === null) return LOGIN_UP;
   const { upstream, target } = probe.loginHealth;
-  const headers = ["Host", addressText(upstream.servers[0]), "User-Agent", ports.userAgent];
+  const headers = ["Host", addressText(upstream.servers[0]), "User-Agent", deps.userAgent];
   const outcome = await send(
     upstream,
     { method: "GET", target, headers, body: null, repeatable: true },
-    ports,
+    deps,
   );
   if (outcome.kind === "failure") return LOGIN_DOWN;
   if (outcome.kind !== "answer") return { kind: "unknown" };
@@ -52,7 +52,7 @@ export async function askLogin({ probe }: Route, ports: ProbePorts): Promise<Fin
 async function send(
   upstream: Upstream,
   request: UpstreamRequest,
-  { ask, stop }: ProbePorts,
+  { ask, stop }: SendProbeDeps,
 ): Promise<Outcome> {
   const outcome = await ask(upstream, request, stop, new LinkedList());
   if (outcome.kind === "answer" && outcome.answer.body.kind === "stream") outcome.answer.body.cancel();

@@ -1,4 +1,4 @@
-import { confirms, type Finding, holds } from "../core/probe.ts";
+import { confirms, holds, type ProbeResult } from "../core/probe.ts";
 import type { ProbeRules } from "../core/snapshot.ts";
 
 /** A bad finding may speak until the next one is there, if that was begun so soon after it ended. */
@@ -7,18 +7,18 @@ const STILL_BAD_MS = 5_000;
 /** One finding at a time, shared by all who ask while it is being made and as long as it holds. */
 export interface SharedFinding {
   /** The one that holds, or the next one. `find` makes it, unless it is being made already; never rejects. */
-  get(find: () => Promise<Finding>): Promise<Finding>;
+  get(find: () => Promise<ProbeResult>): Promise<ProbeResult>;
   /** As `get`, but where a bad one has just ended it is not the next one that is waited for. */
-  getSoon(find: () => Promise<Finding>): Promise<Finding>;
+  getSoon(find: () => Promise<ProbeResult>): Promise<ProbeResult>;
 }
 
 /** `now`: milliseconds, monotonic. */
 export function createSharedFinding(rules: ProbeRules, now: () => number): SharedFinding {
-  let last: Finding = { kind: "unknown" };
+  let last: ProbeResult = { kind: "unknown" };
   let heldUntil = 0;
-  let next: { readonly found: Promise<Finding>; readonly since: number } | null = null;
+  let next: { readonly found: Promise<ProbeResult>; readonly since: number } | null = null;
 
-  const get = (find: () => Promise<Finding>): Promise<Finding> => {
+  const get = (find: () => Promise<ProbeResult>): Promise<ProbeResult> => {
     if (now() < heldUntil) return Promise.resolve(last);
     next ??= {
       since: now(),

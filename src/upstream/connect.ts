@@ -5,7 +5,7 @@
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { addressText } from "../core/address-text.ts";
-import { createDoubts } from "../core/doubts.ts";
+import { createConnectFailures } from "../core/connect-failures.ts";
 import type { Address, Upstream } from "../core/snapshot.ts";
 import type { ConnectFailure, Gone } from "../core/types.ts";
 import { connectForBytes } from "../http/bytes-socket.ts";
@@ -28,10 +28,10 @@ export type Connected =
 const OWN_LIMITS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"]);
 
 /** How a socket over plain TCP is read from. */
-export type Reading = "stream" | "bytes";
+export type SocketMode = "stream" | "bytes";
 
 /** `died`: whom the connection led to that died before; it comes last. null: none did. */
-export type Connector = (died: Peer | null, interrupt: Gone, reading?: Reading) => Promise<Connected>;
+export type Connector = (died: Peer | null, interrupt: Gone, reading?: SocketMode) => Promise<Connected>;
 
 /** Until when there is time. */
 interface Time {
@@ -44,7 +44,7 @@ type Attempt<Item> = (item: Item, time: Time) => Promise<Connected>;
 
 /** Remembers what failed lately. `now`: milliseconds, monotonic. */
 export function createConnector(upstream: Upstream, lookup: LookupFunction, now: () => number): Connector {
-  const doubts = createDoubts();
+  const failures = createConnectFailures();
 
   /** What the next of `count` may use. What it leaves goes to the later ones. */
   const shareOf = ({ shared, last }: Time, count: number): Time => {
@@ -65,7 +65,7 @@ export function createConnector(upstream: Upstream, lookup: LookupFunction, now:
   ): Promise<Connected> => {
     let failure: Connected | null = null;
     for (const [index, item] of items.entries()) {
-      const begun = doubts.begin(name(item), now());
+      const begun = failures.begin(name(item), now());
       const connected = await attempt(item, shareOf(time, items.length - index));
       if (connected.kind === "connected") begun.worked();
       else if (connected.kind === "failure") begun.failed(now());
@@ -87,7 +87,7 @@ export function createConnector(upstream: Upstream, lookup: LookupFunction, now:
   ): Item[] => {
     const rank = (item: Item): number => {
       if (name(item) === died) return 2;
-      return doubts.isDoubtful(name(item), now()) ? 1 : 0;
+      return failures.failedLately(name(item), now()) ? 1 : 0;
     };
     return items
       .map((item) => ({ item, rank: rank(item) }))
@@ -139,7 +139,7 @@ function resolve(
 function connectTo(
   peer: Peer,
   upstream: Upstream,
-  reading: Reading,
+  reading: SocketMode,
   milliseconds: number,
   interrupt: Gone,
 ): Promise<Connected> {
@@ -185,7 +185,7 @@ function settled<Result>(
   });
 }
 
-function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: Reading): Socket {
+function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: SocketMode): Socket {
   const tcp = {
     host: address,
     port: server.port,

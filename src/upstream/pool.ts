@@ -8,7 +8,7 @@ import { performance } from "node:perf_hooks";
 import { LinkedList, type Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { Gone, Outcome } from "../core/types.ts";
-import { type Connected, type Connector, createConnector, type Peer, type Reading } from "./connect.ts";
+import { type Connected, type Connector, createConnector, type Peer, type SocketMode } from "./connect.ts";
 import type { Interrupt } from "./interrupt.ts";
 
 /** One open connection to an upstream. It owns its socket until `close`. */
@@ -34,7 +34,7 @@ export interface ConnectionEvents {
 
 /** How a carrier has its connections; those of the other are not for it. */
 export interface ConnectionKind<Connection extends Pooled> {
-  readonly reading: Reading;
+  readonly reading: SocketMode;
   create(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents): Connection;
   isOne(connection: Pooled): connection is Connection;
 }
@@ -47,7 +47,7 @@ export type NotTaken = Exclude<Connected, { readonly kind: "connected" }>;
 /** Who stands in line for a connection. Whatever it is told, it has left the line before. */
 export interface Waiter {
   /** A fresh one is needed. */
-  readonly isPicky: boolean;
+  readonly needsFresh: boolean;
   /** One that is busy with others' checks would do. */
   readonly mayShare: boolean;
   /** Answers of the upstream when the wait began. */
@@ -66,7 +66,7 @@ export class Pool {
   readonly #connect: Connector;
   readonly #idle: Pooled[] = [];
   readonly #all = new Set<Pooled>();
-  readonly #line = new LinkedList<Waiter>();
+  readonly #waitQueue = new LinkedList<Waiter>();
   /** Busy ones that had a turn when last looked at, in the order they were last asked. */
   readonly #shareable = new Set<Pooled>();
   readonly #events: ConnectionEvents = {
@@ -154,15 +154,15 @@ export class Pool {
   }
 
   /** Null: it need not wait, for there is a connection at hand or room for one. */
-  standInLine(waiter: Waiter): Place<Waiter> | null {
+  joinQueue(waiter: Waiter): Place<Waiter> | null {
     if (this.#idle.length > 0 || this.#hasRoom()) return null;
-    const place = this.#line.add(waiter);
+    const place = this.#waitQueue.add(waiter);
     this.#shareBusy();
     return place;
   }
 
-  leaveLine(place: Place<Waiter>): void {
-    this.#line.leave(place);
+  leaveQueue(place: Place<Waiter>): void {
+    this.#waitQueue.leave(place);
     this.#shareBusy();
   }
 
@@ -190,7 +190,7 @@ export class Pool {
     if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
     return new Promise((resolve) => {
       const onInterrupt = (): void => {
-        this.leaveLine(place);
+        this.leaveQueue(place);
         settle({ kind: "interrupted" });
       };
       const settle = (taken: Taken<Connection>): void => {
@@ -198,8 +198,8 @@ export class Pool {
         resolve(taken);
       };
       interrupt.addEventListener("abort", onInterrupt);
-      const place = this.#line.add({
-        isPicky: died !== null,
+      const place = this.#waitQueue.add({
+        needsFresh: died !== null,
         mayShare: false,
         answers: this.#answers,
         fits: (connection) => kind.isOne(connection),
@@ -219,9 +219,9 @@ export class Pool {
   #passOn(why: NotTaken): void {
     if (why.kind === "failure") {
       const unheard: Waiter[] = [];
-      this.#line.each((waiter, place) => {
+      this.#waitQueue.each((waiter, place) => {
         if (waiter.answers !== this.#answers) return;
-        this.#line.leave(place);
+        this.#waitQueue.leave(place);
         unheard.push(waiter);
       });
       for (const waiter of unheard) waiter.fail(why);
@@ -230,17 +230,17 @@ export class Pool {
   }
 
   #openForNext(): void {
-    if (this.#hasRoom()) this.#line.shift()?.open();
+    if (this.#hasRoom()) this.#waitQueue.shift()?.open();
     this.#shareBusy();
   }
 
   #free(connection: Pooled): void {
     if (this.#closed) return connection.close();
-    const waiter = this.#line.first;
+    const waiter = this.#waitQueue.first;
     if (waiter === null) this.#idle.push(connection);
     // Its end makes room for the one that is needed.
-    else if (waiter.isPicky || !waiter.fits(connection)) connection.close();
-    else this.#line.shift()?.take(connection);
+    else if (waiter.needsFresh || !waiter.fits(connection)) connection.close();
+    else this.#waitQueue.shift()?.take(connection);
     this.#shareBusy();
   }
 
@@ -248,11 +248,11 @@ export class Pool {
   #shareBusy(): void {
     if (this.#shareable.size === 0) return;
     for (const connection of this.#shareable) {
-      const waiter = this.#line.first;
+      const waiter = this.#waitQueue.first;
       if (!waiter?.mayShare || this.#idle.length > 0 || this.#hasRoom()) return;
       this.#shareable.delete(connection);
       if (!connection.hasTurn) continue;
-      this.#line.shift();
+      this.#waitQueue.shift();
       waiter.take(connection);
       if (connection.hasTurn) this.#shareable.add(connection);
     }

@@ -9,7 +9,7 @@ import type { Upstream } from "../core/snapshot.ts";
 import type { Forwarded, Gone, Outcome, Waiting } from "../core/types.ts";
 import { ownCheck } from "../wire/own-check.ts";
 import { WireCheck } from "../wire/wire-check.ts";
-import { createWireExchanger } from "./bytes/exchanger.ts";
+import { createByteExchanger } from "./bytes/exchanger.ts";
 import { createPools } from "./pool.ts";
 import { createResolver } from "./resolver.ts";
 import { createUndiciExchanger } from "./undici/exchange.ts";
@@ -46,7 +46,7 @@ export function createUpstreams({
 }: UpstreamsDeps): Upstreams {
   const pools = createPools(lookup);
   const undici = createUndiciExchanger(pools);
-  const bytes = createWireExchanger(pools, now);
+  const bytes = createByteExchanger(pools, now);
   return {
     exchange: (upstream, forwarded, gone, waiting) =>
       forwarded.check instanceof WireCheck

@@ -5,7 +5,7 @@
 import { firstHeader } from "../core/headers.ts";
 import { Relayed } from "../core/replies.ts";
 import type { RawHeaders, Reply } from "../core/types.ts";
-import type { Room } from "./scratch.ts";
+import type { ScratchBuffer } from "./scratch.ts";
 import { WireAnswer } from "./wire-answer.ts";
 
 export interface ReplyContext {
@@ -57,22 +57,27 @@ function endsAfter(lines: string): HeadEnds {
   };
 }
 
-/** A reply whose body is all there. `room`: where it is written to. */
-export function wholeReply(reply: Reply, body: Uint8Array, context: ReplyContext, room: Room): Buffer {
+/** A reply whose body is all there. `scratch`: where it is written to. */
+export function wholeReply(
+  reply: Reply,
+  body: Uint8Array,
+  context: ReplyContext,
+  scratch: ScratchBuffer,
+): Buffer {
   const parts = partsOf(reply);
   const hasNoBody = context.isHead || isBodiless(reply.status);
   // An upstream's answer to HEAD may leave its length open; 0 would be a claim.
   const isOpen = context.isHead && body.length === 0;
   const needsLength = !parts.hasLength && !isBodiless(reply.status) && !isOpen;
   const length = needsLength ? `Content-Length: ${body.length}\r\n` : "";
-  return headAndBody(reply, parts, length, false, hasNoBody ? NOTHING : body, context, room);
+  return headAndBody(reply, parts, length, false, hasNoBody ? NOTHING : body, context, scratch);
 }
 
 /** The head of a reply whose body follows. */
-export function streamHead(reply: Reply, context: ReplyContext, room: Room): ReplyHead {
+export function streamHead(reply: Reply, context: ReplyContext, scratch: ScratchBuffer): ReplyHead {
   const parts = partsOf(reply);
   const isChunked = !parts.hasLength && !isBodiless(reply.status) && !context.isHead;
-  return { bytes: headAndBody(reply, parts, "", isChunked, NOTHING, context, room), isChunked };
+  return { bytes: headAndBody(reply, parts, "", isChunked, NOTHING, context, scratch), isChunked };
 }
 
 function headAndBody(
@@ -82,14 +87,14 @@ function headAndBody(
   isChunked: boolean,
   body: Uint8Array,
   { isLast, keptEnds, dateLine }: ReplyContext,
-  room: Room,
+  scratch: ScratchBuffer,
 ): Buffer {
   const front = answer?.passesStatusLine ? "" : `HTTP/1.1 ${reply.status} ${reply.statusText}\r\n`;
   const lines = linesOf(added) + length + (hasDate ? "" : dateLine());
   const ends = isLast ? LAST_ENDS : keptEnds;
   const end = isChunked ? ends.chunked : ends.plain;
   const passed = answer?.headBytes ?? 0;
-  const bytes = room.take(front.length + passed + lines.length + end.length + body.length);
+  const bytes = scratch.take(front.length + passed + lines.length + end.length + body.length);
   let at = front === "" ? 0 : bytes.write(front, 0, "latin1");
   if (answer) at = answer.copyHead(bytes, at);
   if (lines !== "") at += bytes.write(lines, at, "latin1");

@@ -7,7 +7,7 @@ const NOTHING = Buffer.alloc(0);
 /** Kept from check to check; what needs more gets memory of its own. */
 const MOST_BYTES = 16_384;
 
-export class Room {
+export class ScratchBuffer {
   #all: Buffer = NOTHING;
   /** Its begin, as it was taken last: the next check is often as long. */
   #taken: Buffer = NOTHING;

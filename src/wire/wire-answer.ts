@@ -2,12 +2,12 @@
 import type { Answer, Body, RawHeaders } from "../core/types.ts";
 import { type AnswerHead, reasonOf } from "./answer-head.ts";
 import { copyLess, copyOf, headersOf } from "./bytes.ts";
-import type { Room } from "./scratch.ts";
+import type { ScratchBuffer } from "./scratch.ts";
 
 const NOTHING = Buffer.alloc(0);
 export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 
-/** The head is copied into `room` of its connection, until the next answer needs it. */
+/** The head is copied into `scratch` of its connection, until the next answer needs it. */
 export class WireAnswer implements Answer {
   readonly status: number;
   /** Set once it is known, before the answer is handed on. */
@@ -25,7 +25,7 @@ export class WireAnswer implements Answer {
   #headers: RawHeaders | null = null;
   #isOver = false;
 
-  constructor(head: AnswerHead, room: Room) {
+  constructor(head: AnswerHead, scratch: ScratchBuffer) {
     const { lines, dropped } = head;
     this.status = head.status;
     this.passesLength = head.passesLength;
@@ -33,7 +33,7 @@ export class WireAnswer implements Answer {
     this.passesStatusLine = head.passesStatusLine;
     const start = lines.statusLine;
     this.#end = head.linesEnd - start;
-    this.#bytes = room.take(this.#end);
+    this.#bytes = scratch.take(this.#end);
     lines.bytes.copy(this.#bytes, 0, start, head.linesEnd);
     this.#reasonStart = lines.reasonStart - start;
     this.#reasonEnd = lines.reasonEnd - start;

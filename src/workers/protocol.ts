@@ -1,6 +1,6 @@
 /** What a primary process and its workers say to each other. All of it is data that the structured clone takes. */
 import type { PackedSnapshot } from "../core/packed-snapshot.ts";
-import type { Finding } from "../core/probe.ts";
+import type { ProbeResult } from "../core/probe.ts";
 import type { Address, Drain } from "../core/snapshot.ts";
 import type { Credentials, FallbackChange, LoginResult, OverrideMode } from "../core/types.ts";
 import type { LoginPolicy } from "../login/logins.ts";
@@ -9,8 +9,8 @@ import type { RouteFacts } from "../observe/status/route-facts.ts";
 import type { News } from "../observe/timeline.ts";
 
 /** Answered by an `Answered` of the same `id`. */
-export type Question =
-  | { readonly kind: "prepare"; readonly parcel: PackedSnapshot }
+export type WorkerRequest =
+  | { readonly kind: "prepare"; readonly packed: PackedSnapshot }
   | { readonly kind: "report" }
   /** What a report has for the status page, which costs less. */
   | { readonly kind: "facts" }
@@ -18,7 +18,7 @@ export type Question =
   | { readonly kind: "drain"; readonly rules: Drain };
 
 export type ToWorker =
-  | (Question & { readonly id: number })
+  | (WorkerRequest & { readonly id: number })
   /** What was prepared last. */
   | { readonly kind: "use" }
   | { readonly kind: "undo" }
@@ -32,25 +32,25 @@ export type ToWorker =
   | { readonly kind: "login"; readonly id: number; readonly result: LoginResult }
   | { readonly kind: "close" };
 
-export interface Login {
+export interface LoginRequest {
   readonly route: string;
   readonly policy: LoginPolicy;
   readonly credentials: Credentials | null;
   readonly address: string;
 }
 
-export type Answer =
+export type WorkerReply =
   | { readonly kind: "prepared" }
   /** An address cannot be had. */
   | { readonly kind: "refused"; readonly address: Address; readonly code: string }
   | { readonly kind: "defect" }
   | { readonly kind: "report"; readonly families: readonly Family[]; readonly facts: readonly RouteFacts[] }
   | { readonly kind: "facts"; readonly facts: readonly RouteFacts[] }
-  | { readonly kind: "probed"; readonly findings: readonly Finding[] }
+  | { readonly kind: "probed"; readonly findings: readonly ProbeResult[] }
   | { readonly kind: "drained"; readonly left: number };
 
 export type ToPrimary =
-  | { readonly kind: "answer"; readonly id: number; readonly answer: Answer }
+  | { readonly kind: "answer"; readonly id: number; readonly answer: WorkerReply }
   | { readonly kind: "activity"; readonly change: FallbackChange }
   | { readonly kind: "news"; readonly news: News }
-  | ({ readonly kind: "login"; readonly id: number } & Login);
+  | ({ readonly kind: "login"; readonly id: number } & LoginRequest);

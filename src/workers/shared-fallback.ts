@@ -12,7 +12,7 @@ export interface SharedFallback {
   lost(worker: number): void;
 }
 
-export interface SharedFallbackPorts {
+export interface SharedFallbackDeps {
   /** Must neither wait nor throw. */
   tell(change: FallbackChange): void;
   /** Milliseconds, monotonic. */
@@ -29,7 +29,7 @@ interface Period {
   until: number;
 }
 
-export function createSharedFallback({ tell, now, later }: SharedFallbackPorts): SharedFallback {
+export function createSharedFallback({ tell, now, later }: SharedFallbackDeps): SharedFallback {
   const periods = new Map<string, Period>();
 
   const leave = (route: string, worker: number, until: number): void => {

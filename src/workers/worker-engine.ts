@@ -5,7 +5,7 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import { type EngineMaker, type EngineParts, WorkerError } from "../app/app.ts";
+import { type EngineMaker, type EngineMakerDeps, WorkerError } from "../app/app.ts";
 import type { Engine, Prepared } from "../app/engine.ts";
 import { addressText } from "../core/address-text.ts";
 import { type PackedSnapshot, pack } from "../core/packed-snapshot.ts";
@@ -20,11 +20,11 @@ import { version } from "../process/version.ts";
 import { htpasswdFiles } from "../route/generations.ts";
 import { createOverrides } from "../route/overrides.ts";
 import { tryAddress } from "./port-check.ts";
-import type { Answer } from "./protocol.ts";
+import type { WorkerReply } from "./protocol.ts";
 import { shareOf } from "./share.ts";
-import { type CrewTimes, createMembers, type Member } from "./worker-pool.ts";
+import { createWorkerPool, type PoolWorker, type WorkerPoolTimes } from "./worker-pool.ts";
 
-const TIMES: CrewTimes = { lookEvery: 5_000, looks: 2, shortLife: 10_000 };
+const TIMES: WorkerPoolTimes = { lookEvery: 5_000, looks: 2, shortLife: 10_000 };
 /** A worker that is not ready by then never will be: files are given up after 5 s. */
 const PREPARE_MS = 30_000;
 const TICK_MS = 1_000;
@@ -45,33 +45,33 @@ interface Served {
   /** Counts from 1. */
   readonly version: number;
   readonly snapshot: Snapshot;
-  readonly parcel: PackedSnapshot;
+  readonly packed: PackedSnapshot;
   readonly listens: Listens;
   readonly htpasswds: readonly string[];
 }
 
-export interface CrewWorld {
+export interface WorkerEngineDeps {
   /** Takes the log lines of the workers. */
   writeLine(line: string): void;
   /** No worker serves, and none will. */
   onHopeless(error: WorkerError): void;
 }
 
-export function crewOf(count: number, world: CrewWorld, times = TIMES): EngineMaker {
-  return (_first, parts) => createCrew(count, world, times, parts);
+export function workerEngine(count: number, world: WorkerEngineDeps, times = TIMES): EngineMaker {
+  return (_first, parts) => createWorkerEngine(count, world, times, parts);
 }
 
-function createCrew(
+function createWorkerEngine(
   count: number,
-  world: CrewWorld,
-  times: CrewTimes,
-  { logger, onFile, onActivity, onNews, now }: EngineParts,
+  world: WorkerEngineDeps,
+  times: WorkerPoolTimes,
+  { logger, onFile, onActivity, onNews, now }: EngineMakerDeps,
 ): Engine {
   let served: Served | null = null;
   /** On their way to the config in use. */
-  const coming = new WeakSet<Member>();
+  const coming = new WeakSet<PoolWorker>();
   const logins = openLogins({ onFile, inTime, now });
-  const members = createMembers({
+  const pool = createWorkerPool({
     count,
     times,
     logger,
@@ -79,7 +79,7 @@ function createCrew(
     onActivity,
     onNews,
     onLogin: ({ route, policy, credentials, address }) => logins.attempt(route, policy, credentials, address),
-    onSuccessor: (member) => void bringUp(member),
+    onSuccessor: (worker) => void bringUp(worker),
     onHopeless: () =>
       world.onHopeless(new WorkerError("no worker serves: each ends before it does; see the log")),
     now,
@@ -91,40 +91,40 @@ function createCrew(
     const { route, mode } = event;
     // Workers see by themselves that a time is over or a route gone.
     if (event.kind === "begins") {
-      members.say({ kind: "override", route, mode, milliseconds: event.seconds * 1000 });
+      pool.say({ kind: "override", route, mode, milliseconds: event.seconds * 1000 });
     } else if (event.by === "person") {
-      members.say({ kind: "override", route, mode: null, milliseconds: 0 });
+      pool.say({ kind: "override", route, mode: null, milliseconds: 0 });
     }
   });
   const tick = setInterval(overrides.tick, TICK_MS).unref();
 
   const addresses = (): readonly Address[] => addressesOf(served?.listens ?? new Map());
 
-  const begin = (member: Member, wanted: number): void => {
-    member.process.say({ kind: "use" });
-    member.version = wanted;
+  const begin = (worker: PoolWorker, wanted: number): void => {
+    worker.process.say({ kind: "use" });
+    worker.version = wanted;
   };
 
   /** To the config in use, whatever number of reloads come meanwhile. */
-  const bringUp = async (member: Member): Promise<void> => {
-    coming.add(member);
-    while (served !== null && !members.isEnding() && member.version !== served.version) {
-      const { parcel, version: wanted } = served;
-      const answer = await member.process.ask({ kind: "prepare", parcel }, PREPARE_MS);
+  const bringUp = async (worker: PoolWorker): Promise<void> => {
+    coming.add(worker);
+    while (served !== null && !pool.isEnding() && worker.version !== served.version) {
+      const { packed, version: wanted } = served;
+      const answer = await worker.process.ask({ kind: "prepare", packed }, PREPARE_MS);
       if (answer?.kind !== "prepared") {
-        logger.error("worker cannot serve", { worker: member.slot, problem: problemOf(answer) });
-        return member.process.kill();
+        logger.error("worker cannot serve", { worker: worker.slot, problem: problemOf(answer) });
+        return worker.process.kill();
       }
-      begin(member, wanted);
+      begin(worker, wanted);
     }
-    coming.delete(member);
-    if (served === null || members.isEnding()) return;
+    coming.delete(worker);
+    if (served === null || pool.isEnding()) return;
     for (const { name: route } of served.snapshot.routes) {
       const mode = overrides.of(route);
-      if (mode) member.process.say({ kind: "override", route, mode, milliseconds: overrides.left(route) });
+      if (mode) worker.process.say({ kind: "override", route, mode, milliseconds: overrides.left(route) });
     }
-    logger.info("worker serves", { worker: member.slot, pid: member.process.pid });
-    onNews({ kind: "worker_serves", number: member.slot });
+    logger.info("worker serves", { worker: worker.slot, pid: worker.process.pid });
+    onNews({ kind: "worker_serves", number: worker.slot });
   };
 
   /** Where each `listen` will be: those in use stay, others are tried. */
@@ -146,11 +146,11 @@ function createCrew(
     // Checks on their way keep the config they began with, and its files.
     const files = [...(before?.htpasswds ?? []), ...htpasswds];
     await logins.use(files);
-    if (members.all().length === 0 && before === null) members.start();
-    const asked = members.all().filter((member) => member.version === (before?.version ?? 0));
-    const parcel = pack(shareOf(next, count, boundBy(listens)));
+    if (pool.all().length === 0 && before === null) pool.start();
+    const asked = pool.all().filter((worker) => worker.version === (before?.version ?? 0));
+    const packed = pack(shareOf(next, count, boundBy(listens)));
     const answers = await Promise.all(
-      asked.map(({ process }) => process.ask({ kind: "prepare", parcel }, PREPARE_MS)),
+      asked.map(({ process }) => process.ask({ kind: "prepare", packed }, PREPARE_MS)),
     );
     const undo = async (): Promise<void> => {
       for (const { process } of asked) process.say({ kind: "undo" });
@@ -165,11 +165,11 @@ function createCrew(
     return {
       use: () => {
         const routes = new Set(next.routes.map(({ name }) => name));
-        served = { version: (before?.version ?? 0) + 1, snapshot: next, parcel, listens, htpasswds };
-        members.keep(routes);
-        for (const member of asked) begin(member, served.version);
-        const late = members.all().filter((member) => !asked.includes(member) && !coming.has(member));
-        for (const member of late) void bringUp(member);
+        served = { version: (before?.version ?? 0) + 1, snapshot: next, packed, listens, htpasswds };
+        pool.keep(routes);
+        for (const worker of asked) begin(worker, served.version);
+        const late = pool.all().filter((worker) => !asked.includes(worker) && !coming.has(worker));
+        for (const worker of late) void bringUp(worker);
         overrides.keep(routes);
         return changesOf(before?.listens ?? new Map(), listens, next.limits);
       },
@@ -181,11 +181,11 @@ function createCrew(
     metrics: {
       contentType: own.contentType,
       configRead: own.configRead,
-      text: async () => sumText([await own.families(), ...(await members.families())]),
+      text: async () => sumText([await own.families(), ...(await pool.families())]),
     },
     overrides,
-    probe: members.probe,
-    status: { facts: members.facts, workers: members.status, refresh: members.refresh },
+    probe: pool.probe,
+    status: { facts: pool.facts, workers: pool.status, refresh: pool.refresh },
     prepare: async (next) => {
       for (let tries = 1; ; tries += 1) {
         try {
@@ -197,12 +197,12 @@ function createCrew(
         }
       }
     },
-    isServing: members.isServing,
+    isServing: pool.isServing,
     addresses,
-    drain: members.drain,
+    drain: pool.drain,
     close: async () => {
       clearInterval(tick);
-      await members.close();
+      await pool.close();
       await logins.close();
     },
   };
@@ -231,7 +231,7 @@ function boundBy(listens: Listens): ReadonlyMap<string, Address> {
 
 /** null: all who can answer are ready. At the start all must; later one that died is replaced. */
 function problemAmong(
-  answers: readonly (Answer | null)[],
+  answers: readonly (WorkerReply | null)[],
   isStart: boolean,
   ours: readonly Address[],
 ): Error | null {
@@ -247,7 +247,7 @@ function problemAmong(
   return null;
 }
 
-function problemOf(answer: Answer | null): string {
+function problemOf(answer: WorkerReply | null): string {
   if (answer?.kind === "refused") return new ListenError(answer.address, answer.code, []).message;
   return answer === null ? "it does not answer" : "a defect of sparekey";
 }

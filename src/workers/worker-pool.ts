@@ -3,7 +3,7 @@
  * that died stays in the sums, so that no counter ever falls.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Finding } from "../core/probe.ts";
+import type { ProbeResult } from "../core/probe.ts";
 import type { Drain } from "../core/snapshot.ts";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
 import type { Logger } from "../observe/log/logger.ts";
@@ -12,11 +12,11 @@ import { sumEnded, workerFamilies } from "../observe/metrics/metrics-sum.ts";
 import { endedFacts, type RouteFacts, sumFacts } from "../observe/status/route-facts.ts";
 import type { WorkersStatus } from "../observe/status/status.ts";
 import type { News } from "../observe/timeline.ts";
-import type { Login, ToWorker } from "./protocol.ts";
+import type { LoginRequest, ToWorker } from "./protocol.ts";
 import { createSharedFallback } from "./shared-fallback.ts";
 import { type WorkerEnd, WorkerProcess } from "./worker-process.ts";
 
-export interface CrewTimes {
+export interface WorkerPoolTimes {
   /** Milliseconds between two looks at a worker: what it counts in between is lost when it dies. */
   readonly lookEvery: number;
   /** Looks in a row without an answer until it is killed. */
@@ -39,7 +39,7 @@ const LONGEST_WAIT_MS = 30_000;
 /** Of each worker, none of which serves. */
 const FAILED_STARTS = 4;
 
-export interface Member {
+export interface PoolWorker {
   readonly slot: number;
   readonly process: WorkerProcess;
   readonly since: number;
@@ -52,8 +52,8 @@ export interface Member {
   silent: number;
 }
 
-export interface Members {
-  all(): readonly Member[];
+export interface WorkerPool {
+  all(): readonly PoolWorker[];
   /** One for each slot, for the first config. Until `keep`, none is replaced. */
   start(): void;
   /** From now on each that dies is replaced, and those that have. Only counters of these routes last. */
@@ -68,7 +68,7 @@ export interface Members {
   facts(): readonly RouteFacts[];
   status(): WorkersStatus;
   /** Each probes at once. */
-  probe(route: string): Promise<readonly Finding[]>;
+  probe(route: string): Promise<readonly ProbeResult[]>;
   /** Has them tell anew; settles soon. */
   refresh(): Promise<void>;
   /** Resolves with the connections still open when the time was up. */
@@ -76,25 +76,25 @@ export interface Members {
   close(): Promise<void>;
 }
 
-export interface MembersPorts {
+export interface WorkerPoolDeps {
   readonly count: number;
-  readonly times: CrewTimes;
+  readonly times: WorkerPoolTimes;
   readonly logger: Logger;
   writeLine(line: string): void;
   onActivity(change: FallbackChange): void;
   onNews(news: News, worker?: number): void;
-  onLogin(login: Login): Promise<LoginResult>;
+  onLogin(login: LoginRequest): Promise<LoginResult>;
   /** A successor has started, and serves nothing yet. */
-  onSuccessor(member: Member): void;
+  onSuccessor(worker: PoolWorker): void;
   /** None serves, and their successors end before they do, again and again. */
   onHopeless(): void;
   now(): number;
 }
 
-export function createMembers(ports: MembersPorts): Members {
-  const { count, times, logger, now } = ports;
-  const shared = createSharedFallback({ tell: ports.onActivity, now, later });
-  const members = new Set<Member>();
+export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
+  const { count, times, logger, now } = deps;
+  const shared = createSharedFallback({ tell: deps.onActivity, now, later });
+  const workers = new Set<PoolWorker>();
   /** By slot: lives in a row that were short. */
   const shortLives = new Map<number, number>();
   /** null: none is replaced yet. */
@@ -105,93 +105,101 @@ export function createMembers(ports: MembersPorts): Members {
   let ended: readonly Family[] = [];
   let endedTold: readonly RouteFacts[] = [];
   /** Who did not answer the last `refresh`. */
-  let silent: ReadonlySet<Member> = new Set();
+  let silent: ReadonlySet<PoolWorker> = new Set();
   let refreshing: Promise<void> | null = null;
 
-  const isServing = (): boolean => [...members].some(({ version }) => version > 0);
+  const isServing = (): boolean => [...workers].some(({ version }) => version > 0);
 
-  const startOne = (slot: number): Member => {
+  const startOne = (slot: number): PoolWorker => {
     const process = new WorkerProcess(slot, {
-      writeLine: ports.writeLine,
-      onLogin: ports.onLogin,
+      writeLine: deps.writeLine,
+      onLogin: deps.onLogin,
       onActivity: (change) => shared.take(slot, change),
-      onNews: (news) => ports.onNews(news, slot),
+      onNews: (news) => deps.onNews(news, slot),
       onEnd: (end) => {
         shared.lost(slot);
-        lose(member, end);
+        lose(worker, end);
       },
     });
-    const member: Member = { slot, process, since: now(), version: 0, families: [], facts: [], silent: 0 };
-    members.add(member);
-    return member;
+    const worker: PoolWorker = {
+      slot,
+      process,
+      since: now(),
+      version: 0,
+      families: [],
+      facts: [],
+      silent: 0,
+    };
+    workers.add(worker);
+    return worker;
   };
 
   const replace = (slot: number): void => {
-    if (!isEnding) ports.onSuccessor(startOne(slot));
+    if (!isEnding) deps.onSuccessor(startOne(slot));
   };
 
-  const lose = (member: Member, { code, signal }: WorkerEnd): void => {
-    members.delete(member);
-    const { slot, process, families, facts, version } = member;
+  const lose = (worker: PoolWorker, { code, signal }: WorkerEnd): void => {
+    workers.delete(worker);
+    const { slot, process, families, facts, version } = worker;
     if (isEnding && (code === 0 || version === 0)) return;
     logger.error("worker died", { worker: slot, pid: process.pid, code, signal });
-    ports.onNews({ kind: "worker_died", number: slot });
+    deps.onNews({ kind: "worker_died", number: slot });
     deaths += 1;
     if (routes === null) return;
     ended = sumEnded([ended, families], routes);
     endedTold = endedFacts([endedTold, facts], routes);
     failedStarts = version > 0 ? 0 : failedStarts + 1;
-    if (failedStarts >= FAILED_STARTS * count && !isServing()) return ports.onHopeless();
-    later(waitAfter(member), () => replace(slot));
+    if (failedStarts >= FAILED_STARTS * count && !isServing()) return deps.onHopeless();
+    later(waitAfter(worker), () => replace(slot));
   };
 
-  const waitAfter = ({ slot, since }: Member): number => {
+  const waitAfter = ({ slot, since }: PoolWorker): number => {
     const before = now() - since < times.shortLife ? (shortLives.get(slot) ?? 0) : 0;
     shortLives.set(slot, before + 1);
     return before === 0 ? 0 : Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (before - 1));
   };
 
   /** Resolves with whether it has told its numbers. */
-  const look = async (member: Member): Promise<boolean> => {
-    const answer = await member.process.ask({ kind: "report" }, REPORT_MS);
+  const look = async (worker: PoolWorker): Promise<boolean> => {
+    const answer = await worker.process.ask({ kind: "report" }, REPORT_MS);
     if (answer?.kind !== "report") return false;
-    member.families = answer.families;
-    member.facts = answer.facts;
-    member.silent = 0;
+    worker.families = answer.families;
+    worker.facts = answer.facts;
+    worker.silent = 0;
     return true;
   };
 
-  const serving = (): readonly Member[] => [...members].filter(({ version }) => version > 0);
+  const serving = (): readonly PoolWorker[] => [...workers].filter(({ version }) => version > 0);
 
   const refresh = async (): Promise<void> => {
     const asked = serving();
     const answers = await Promise.all(asked.map(({ process }) => process.ask({ kind: "facts" }, SCRAPE_MS)));
-    const late = new Set<Member>();
-    for (const [index, member] of asked.entries()) {
+    const late = new Set<PoolWorker>();
+    for (const [index, worker] of asked.entries()) {
       const answer = answers[index];
-      if (answer?.kind === "facts") member.facts = answer.facts;
-      else late.add(member);
+      if (answer?.kind === "facts") worker.facts = answer.facts;
+      else late.add(worker);
     }
     silent = late;
   };
 
-  const watch = (member: Member): void => {
-    if (member.version === 0) return;
+  const watch = (worker: PoolWorker): void => {
+    if (worker.version === 0) return;
     // Looks are counted, not time: after a pause of the whole machine all would seem silent.
-    if (member.silent < times.looks) {
-      member.silent += 1;
-      void look(member);
+    if (worker.silent < times.looks) {
+      worker.silent += 1;
+      void look(worker);
       return;
     }
-    const seconds = (member.silent * times.lookEvery) / 1000;
-    logger.error("worker does not answer: it is killed", { worker: member.slot, seconds });
-    member.process.kill();
+    const seconds = (worker.silent * times.lookEvery) / 1000;
+    logger.error("worker does not answer: it is killed", { worker: worker.slot, seconds });
+    worker.process.kill();
   };
   const looking = setInterval(() => {
-    for (const member of members) watch(member);
+    for (const worker of workers) watch(worker);
   }, times.lookEvery).unref();
 
-  const finish = async ({ process, version }: Member): Promise<void> => {
+  const finish = async ({ process, version }: PoolWorker): Promise<void> => {
     if (version === 0) process.kill();
     else process.say({ kind: "close" });
     const late = setTimeout(() => process.kill(), CLOSE_MS);
@@ -200,7 +208,7 @@ export function createMembers(ports: MembersPorts): Members {
   };
 
   return {
-    all: () => [...members],
+    all: () => [...workers],
     start: () => {
       for (let slot = 1; slot <= count; slot += 1) startOne(slot);
     },
@@ -210,18 +218,18 @@ export function createMembers(ports: MembersPorts): Members {
       ended = sumEnded([ended], names);
       endedTold = endedFacts([endedTold], names);
       if (!isFirst) return;
-      const slots = new Set([...members].map(({ slot }) => slot));
+      const slots = new Set([...workers].map(({ slot }) => slot));
       for (let slot = 1; slot <= count; slot += 1) if (!slots.has(slot)) later(0, () => replace(slot));
     },
     isServing,
     isEnding: () => isEnding,
     say: (message) => {
-      for (const { process } of members) process.say(message);
+      for (const { process } of workers) process.say(message);
     },
     facts: () => sumFacts([...serving().map(({ facts }) => facts), endedTold]),
     status: () => {
       const alive = serving();
-      const late = alive.filter((member) => silent.has(member)).length;
+      const late = alive.filter((worker) => silent.has(worker)).length;
       return { wanted: count, serving: alive.length, silent: late };
     },
     probe: async (route) => {
@@ -238,21 +246,21 @@ export function createMembers(ports: MembersPorts): Members {
     },
     families: async () => {
       const asked = serving();
-      const told = new Set<Member>();
-      const looks = asked.map(async (member) => {
-        if (await look(member)) told.add(member);
+      const told = new Set<PoolWorker>();
+      const looks = asked.map(async (worker) => {
+        if (await look(worker)) told.add(worker);
       });
       await Promise.race([Promise.all(looks), sleep(SCRAPE_MS, undefined, { ref: false })]);
-      const alive = asked.filter((member) => members.has(member));
-      const silent = alive.filter((member) => !told.has(member)).length;
-      const workers = { serving: alive.length - silent, silent, missing: count - alive.length };
-      return [workerFamilies(workers, deaths), ended, ...alive.map(({ families }) => families)];
+      const alive = asked.filter((worker) => workers.has(worker));
+      const silent = alive.filter((worker) => !told.has(worker)).length;
+      const states = { serving: alive.length - silent, silent, missing: count - alive.length };
+      return [workerFamilies(states, deaths), ended, ...alive.map(({ families }) => families)];
     },
     drain: async (rules) => {
       isEnding = true;
       const time = rules.delay + rules.timeout + DRAINED_MS;
       const answers = await Promise.all(
-        [...members].map(({ process, version }) => {
+        [...workers].map(({ process, version }) => {
           if (version === 0) process.kill();
           return process.ask({ kind: "drain", rules }, time);
         }),
@@ -262,7 +270,7 @@ export function createMembers(ports: MembersPorts): Members {
     close: async () => {
       isEnding = true;
       clearInterval(looking);
-      await Promise.all([...members].map(finish));
+      await Promise.all([...workers].map(finish));
     },
   };
 }

@@ -4,7 +4,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { FallbackChange, LoginResult } from "../core/types.ts";
 import type { News } from "../observe/timeline.ts";
-import type { Answer, Login, Question, ToPrimary, ToWorker } from "./protocol.ts";
+import type { LoginRequest, ToPrimary, ToWorker, WorkerReply, WorkerRequest } from "./protocol.ts";
 
 /** The program has this file's ending: .ts from source, .js compiled. */
 const PROGRAM = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
@@ -15,13 +15,13 @@ export interface WorkerEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface WorkerPorts {
+export interface WorkerProcessDeps {
   /** Takes one line of its log; neither waits nor throws. */
   writeLine(line: string): void;
   onActivity(change: FallbackChange): void;
   onNews(news: News): void;
   /** Never rejects. */
-  onLogin(login: Login): Promise<LoginResult>;
+  onLogin(login: LoginRequest): Promise<LoginResult>;
   /** Once. */
   onEnd(end: WorkerEnd): void;
 }
@@ -31,14 +31,14 @@ export class WorkerProcess {
   /** Resolves when it has ended and its last line was written. */
   readonly ended: Promise<void>;
   readonly #child: ChildProcess;
-  readonly #ports: WorkerPorts;
-  readonly #waiting = new Map<number, (answer: Answer | null) => void>();
+  readonly #deps: WorkerProcessDeps;
+  readonly #waiting = new Map<number, (answer: WorkerReply | null) => void>();
   #questions = 0;
   #isOver = false;
 
   /** `slot`: its number, as log lines have it. */
-  constructor(slot: number, ports: WorkerPorts) {
-    this.#ports = ports;
+  constructor(slot: number, deps: WorkerProcessDeps) {
+    this.#deps = deps;
     this.#child = fork(PROGRAM, [String(slot)], {
       serialization: "advanced",
       stdio: ["ignore", "pipe", "inherit", "ipc"],
@@ -54,7 +54,7 @@ export class WorkerProcess {
         this.#end({ code: null, signal: null });
         gone.resolve();
       });
-    forwardLines(this.#child, ports.writeLine);
+    forwardLines(this.#child, deps.writeLine);
   }
 
   get pid(): number | null {
@@ -62,11 +62,11 @@ export class WorkerProcess {
   }
 
   /** null: it has ended, or did not answer within `milliseconds`. */
-  ask(question: Question, milliseconds: number): Promise<Answer | null> {
+  ask(question: WorkerRequest, milliseconds: number): Promise<WorkerReply | null> {
     if (this.#isOver) return Promise.resolve(null);
     this.#questions += 1;
     const id = this.#questions;
-    const { promise, resolve } = Promise.withResolvers<Answer | null>();
+    const { promise, resolve } = Promise.withResolvers<WorkerReply | null>();
     const timer = setTimeout(resolve, milliseconds, null);
     this.#waiting.set(id, resolve);
     this.say({ ...question, id });
@@ -91,12 +91,12 @@ export class WorkerProcess {
       case "answer":
         return this.#waiting.get(message.id)?.(message.answer);
       case "activity":
-        return this.#ports.onActivity(message.change);
+        return this.#deps.onActivity(message.change);
       case "news":
-        return this.#ports.onNews(message.news);
+        return this.#deps.onNews(message.news);
       case "login": {
         const { id } = message;
-        void this.#ports.onLogin(message).then((result) => this.say({ kind: "login", id, result }));
+        void this.#deps.onLogin(message).then((result) => this.say({ kind: "login", id, result }));
       }
     }
   }
@@ -105,7 +105,7 @@ export class WorkerProcess {
     if (this.#isOver) return;
     this.#isOver = true;
     for (const settle of this.#waiting.values()) settle(null);
-    this.#ports.onEnd(end);
+    this.#deps.onEnd(end);
   }
 }
 

@@ -14,7 +14,7 @@ import { openLineWriter } from "../observe/log/line-writer.ts";
 import { createLogger, type Logger } from "../observe/log/logger.ts";
 import type { RouteFacts } from "../observe/status/route-facts.ts";
 import { inTime } from "../process/file-patience.ts";
-import type { Answer, Question, ToPrimary, ToWorker } from "./protocol.ts";
+import type { ToPrimary, ToWorker, WorkerReply, WorkerRequest } from "./protocol.ts";
 
 const STDOUT = 1;
 const FLUSH_MS = 1_000;
@@ -59,8 +59,8 @@ function openRemoteLogins(): OpenLogins & { settle(id: number, result: LoginResu
 
 const logins = openRemoteLogins();
 
-async function prepare(parcel: PackedSnapshot): Promise<Answer> {
-  const snapshot = unpack(parcel);
+async function prepare(packed: PackedSnapshot): Promise<WorkerReply> {
+  const snapshot = unpack(packed);
   const { level } = snapshot.log;
   logger ??= createLogger({ level, write: writeLine, now: Date.now });
   const log = logger;
@@ -94,10 +94,10 @@ function facts(): readonly RouteFacts[] {
   return engine?.status.facts() ?? [];
 }
 
-async function answerTo(question: Question): Promise<Answer> {
+async function answerTo(question: WorkerRequest): Promise<WorkerReply> {
   switch (question.kind) {
     case "prepare":
-      return prepare(question.parcel);
+      return prepare(question.packed);
     case "report":
       return { kind: "report", families: (await engine?.metrics.families()) ?? [], facts: facts() };
     case "facts":

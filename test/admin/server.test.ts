@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import t, { type Test } from "tap";
-import { type AdminOptions, createAdminServer } from "../../src/admin/server.ts";
+import { type AdminServerDeps, createAdminServer } from "../../src/admin/server.ts";
 import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
 import { outage } from "../support/status-scene.ts";
 
 const METRICS = { contentType: "text/plain; version=0.0.4; charset=utf-8", text: async () => "up 1\n" };
 
-async function startAdmin(t: Test, options: Partial<AdminOptions> = {}): Promise<number> {
+async function startAdmin(t: Test, options: Partial<AdminServerDeps> = {}): Promise<number> {
   const listen = { host: "127.0.0.1", port: 0 };
   const server = createAdminServer({
     listen,

@@ -1,11 +1,11 @@
 /** An answer as the wire keeps it, out of its bytes. */
 import type { Body } from "../../src/core/types.ts";
 import { expectAnswer, newAnswerReader, readAnswer } from "../../src/wire/answer-body.ts";
-import { Room } from "../../src/wire/scratch.ts";
+import { ScratchBuffer } from "../../src/wire/scratch.ts";
 import { WireAnswer } from "../../src/wire/wire-answer.ts";
 
 /** `head`: with the empty line. The bytes it was read from are overwritten. `room`: of its connection. */
-export function wireAnswer(head: string, body = "", method = "GET", room = new Room()): WireAnswer {
+export function wireAnswer(head: string, body = "", method = "GET", room = new ScratchBuffer()): WireAnswer {
   const reader = newAnswerReader();
   expectAnswer(reader, method === "HEAD");
   const bytes = Buffer.from(`before${head}`, "latin1");

@@ -3,7 +3,7 @@ import type { Test } from "tap";
 import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Upstream } from "../../src/core/snapshot.ts";
 import type { Body, Outcome, Waiting } from "../../src/core/types.ts";
-import { createWireExchanger } from "../../src/upstream/bytes/exchanger.ts";
+import { createByteExchanger } from "../../src/upstream/bytes/exchanger.ts";
 import { createPools } from "../../src/upstream/pool.ts";
 import { newRequestHead, readRequestHead } from "../../src/wire/request-head.ts";
 import { WireCheck } from "../../src/wire/wire-check.ts";
@@ -31,7 +31,7 @@ export function asker(t: Test, upstream: Upstream): Asker {
   let time = 0;
   const waiting: Waiting = new LinkedList();
   const pools = createPools((_host, _options, callback) => callback(new Error("no names here"), ""));
-  const exchanger = createWireExchanger(pools, () => time);
+  const exchanger = createByteExchanger(pools, () => time);
   t.teardown(() => {
     exchanger.close();
     pools.close();

@@ -1,5 +1,5 @@
 import t from "tap";
-import { answerCheck, type Ports } from "../../src/core/answer-check.ts";
+import { type AnswerCheckDeps, answerCheck } from "../../src/core/answer-check.ts";
 import { headerValues } from "../../src/core/headers.ts";
 import type { Route } from "../../src/core/snapshot.ts";
 import type { LoginResult, RawHeaders } from "../../src/core/types.ts";
@@ -38,7 +38,7 @@ t.test("the stream of a fault is cancelled before a password is looked at", asyn
   const { body, cancelled } = streamedBody("a long error page");
   const made = world(answering(answer(503, [], body)));
   let before = -1;
-  const logins: Ports["logins"] = {
+  const logins: AnswerCheckDeps["logins"] = {
     ...made.ports.logins,
     attempt: async () => {
       before = cancelled();

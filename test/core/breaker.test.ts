@@ -3,8 +3,8 @@ import {
   afterCheck,
   afterTrial,
   type Breaker,
+  type BreakerEvidence,
   CLOSED,
-  type Evidence,
   isTrialDue,
   startTrial,
   withoutResult,
@@ -13,11 +13,21 @@ import { BREAKER_RULES as rules } from "../support/fixtures.ts";
 
 type Opened = Exclude<Breaker, { kind: "closed" }>;
 
-function check(breaker: Breaker, evidence: Evidence, now = 0, generation = breaker.generation): Breaker {
+function check(
+  breaker: Breaker,
+  evidence: BreakerEvidence,
+  now = 0,
+  generation = breaker.generation,
+): Breaker {
   return afterCheck(breaker, rules, generation, evidence, now, 0);
 }
 
-function trial(breaker: Breaker, evidence: Evidence, now = 0, generation = breaker.generation): Breaker {
+function trial(
+  breaker: Breaker,
+  evidence: BreakerEvidence,
+  now = 0,
+  generation = breaker.generation,
+): Breaker {
   return afterTrial(breaker, rules, generation, evidence, now, 0);
 }
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import { deliveryOf, messageOf, messageRequest, originText, waitAfter } from "../../src/core/notify.ts";
+import { deliveryOf, messageRequest, notifyMessage, originText, waitAfter } from "../../src/core/notify.ts";
 import type { NotifyTarget } from "../../src/core/snapshot.ts";
 import type { Outcome } from "../../src/core/types.ts";
 import { answer } from "../support/fixtures.ts";
@@ -14,7 +14,7 @@ const BEGAN = {
 
 t.test("a message that a route is in fallback", async (t) => {
   t.equal(
-    messageOf(BEGAN, Date.UTC(2026, 3, 18, 9, 5, 7, 42), "sparekey-0"),
+    notifyMessage(BEGAN, Date.UTC(2026, 3, 18, 9, 5, 7, 42), "sparekey-0"),
     '{"event":"fallback_began","route":"sso","mode":"basic-auth","reason":"connect_timeout",' +
       '"time":"2026-04-18T09:05:07.042Z","instance":"sparekey-0",' +
       '"text":"sparekey on sparekey-0: route sso is in fallback (mode basic-auth, reason connect_timeout)."}',
@@ -23,7 +23,7 @@ t.test("a message that a route is in fallback", async (t) => {
 
 t.test("a message that it is out again", async (t) => {
   t.equal(
-    messageOf({ ...BEGAN, event: "fallback_ended", seconds: 312 }, 0, "sparekey-0"),
+    notifyMessage({ ...BEGAN, event: "fallback_ended", seconds: 312 }, 0, "sparekey-0"),
     '{"event":"fallback_ended","route":"sso","mode":"basic-auth","reason":"connect_timeout",' +
       '"time":"1970-01-01T00:00:00.000Z","instance":"sparekey-0","seconds":312,' +
       '"text":"sparekey on sparekey-0: route sso is out of fallback again, after 312 s."}',

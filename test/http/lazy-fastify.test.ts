@@ -4,10 +4,10 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import type { FastifyInstance } from "fastify";
 import t, { type Test } from "tap";
-import { createLateFastify, type LateFastify } from "../../src/http/lazy-fastify.ts";
+import { createLazyFastify, type LazyFastify } from "../../src/http/lazy-fastify.ts";
 
 interface Scene {
-  readonly late: LateFastify;
+  readonly late: LazyFastify;
   /** What a client who sends `GET PATH` reads until its connection ends. */
   ask(path: string): Promise<string>;
   /** Paths that Fastify was asked for. */
@@ -35,7 +35,7 @@ async function scene(
       return "here";
     });
   };
-  const late = createLateFastify(server, {}, build, (error) => failures.push(error));
+  const late = createLazyFastify(server, {}, build, (error) => failures.push(error));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.teardown(() => server.close());

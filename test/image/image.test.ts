@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { listen } from "../../src/demo/listening.ts";
-import { neededRestart } from "../../src/process/reexec.ts";
+import { neededReexec } from "../../src/process/reexec.ts";
 import { ask, basic } from "../support/app.ts";
 import { type Finished, finished, temporaryFolder } from "../support/processes.ts";
 import { htpasswdOf, whenServing } from "../support/sparekey.ts";
@@ -83,7 +83,7 @@ t.test("tells an engine how to run it", async (t) => {
   });
   const [, ...options] = config.Entrypoint.slice(0, -1);
   const env = Object.fromEntries(config.Env.map((line) => line.split("=", 2)));
-  t.equal(neededRestart({ options, env, pid: 1 }), null, "no second start");
+  t.equal(neededReexec({ options, env, pid: 1 }), null, "no second start");
   t.equal(config.Healthcheck.Test[0], "CMD", "there is no shell");
 });
 

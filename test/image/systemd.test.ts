@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import t, { type Test } from "tap";
 import { listen } from "../../src/demo/listening.ts";
-import { neededRestart } from "../../src/process/reexec.ts";
+import { neededReexec } from "../../src/process/reexec.ts";
 import { ask, basic } from "../support/app.ts";
 import { eventually, finished, start, temporaryFolder } from "../support/processes.ts";
 import { htpasswdOf, whenServing } from "../support/sparekey.ts";
@@ -77,7 +77,7 @@ t.test(`systemd finds it exposed by ${MOST_EXPOSURE} of 10 at most`, async (t) =
 
 t.test("a start is the only one, and a stop leaves time to drain", async (t) => {
   const environment = Object.fromEntries(values("Environment").map((line) => line.split("=", 2)));
-  t.equal(neededRestart({ options, env: environment, pid: 7 }), null);
+  t.equal(neededReexec({ options, env: environment, pid: 7 }), null);
   t.ok(Number(values("TimeoutStopSec")[0]) > 25 + 12, "drain.timeout, and 12 s for files that hang");
 });
 

@@ -1,5 +1,5 @@
 import t from "tap";
-import { newsText } from "../../src/observe/status/sentences.ts";
+import { newsText } from "../../src/observe/status/wording.ts";
 import { createTimeline, htpasswdRead, type News, reloadRefused } from "../../src/observe/timeline.ts";
 
 t.test("the newest come first, and the oldest go", async (t) => {

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
-import { neededRestart } from "../../src/process/reexec.ts";
+import { neededReexec } from "../../src/process/reexec.ts";
 import { finished, start, temporaryFolder } from "../support/processes.ts";
 import { startSparekey } from "../support/sparekey.ts";
 
@@ -47,9 +47,9 @@ t.test("what an operator chooses is left alone", async (t) => {
     ["a child of one that was restarted", [], { SPAREKEY_RESTARTED: "6" }, [YOUNG, OLD]],
   ];
   for (const [name, options, env, added] of rows) {
-    t.same(neededRestart({ options, env, pid: 7 })?.options ?? null, added, name);
+    t.same(neededReexec({ options, env, pid: 7 })?.options ?? null, added, name);
   }
-  const own = neededRestart({ options: [], env: { MALLOC_ARENA_MAX: "4" }, pid: 7 });
+  const own = neededReexec({ options: [], env: { MALLOC_ARENA_MAX: "4" }, pid: 7 });
   t.same(own?.env, { MALLOC_ARENA_MAX: "4", SPAREKEY_RESTARTED: "7" });
 });
 

@@ -1,5 +1,10 @@
 /** The data path among hand-made ports. */
-import { answerCheck, type CheckContext, type Ports, type RouteState } from "../../src/core/answer-check.ts";
+import {
+  type AnswerCheckDeps,
+  answerCheck,
+  type CheckContext,
+  type RouteState,
+} from "../../src/core/answer-check.ts";
 import { upstreamRequest } from "../../src/core/headers.ts";
 import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Fallback, Route } from "../../src/core/snapshot.ts";
@@ -21,11 +26,11 @@ import type {
 } from "../../src/core/types.ts";
 import { basicAuth, check, route } from "./fixtures.ts";
 
-export type Attempt = Parameters<Ports["logins"]["attempt"]>;
+export type Attempt = Parameters<AnswerCheckDeps["logins"]["attempt"]>;
 
 export interface World {
   readonly context: CheckContext;
-  readonly ports: Ports;
+  readonly ports: AnswerCheckDeps;
   readonly requests: readonly UpstreamRequest[];
   readonly attempts: readonly Attempt[];
   /** What was recorded, in order, as `answer 200 5ms`, `fault reset`, `check upstream 5ms`. */
@@ -66,7 +71,7 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   const graceObserved: Verdict["kind"][] = [];
   const { health, observed, confirmations, asking } = handMadeHealth(scene);
   let clock = 1_000;
-  const ports: Ports = {
+  const ports: AnswerCheckDeps = {
     exchange: async (_upstream, forwarded, _gone, waiting) => {
       requests.push(upstreamRequest(forwarded));
       waitings.push(waiting);

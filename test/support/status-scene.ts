@@ -1,6 +1,7 @@
 /** What is known of routes, and the status of a whole sparekey: an outage, unless a test says what differs. */
-import { createBoard } from "../../src/observe/status/board.ts";
+
 import { BUCKETS, type Recent } from "../../src/observe/status/history.ts";
+import { createLiveStatus } from "../../src/observe/status/live-status.ts";
 import { noFacts, type RouteFacts } from "../../src/observe/status/route-facts.ts";
 import type { OverrideFacts, Readiness, Status, WorkersStatus } from "../../src/observe/status/status.ts";
 import type { News } from "../../src/observe/timeline.ts";
@@ -50,7 +51,7 @@ export function boardScene(changes: Partial<BoardScene> = {}) {
     seconds: 0,
     ...changes,
   };
-  const board = createBoard({
+  const board = createLiveStatus({
     version: "0.1.0",
     instance: "sparekey-0",
     routes: () => ROUTES,

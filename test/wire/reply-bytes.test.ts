@@ -2,7 +2,7 @@ import t from "tap";
 import { relayed } from "../../src/core/replies.ts";
 import type { RawHeaders, Reply } from "../../src/core/types.ts";
 import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "../../src/wire/reply-bytes.ts";
-import { Room } from "../../src/wire/scratch.ts";
+import { ScratchBuffer } from "../../src/wire/scratch.ts";
 import { wireAnswer } from "../both-paths/answer-of.ts";
 
 const DATE = "Date: now\r\n";
@@ -20,7 +20,9 @@ function ours(status: number, headers: RawHeaders, body: string): Reply {
 
 function whole(reply: Reply, context: Partial<ReplyContext> = {}): string {
   if (reply.body.kind !== "whole") throw new Error("a stream");
-  return wholeReply(reply, reply.body.bytes, { ...CONTEXT, ...context }, new Room()).toString("latin1");
+  return wholeReply(reply, reply.body.bytes, { ...CONTEXT, ...context }, new ScratchBuffer()).toString(
+    "latin1",
+  );
 }
 
 const HEAD = { isHead: true } as const;
@@ -149,7 +151,7 @@ t.test("the head of a stream", async (t) => {
   ];
   for (const { name, lines, context = {}, is, chunked } of rows) {
     const reply = relayed(wireAnswer(`HTTP/1.1 200 Theirs\r\n${lines}\r\n`));
-    const head = streamHead(reply, { ...CONTEXT, ...context }, new Room());
+    const head = streamHead(reply, { ...CONTEXT, ...context }, new ScratchBuffer());
     t.same([head.bytes.toString("latin1"), head.isChunked], [`HTTP/1.1 200 Theirs\r\n${is}`, chunked], name);
   }
 });

@@ -1,8 +1,8 @@
 import t from "tap";
-import { Room } from "../../src/wire/scratch.ts";
+import { ScratchBuffer } from "../../src/wire/scratch.ts";
 
 t.test("memory is used again as long as it suffices", async (t) => {
-  const room = new Room();
+  const room = new ScratchBuffer();
   const first = room.take(100).fill("a");
   t.equal(room.take(100), first);
   t.equal(room.take(80).toString(), "a".repeat(80), "the same memory");

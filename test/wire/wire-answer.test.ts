@@ -1,5 +1,5 @@
 import t from "tap";
-import { Room } from "../../src/wire/scratch.ts";
+import { ScratchBuffer } from "../../src/wire/scratch.ts";
 import { wireAnswer } from "../both-paths/answer-of.ts";
 
 /** The lines that pass, without a status line that may pass too. */
@@ -56,7 +56,7 @@ t.test("the lines that pass", async (t) => {
 });
 
 t.test("the next answer of its connection is written where it is", async (t) => {
-  const room = new Room();
+  const room = new ScratchBuffer();
   const head = (name: string): string => `HTTP/1.1 200 Of ${name}\r\nX-${name}: ${name}\r\n\r\n`;
   const waiting = wireAnswer(head("a"), "", "GET", room);
   waiting.leaveBytes();

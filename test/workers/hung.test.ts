@@ -3,7 +3,7 @@ import t from "tap";
 import { startApp } from "../../src/app/app.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { readBounded } from "../../src/config/read-file.ts";
-import { crewOf } from "../../src/workers/worker-engine.ts";
+import { workerEngine } from "../../src/workers/worker-engine.ts";
 import { ask, sample } from "../support/app.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
@@ -31,7 +31,7 @@ routes: [{ name: sso, path: ${path}, upstream: "http://127.0.0.1:${upstream.port
   const app = await startApp(
     await snapshot("/auth"),
     { writeLine, reload: async () => ({ ok: true }) },
-    crewOf(
+    workerEngine(
       2,
       { writeLine, onHopeless: (error) => t.fail(error.message) },
       { lookEvery: 700, looks: 2, shortLife: 10_000 },

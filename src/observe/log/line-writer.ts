@@ -21,7 +21,7 @@ const RETRY_AFTER = 100;
 
 type Written = (error: NodeJS.ErrnoException | null) => void;
 
-interface Carrier {
+interface Output {
   write(text: string, written: Written): void;
   /** Lets go of a chunk that does not get through, so that it cannot keep the process alive. */
   abandon(): void;
@@ -30,7 +30,7 @@ interface Carrier {
 }
 
 export function openLineWriter(fd: number): LineWriter {
-  const carrier = openCarrier(fd);
+  const output = openOutput(fd);
   let queue: string[] = [];
   let queuedLength = 0;
   let dropped = 0;
@@ -53,11 +53,11 @@ export function openLineWriter(fd: number): LineWriter {
     queue = [];
     queuedLength = 0;
     busy = true;
-    carrier.write(`${lines.join("\n")}\n`, (error) => {
+    output.write(`${lines.join("\n")}\n`, (error) => {
       busy = false;
       if (closed) return;
       if (error !== null) dropped += lines.length;
-      if (error !== null && carrier.isFinal(error)) close();
+      if (error !== null && output.isFinal(error)) close();
       else if (queue.length > 0) send();
       else settle();
     });
@@ -80,7 +80,7 @@ export function openLineWriter(fd: number): LineWriter {
       const { promise: idle, resolve } = Promise.withResolvers<void>();
       whenIdle.push(resolve);
       const deadline = setTimeout(() => {
-        carrier.abandon();
+        output.abandon();
         close();
       }, milliseconds);
       await idle;
@@ -93,16 +93,16 @@ function withDropped(line: string, dropped: number): string {
   return `${line.slice(0, -1)},"dropped":${dropped}}`;
 }
 
-function openCarrier(fd: number): Carrier {
+function openOutput(fd: number): Output {
   const kind = fstatSync(fd);
-  return kind.isFIFO() || kind.isSocket() ? streamCarrier(fd) : fileCarrier(fd);
+  return kind.isFIFO() || kind.isSocket() ? streamOutput(fd) : fileOutput(fd);
 }
 
 /**
  * Pipes and sockets: the kernel tells when there is room. Not fs.write, whose thread would hang in a full pipe
  * and hold up even process.exit, which waits for it.
  */
-function streamCarrier(fd: number): Carrier {
+function streamOutput(fd: number): Output {
   const socket = new Socket({ fd, readable: false, writable: true });
   socket.unref();
   // The callback of the write tells the same; without a listener the process would end.
@@ -117,7 +117,7 @@ function streamCarrier(fd: number): Carrier {
 }
 
 /** Files, terminals, /dev/null. A full disk may have room again later. */
-function fileCarrier(stdio: number): Carrier {
+function fileOutput(stdio: number): Output {
   const fd = isatty(stdio) ? unblockedTerminal(stdio) : stdio;
   let abandoned = false;
 

@@ -14,7 +14,7 @@ export interface Logger {
   setLevel(level: LogLevel): void;
 }
 
-export interface LoggerOptions {
+export interface LoggerDeps {
   readonly level: LogLevel;
   /** Takes one line without its end; must neither wait nor throw. */
   write(line: string): void;
@@ -25,7 +25,7 @@ export interface LoggerOptions {
 const MAX_CLIENT_TEXT = 256;
 const SEVERITY: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-export function createLogger(options: LoggerOptions): Logger {
+export function createLogger(options: LoggerDeps): Logger {
   const { write, now } = options;
   let threshold = SEVERITY[options.level];
 

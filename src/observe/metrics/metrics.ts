@@ -28,7 +28,7 @@ import {
   suspectSeries,
 } from "./series.ts";
 
-export interface MetricsSources {
+export interface MetricsDeps {
   readonly version: string;
   /** Version of Node. */
   readonly node: string;
@@ -80,7 +80,7 @@ type PrometheusRegistry = Registry<PrometheusContentType>;
 /** Of several processes the worst counts. */
 export const BREAKER_STATE = "sparekey_breaker_state";
 
-export function createMetrics(sources: MetricsSources): Metrics {
+export function createMetrics(sources: MetricsDeps): Metrics {
   const registry: PrometheusRegistry = new Registry();
   let records: ReadonlyMap<string, RouteRecord> = new Map();
   const config = { successful: 0, succeededAtSeconds: 0 };
@@ -136,7 +136,7 @@ function keptRecord(known: RouteRecord | undefined, route: Route): RouteRecord {
 function addRouteFamilies(
   registry: PrometheusRegistry,
   records: () => Iterable<RouteRecord>,
-  sources: MetricsSources,
+  sources: MetricsDeps,
 ): void {
   counter(
     registry,
@@ -228,7 +228,7 @@ function addRouteFamilies(
   );
 }
 
-function htpasswdSeries(route: Route, { htpasswdUsers }: MetricsSources): readonly Series<"route">[] {
+function htpasswdSeries(route: Route, { htpasswdUsers }: MetricsDeps): readonly Series<"route">[] {
   const users = fewestUsers(route, htpasswdUsers);
   return users === null ? [] : [{ labels: { route: route.name }, value: users }];
 }
@@ -239,7 +239,7 @@ function htpasswdSeries(route: Route, { htpasswdUsers }: MetricsSources): readon
  */
 function addProcessFamilies(
   registry: PrometheusRegistry,
-  sources: MetricsSources,
+  sources: MetricsDeps,
   config: Readonly<{ successful: number; succeededAtSeconds: number }>,
   lag: Readonly<{ seconds: number }>,
 ): void {

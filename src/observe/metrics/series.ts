@@ -19,7 +19,7 @@ import type {
   VerdictLabel,
 } from "../../core/types.ts";
 import type { BreakerState } from "../fallback-periods.ts";
-import { noFindings, noResults, OTHER_STATUS, type ProbeResult, type RouteRecord } from "../route-record.ts";
+import { noFindings, noResults, OTHER_STATUS, type ProbeLabel, type RouteRecord } from "../route-record.ts";
 
 export interface Series<Label extends string> {
   readonly labels: Readonly<Record<Label, string>>;
@@ -197,7 +197,7 @@ const LOGIN_RESULTS = keysOf<LoginResult["kind"]>({
   forbidden: true,
 });
 const FINDINGS = keysOf<Judgement>({ confirmed: true, cleared: true });
-const PROBE_RESULTS = keysOf<ProbeResult>({ ok: true, fault: true });
+const PROBE_RESULTS = keysOf<ProbeLabel>({ ok: true, fault: true });
 const BREAKER_STATES = keysOf<BreakerState>({ closed: true, open: true, "half-open": true });
 const FAILURES = keysOf<FailureReason>({
   refused: true,

@@ -7,7 +7,7 @@ import { type BreakerState, isActive } from "../fallback-periods.ts";
 import { DURATION_BOUNDS, fewestUsers, type RouteRecord } from "../route-record.ts";
 import type { WallClock } from "./wall-clock.ts";
 
-export type Logins = Readonly<Record<LoginResult["kind"], number>>;
+export type LoginCounts = Readonly<Record<LoginResult["kind"], number>>;
 
 export interface RouteFacts {
   readonly route: string;
@@ -19,7 +19,7 @@ export interface RouteFacts {
   readonly errors: number;
   /** One count per bound of `DURATION_BOUNDS`, and one for what took longer. */
   readonly durations: readonly number[];
-  readonly logins: Logins;
+  readonly logins: LoginCounts;
   readonly breaker: BreakerFacts;
   /** null: it is not in fallback. */
   readonly fallback: FallbackFacts | null;
@@ -47,7 +47,7 @@ export interface FallbackFacts {
   readonly checks: number;
 }
 
-export interface FactsSources {
+export interface RouteFactsDeps {
   /** Milliseconds, monotonic; the clock of the records. */
   now(): number;
   readonly wallClock: WallClock;
@@ -55,7 +55,7 @@ export interface FactsSources {
   htpasswdUsers(file: string): number;
 }
 
-export function factsOf(record: RouteRecord, sources: FactsSources): RouteFacts {
+export function factsOf(record: RouteRecord, sources: RouteFactsDeps): RouteFacts {
   const { checks, route, logins, checkDurations, breaker, lastFault } = record;
   const { wallClock } = sources;
   const notKept = checks.override.error;
@@ -82,7 +82,7 @@ export function factsOf(record: RouteRecord, sources: FactsSources): RouteFacts 
   };
 }
 
-function fallbackOf(record: RouteRecord, { now, wallClock }: FactsSources): FallbackFacts | null {
+function fallbackOf(record: RouteRecord, { now, wallClock }: RouteFactsDeps): FallbackFacts | null {
   const { period, breaker, isOverridden } = record;
   if (period === null || !isActive(record, now())) return null;
   const { mode, reason, since, served, checks } = period;

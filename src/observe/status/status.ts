@@ -5,9 +5,9 @@
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, FaultReason, OverrideMode, Source } from "../../core/types.ts";
 import type { BreakerState } from "../fallback-periods.ts";
-import type { News, Told } from "../timeline.ts";
+import type { News, TimelineEntry } from "../timeline.ts";
 import { BUCKET_MS, type Quantile, quantile, type Recent, sum } from "./history.ts";
-import type { FallbackFacts, Logins, RouteFacts } from "./route-facts.ts";
+import type { FallbackFacts, LoginCounts, RouteFacts } from "./route-facts.ts";
 import {
   counted,
   fallbackText,
@@ -16,7 +16,7 @@ import {
   numberText,
   recoveringText,
   type Tone,
-} from "./sentences.ts";
+} from "./wording.ts";
 
 /** Starting and draining processes get no new traffic. */
 export type Readiness = "starting" | "ready" | "draining";
@@ -64,13 +64,13 @@ export interface WorkersStatus {
  * more than one reply in ten of the last minute was an error. `fallback`: some or all checks fall back.
  * `recovering`: none has fallen back for 15 s.
  */
-export type RouteState = "answering" | "idle" | "errors" | "fallback" | "recovering";
+export type RouteStatusState = "answering" | "idle" | "errors" | "fallback" | "recovering";
 
 export interface RouteStatus {
   readonly name: string;
   /** `fallback.mode` of the config. */
   readonly mode: FallbackMode;
-  readonly state: RouteState;
+  readonly state: RouteStatusState;
   /** The state as a sentence. */
   readonly summary: string;
   readonly since: Moment;
@@ -85,7 +85,7 @@ export interface RouteStatus {
   readonly checks: Readonly<Record<Source, number>>;
   readonly recent: RecentStatus;
   /** Since the start. */
-  readonly emergencyLogins: Logins;
+  readonly emergencyLogins: LoginCounts;
   readonly htpasswdUsers: number | null;
 }
 
@@ -145,7 +145,10 @@ const MINUTE = 60_000 / BUCKET_MS + 1;
 const ERROR_SHARE = 0.1;
 const MOST_EVENTS = 100;
 
-export function stateOf({ facts, recent }: Pick<KnownRoute, "facts" | "recent">, now: number): RouteState {
+export function routeStatusState(
+  { facts, recent }: Pick<KnownRoute, "facts" | "recent">,
+  now: number,
+): RouteStatusState {
   const { fallback } = facts;
   if (fallback !== null) return isQuiet(fallback, now) ? "recovering" : "fallback";
   if (sum(recent.checks) === 0) return "idle";
@@ -159,7 +162,12 @@ function isQuiet({ isHeld, served, since }: FallbackFacts, now: number): boolean
 }
 
 /** `since`: of a state that is no fallback. */
-export function routeStatus(known: KnownRoute, state: RouteState, since: number, now: number): RouteStatus {
+export function routeStatus(
+  known: KnownRoute,
+  state: RouteStatusState,
+  since: number,
+  now: number,
+): RouteStatus {
   const { route, facts, recent, override } = known;
   const { fallback, breaker, lastFault } = facts;
   const moment = (at: number): Moment => momentOf(at, now);
@@ -196,11 +204,11 @@ export function routeStatus(known: KnownRoute, state: RouteState, since: number,
   };
 }
 
-function sinceOf({ since, served }: FallbackFacts, state: RouteState): number {
+function sinceOf({ since, served }: FallbackFacts, state: RouteStatusState): number {
   return state === "recovering" ? (served ?? since) : since;
 }
 
-function summaryOf({ facts, recent }: KnownRoute, state: RouteState, now: number): string {
+function summaryOf({ facts, recent }: KnownRoute, state: RouteStatusState, now: number): string {
   const { fallback, checks } = facts;
   if (fallback !== null) {
     if (state === "fallback") return fallbackText(fallback, secondsBetween(fallback.since, now));
@@ -235,12 +243,12 @@ function lastMinute(counts: readonly number[]): readonly number[] {
 }
 
 /** About all routes; the worst comes first. */
-export function overallText(readiness: Readiness, states: readonly RouteState[]): string {
+export function overallText(readiness: Readiness, states: readonly RouteStatusState[]): string {
   if (readiness === "draining") return "Draining: sparekey is about to end";
   if (readiness === "starting") return "Starting";
   const all = states.length;
-  const count = (state: RouteState): number => states.filter((one) => one === state).length;
-  const some = (state: RouteState, one: string, several: string): string | null => {
+  const count = (state: RouteStatusState): number => states.filter((one) => one === state).length;
+  const some = (state: RouteStatusState, one: string, several: string): string | null => {
     const number = count(state);
     if (number === 0) return null;
     return all === 1 ? `The route ${one}` : `${number} of ${all} routes ${number === 1 ? one : several}`;
@@ -257,13 +265,13 @@ export function overallText(readiness: Readiness, states: readonly RouteState[])
 }
 
 /** Names of people, files and addresses stay behind. */
-export function eventStatus({ at, worker, news }: Told, now: number): EventStatus {
+export function eventStatus({ at, worker, news }: TimelineEntry, now: number): EventStatus {
   const { text, tone } = newsText(news);
   return { ...momentOf(at, now), kind: news.kind, route: routeOf(news), worker, tone, text };
 }
 
 /** Those that are for everybody, the newest first. */
-export function publicEvents(told: readonly Told[], now: number): readonly EventStatus[] {
+export function publicEvents(told: readonly TimelineEntry[], now: number): readonly EventStatus[] {
   return told
     .filter(({ news }) => news.kind !== "emergency_login")
     .slice(0, MOST_EVENTS)

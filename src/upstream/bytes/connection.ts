@@ -14,7 +14,7 @@ import {
 } from "../../wire/answer-body.ts";
 import type { AnswerHead } from "../../wire/answer-head.ts";
 import { GatheredBody } from "../../wire/gathered-body.ts";
-import { Room } from "../../wire/scratch.ts";
+import { ScratchBuffer } from "../../wire/scratch.ts";
 import { WireAnswer } from "../../wire/wire-answer.ts";
 import type { Peer } from "../connect.ts";
 import type { ConnectionEvents, Pooled } from "../pool.ts";
@@ -23,7 +23,7 @@ import type { ConnectionEvents, Pooled } from "../pool.ts";
 export const IDLE_MS = 60_000;
 
 /** Whoever waits for the answer. */
-export interface Asker {
+export interface AnswerReceiver {
   /** Some bytes came. */
   heard(): void;
   head(head: AnswerHead, answer: WireAnswer): void;
@@ -44,28 +44,28 @@ export interface Asker {
 }
 
 /** What an exchange asks by. */
-export interface AskedConnection extends Pooled {
-  ask(request: Buffer, isHead: boolean, asker: Asker): void;
+export interface AskableConnection extends Pooled {
+  ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void;
   /** `asker`: who wants no more. */
-  close(asker?: Asker): void;
+  close(asker?: AnswerReceiver): void;
   closeIfIdle(now: number): void;
   pause(): void;
   resume(): void;
 }
 
 /** Owns its socket until `close`. */
-export class UpstreamConnection implements AskedConnection {
+export class ByteUpstreamConnection implements AskableConnection {
   readonly peer: Peer;
   readonly #socket: Socket;
   readonly #upstream: Upstream;
   readonly #events: ConnectionEvents;
   readonly #clock: { readonly time: number };
   readonly #reader: AnswerReader = newAnswerReader();
-  readonly #room = new Room();
-  /** The last one, which is in `#room`. */
+  readonly #scratch = new ScratchBuffer();
+  /** The last one, which is in `#scratch`. */
   #answer: WireAnswer | null = null;
   readonly #gathered = new GatheredBody();
-  #asker: Asker | null = null;
+  #asker: AnswerReceiver | null = null;
   #asked = 0;
   #heard = false;
   #isPaused = false;
@@ -100,7 +100,7 @@ export class UpstreamConnection implements AskedConnection {
     return false;
   }
 
-  ask(request: Buffer, isHead: boolean, asker: Asker): void {
+  ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void {
     this.#asker = asker;
     this.#asked += 1;
     this.#heard = false;
@@ -165,7 +165,7 @@ export class UpstreamConnection implements AskedConnection {
 
   #newAnswer(): WireAnswer {
     this.#answer?.leaveBytes();
-    this.#answer = new WireAnswer(this.#reader.head, this.#room);
+    this.#answer = new WireAnswer(this.#reader.head, this.#scratch);
     return this.#answer;
   }
 

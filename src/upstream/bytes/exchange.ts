@@ -23,13 +23,13 @@ import { isStarved, stalledSoFar } from "../deadline.ts";
 import type { InterruptReason } from "../interrupt.ts";
 import type { ConnectionKind, NotTaken, Pool, Pooled, Waiter } from "../pool.ts";
 import { withoutConnection } from "../pool.ts";
-import { COMPLETE_BYTES } from "../undici/answer-reader.ts";
-import type { AskedConnection, Asker } from "./connection.ts";
+import { COMPLETE_BYTES } from "../undici/answer-handler.ts";
+import type { AnswerReceiver, AskableConnection } from "./connection.ts";
 import type { Deadlines, Timed } from "./deadline-tick.ts";
 
 /** What an exchange is between. `settle` is called once. */
-export interface Around {
-  readonly kind: ConnectionKind<AskedConnection>;
+export interface ExchangeDeps {
+  readonly kind: ConnectionKind<AskableConnection>;
   readonly pool: Pool;
   readonly upstream: Upstream;
   readonly gone: Gone;
@@ -39,22 +39,22 @@ export interface Around {
 }
 
 /** For the pool, it is what may interrupt the wait for a connection. */
-export class Exchange implements Asker, Gone, Timed, Waiter {
-  readonly #around: Around;
+export class Exchange implements AnswerReceiver, Gone, Timed, Waiter {
+  readonly #around: ExchangeDeps;
   readonly #check: WireCheck;
   readonly #forwarded: Forwarded;
   readonly #onGone = (): void => this.#interrupt("abandoned");
   readonly #onRelease = (): void => this.#interrupt("released");
   /** Of the pool, while a connection is waited for. */
   #listeners: (() => void)[] | null = null;
-  readonly isPicky = false;
+  readonly needsFresh = false;
   answers = 0;
   #place: Place<Timed> | null = null;
   #placeAmongWaiting: Place<() => void> | null = null;
   /** In the pool's line, or where it was. */
   #placeInLine: Place<Waiter> | null = null;
   reason: InterruptReason | null = null;
-  #connection: AskedConnection | null = null;
+  #connection: AskableConnection | null = null;
   #queued = false;
   #retried = false;
   #stoodBehind = false;
@@ -69,7 +69,7 @@ export class Exchange implements Asker, Gone, Timed, Waiter {
   #stream: BodyStream | null = null;
   #isOver = false;
 
-  constructor(around: Around, check: WireCheck, forwarded: Forwarded) {
+  constructor(around: ExchangeDeps, check: WireCheck, forwarded: Forwarded) {
     this.#around = around;
     this.#check = check;
     this.#forwarded = forwarded;
@@ -86,7 +86,7 @@ export class Exchange implements Asker, Gone, Timed, Waiter {
     const connection = pool.takeIdle(kind);
     if (connection) return this.#ask(connection);
     this.answers = pool.answers;
-    this.#placeInLine = pool.standInLine(this);
+    this.#placeInLine = pool.joinQueue(this);
     if (this.#placeInLine === null) void this.#take(null, null);
   }
 
@@ -207,7 +207,7 @@ export class Exchange implements Asker, Gone, Timed, Waiter {
     this.#giveUp(this.#interrupted(this.reason));
   }
 
-  #ask(connection: AskedConnection): void {
+  #ask(connection: AskableConnection): void {
     this.#connection = connection;
     this.#expectBytes();
     connection.ask(this.#check.requestBytes(this.#forwarded.staysHere), this.#check.method === "HEAD", this);
@@ -246,7 +246,7 @@ export class Exchange implements Asker, Gone, Timed, Waiter {
     const { pool } = this.#around;
     if (this.#connection) return this.#giveUp(this.#interrupted(reason));
     if (this.#placeInLine && this.#placeInLine.item !== null) {
-      pool.leaveLine(this.#placeInLine);
+      pool.leaveQueue(this.#placeInLine);
       return this.fail({ kind: "interrupted" });
     }
     for (const listener of [...(this.#listeners ?? [])]) listener();

@@ -7,7 +7,7 @@ import type { Upstream } from "../../core/snapshot.ts";
 import type { Forwarded, Gone, Outcome, Waiting } from "../../core/types.ts";
 import type { WireCheck } from "../../wire/wire-check.ts";
 import type { ConnectionKind, Pooled, Pools } from "../pool.ts";
-import { type AskedConnection, UpstreamConnection } from "./connection.ts";
+import { type AskableConnection, ByteUpstreamConnection } from "./connection.ts";
 import { Deadlines } from "./deadline-tick.ts";
 import { Exchange } from "./exchange.ts";
 import { PipelinedConnection } from "./pipelined-connection.ts";
@@ -15,7 +15,7 @@ import { PipelinedConnection } from "./pipelined-connection.ts";
 const IDLE_TICK_MS = 1_000;
 
 /** Of checks that are bytes, to upstreams over plain HTTP. */
-export interface WireExchanger {
+export interface ByteExchanger {
   exchange(
     upstream: Upstream,
     check: WireCheck,
@@ -27,23 +27,23 @@ export interface WireExchanger {
 }
 
 /** `now`: milliseconds, monotonic. */
-export function createWireExchanger(pools: Pick<Pools, "of">, now: () => number): WireExchanger {
-  const connections = new Set<AskedConnection>();
+export function createByteExchanger(pools: Pick<Pools, "of">, now: () => number): ByteExchanger {
+  const connections = new Set<AskableConnection>();
   const deadlines = new Deadlines(now);
-  const kind: ConnectionKind<AskedConnection> = {
+  const kind: ConnectionKind<AskableConnection> = {
     reading: "bytes",
     create: (socket, peer, upstream, events) => {
       const closed = (gone: Pooled): void => {
         connections.delete(connection);
         events.closed(gone);
       };
-      const Connection = upstream.pipelining > 1 ? PipelinedConnection : UpstreamConnection;
+      const Connection = upstream.pipelining > 1 ? PipelinedConnection : ByteUpstreamConnection;
       const connection = new Connection(socket, peer, upstream, { ...events, closed }, deadlines);
       connections.add(connection);
       return connection;
     },
-    isOne: (connection): connection is AskedConnection =>
-      connection instanceof UpstreamConnection || connection instanceof PipelinedConnection,
+    isOne: (connection): connection is AskableConnection =>
+      connection instanceof ByteUpstreamConnection || connection instanceof PipelinedConnection,
   };
   const idleTick = setInterval(() => {
     const time = now();

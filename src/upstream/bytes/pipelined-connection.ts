@@ -19,15 +19,15 @@ import {
   readAnswer,
 } from "../../wire/answer-body.ts";
 import { GatheredBody } from "../../wire/gathered-body.ts";
-import { Room } from "../../wire/scratch.ts";
+import { ScratchBuffer } from "../../wire/scratch.ts";
 import { WireAnswer } from "../../wire/wire-answer.ts";
 import type { Peer } from "../connect.ts";
 import type { ConnectionEvents } from "../pool.ts";
-import { type AskedConnection, type Asker, IDLE_MS } from "./connection.ts";
+import { type AnswerReceiver, type AskableConnection, IDLE_MS } from "./connection.ts";
 
 /** One check that waits for its answer here. */
 interface Turn {
-  readonly asker: Asker;
+  readonly asker: AnswerReceiver;
   readonly isHead: boolean;
   /** Others are or were asked beside it, so what goes wrong may be their doing. */
   isShared: boolean;
@@ -36,16 +36,16 @@ interface Turn {
 }
 
 /** Owns its socket until `close`. */
-export class PipelinedConnection implements AskedConnection {
+export class PipelinedConnection implements AskableConnection {
   readonly peer: Peer;
   readonly #socket: Socket;
   readonly #upstream: Upstream;
   readonly #events: ConnectionEvents;
   readonly #clock: { readonly time: number };
   readonly #reader: AnswerReader = newAnswerReader();
-  readonly #room = new Room();
+  readonly #scratch = new ScratchBuffer();
   readonly #gathered = new GatheredBody();
-  /** The last one, which is in `#room`. */
+  /** The last one, which is in `#scratch`. */
   #answer: WireAnswer | null = null;
   /** In the order asked: the next answer is the first one's. */
   readonly #turns: Turn[] = [];
@@ -92,7 +92,7 @@ export class PipelinedConnection implements AskedConnection {
     return this.usable && this.#socket.writableLength === 0;
   }
 
-  ask(request: Buffer, isHead: boolean, asker: Asker): void {
+  ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void {
     const isShared = this.#turns.length > 0;
     this.#asked += 1;
     if (isShared) {
@@ -111,7 +111,7 @@ export class PipelinedConnection implements AskedConnection {
   }
 
   /** `asker`: wants no more. What comes for it is nobody's, so the connection ends where its answer would begin. */
-  close(asker?: Asker): void {
+  close(asker?: AnswerReceiver): void {
     const index = this.#turns.findIndex((turn) => turn.asker === asker);
     const left = this.#turns.splice(Math.max(index, 0));
     if (index > 0) this.#isLast = true;
@@ -188,7 +188,7 @@ export class PipelinedConnection implements AskedConnection {
     this.#events.answered();
     if (!this.#reader.head.keepsAlive) this.#endBehindFront();
     this.#answer?.leaveBytes();
-    this.#answer = new WireAnswer(this.#reader.head, this.#room);
+    this.#answer = new WireAnswer(this.#reader.head, this.#scratch);
     asker.head(this.#reader.head, this.#answer);
   }
 

@@ -11,7 +11,7 @@ import type { UpstreamRequest } from "../../core/types.ts";
 import type { Peer } from "../connect.ts";
 import type { Interrupt } from "../interrupt.ts";
 import type { ConnectionEvents, ConnectionKind, Pooled } from "../pool.ts";
-import { AnswerReader, type Asked } from "./answer-reader.ts";
+import { AnswerHandler, type Asked } from "./answer-handler.ts";
 import { createInterimFilter } from "./interim.ts";
 import { undiciClient } from "./undici-client.ts";
 
@@ -55,7 +55,7 @@ class Connection implements Pooled {
     this.#interim.restart();
     let dispatching = true;
     const asked = new Promise<Asked>((resolve) => {
-      const reader = new AnswerReader({
+      const reader = new AnswerHandler({
         socket: this.#socket,
         upstream: this.#upstream,
         interrupt,

@@ -1,14 +1,14 @@
 import t from "tap";
 import type { Route } from "../../../src/core/snapshot.ts";
 import type { RouteFacts } from "../../../src/observe/status/route-facts.ts";
-import { durationText, letsInText, numberText, reasonText } from "../../../src/observe/status/sentences.ts";
 import {
   type KnownRoute,
   overallText,
-  type RouteState,
+  type RouteStatusState,
   routeStatus,
-  stateOf,
+  routeStatusState,
 } from "../../../src/observe/status/status.ts";
+import { durationText, letsInText, numberText, reasonText } from "../../../src/observe/status/wording.ts";
 import { boardScene, facts, NOW, outage, recent } from "../../support/status-scene.ts";
 import { routeWith } from "../samples.ts";
 
@@ -34,7 +34,7 @@ function fallback(changes: Partial<Fallback> = {}): Partial<RouteFacts> {
 
 t.test("the state of a route, in a word and a sentence", async (t) => {
   const rows: readonly {
-    state: RouteState;
+    state: RouteStatusState;
     says: string;
     facts?: Partial<RouteFacts>;
     recent?: Parameters<typeof recent>[0];
@@ -103,7 +103,7 @@ t.test("the state of a route, in a word and a sentence", async (t) => {
       recent: recent(row.recent),
       override: null,
     };
-    t.equal(stateOf(known, NOW), row.state, row.says);
+    t.equal(routeStatusState(known, NOW), row.state, row.says);
     const status = routeStatus(known, row.state, NOW - 3 * SECOND, NOW);
     t.equal(status.summary, row.says);
     t.equal(status.since.seconds, row.since ?? 3, `${row.says}: since`);
@@ -182,7 +182,7 @@ t.test("whom the fallback lets in", async (t) => {
 });
 
 t.test("all routes in one sentence", async (t) => {
-  const rows: readonly { states: readonly RouteState[]; says: string }[] = [
+  const rows: readonly { states: readonly RouteStatusState[]; says: string }[] = [
     { states: ["answering"], says: "The route answers" },
     { states: ["answering", "answering", "answering"], says: "All 3 routes answer" },
     { states: ["answering", "idle"], says: "No route is in fallback" },

@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import t, { type Test } from "tap";
 import type { Upstream } from "../../../src/core/snapshot.ts";
 import type { UpstreamRequest } from "../../../src/core/types.ts";
-import { createWireExchanger } from "../../../src/upstream/bytes/exchanger.ts";
+import { createByteExchanger } from "../../../src/upstream/bytes/exchanger.ts";
 import { createPools } from "../../../src/upstream/pool.ts";
 import { createResolver } from "../../../src/upstream/resolver.ts";
 import { createUndiciExchanger } from "../../../src/upstream/undici/exchange.ts";
@@ -16,7 +16,7 @@ function exchangers(t: Test): { readonly undici: Asked; readonly wire: Asked } {
   const now = (): number => performance.now();
   const pools = createPools(createResolver(now));
   const undici = { ...createUndiciExchanger(pools), use: pools.use };
-  const wire = createWireExchanger(pools, now);
+  const wire = createByteExchanger(pools, now);
   t.teardown(() => {
     wire.close();
     pools.close();

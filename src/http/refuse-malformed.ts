@@ -8,7 +8,7 @@ const LINGER_MS = 1_000;
  * `answering`: a request of this connection still waits for its reply, for which a reply to the garbled one
  * would be taken.
  */
-export function refuseGarbled(error: Error, socket: Socket, answering: boolean): void {
+export function refuseMalformed(error: Error, socket: Socket, answering: boolean): void {
   if (answering || !socket.writable) {
     socket.destroy();
     return;

@@ -14,20 +14,20 @@ const HOLD_MS = 10_000;
 const MOST = 256;
 
 /** `now`: milliseconds of one clock that never goes back. */
-export interface Doubts {
-  isDoubtful(name: string, now: number): boolean;
+export interface ConnectFailures {
+  failedLately(name: string, now: number): boolean;
   /** Begins a try of `name`. Of what is returned one is called, at most once. */
-  begin(name: string, now: number): Try;
+  begin(name: string, now: number): ConnectAttempt;
 }
 
-export interface Try {
+export interface ConnectAttempt {
   worked(): void;
   failed(now: number): void;
   /** It ended before anything could be told. */
   gaveUp(): void;
 }
 
-export function createDoubts(): Doubts {
+export function createConnectFailures(): ConnectFailures {
   /** When each is due, in the order in which they began or were renewed. */
   const due = new Map<string, number>();
 
@@ -39,7 +39,7 @@ export function createDoubts(): Doubts {
   }
 
   return {
-    isDoubtful: (name, now) => now < (due.get(name) ?? now),
+    failedLately: (name, now) => now < (due.get(name) ?? now),
     begin: (name, now) => {
       const before = due.get(name);
       const mine = before !== undefined && before <= now ? now + HOLD_MS : null;

@@ -1,7 +1,11 @@
 import t from "tap";
-import { createDoubts, type Doubts, type Try } from "../../src/core/doubts.ts";
+import {
+  type ConnectAttempt,
+  type ConnectFailures,
+  createConnectFailures,
+} from "../../src/core/connect-failures.ts";
 
-type Step = (doubts: Doubts, now: number) => void;
+type Step = (doubts: ConnectFailures, now: number) => void;
 
 const failed: Step = (doubts, now) => doubts.begin("a", now).failed(now);
 const worked: Step = (doubts, now) => doubts.begin("a", now).worked();
@@ -71,33 +75,33 @@ const rows: readonly {
 ];
 for (const { name, steps, doubtful, good } of rows) {
   t.test(name, async (t) => {
-    const doubts = createDoubts();
+    const doubts = createConnectFailures();
     for (const [now, step] of steps) step(doubts, now);
-    for (const now of doubtful) t.ok(doubts.isDoubtful("a", now), `doubtful at ${now}`);
-    for (const now of good) t.notOk(doubts.isDoubtful("a", now), `good at ${now}`);
+    for (const now of doubtful) t.ok(doubts.failedLately("a", now), `doubtful at ${now}`);
+    for (const now of good) t.notOk(doubts.failedLately("a", now), `good at ${now}`);
   });
 }
 
 t.test("giving up late takes nothing back that others found out meanwhile", async (t) => {
-  const late = (): { doubts: Doubts; slow: Try } => {
-    const doubts = createDoubts();
+  const late = (): { doubts: ConnectFailures; slow: ConnectAttempt } => {
+    const doubts = createConnectFailures();
     failed(doubts, 0);
     return { doubts, slow: doubts.begin("a", 10_000) };
   };
   const better = late();
   worked(better.doubts, 10_100);
   better.slow.gaveUp();
-  t.notOk(better.doubts.isDoubtful("a", 10_101));
+  t.notOk(better.doubts.failedLately("a", 10_101));
   const worse = late();
   failed(worse.doubts, 10_100);
   worse.slow.gaveUp();
-  t.ok(worse.doubts.isDoubtful("a", 10_101));
+  t.ok(worse.doubts.failedLately("a", 10_101));
 });
 
 t.test("the oldest doubt goes when there are too many: a name's addresses may change for ever", async (t) => {
-  const doubts = createDoubts();
+  const doubts = createConnectFailures();
   for (let index = 0; index <= 256; index += 1) doubts.begin(`${index}`, index).failed(index);
-  t.notOk(doubts.isDoubtful("0", 300));
-  t.ok(doubts.isDoubtful("1", 300));
-  t.ok(doubts.isDoubtful("256", 300));
+  t.notOk(doubts.failedLately("0", 300));
+  t.ok(doubts.failedLately("1", 300));
+  t.ok(doubts.failedLately("256", 300));
 });

@@ -1,6 +1,6 @@
 /** All that is known at one time, for the status page: it remembers since when, and the last 15 minutes. */
 import type { Route } from "../../core/snapshot.ts";
-import { createTimeline, type News, type Told } from "../timeline.ts";
+import { createTimeline, type News, type TimelineEntry } from "../timeline.ts";
 import { createHistory } from "./history.ts";
 import { noFacts, type RouteFacts } from "./route-facts.ts";
 import {
@@ -10,14 +10,14 @@ import {
   overallText,
   publicEvents,
   type Readiness,
-  type RouteState,
+  type RouteStatusState,
   routeStatus,
+  routeStatusState,
   type Status,
-  stateOf,
   type WorkersStatus,
 } from "./status.ts";
 
-export interface Board {
+export interface LiveStatus {
   /** Call it every few seconds. */
   tick(): void;
   /** `worker`: whose news it is. */
@@ -26,10 +26,10 @@ export interface Board {
   /** With the newest facts there are. */
   status(): Promise<Status>;
   /** The newest first; with what is for people who have logged in. */
-  told(): readonly Told[];
+  told(): readonly TimelineEntry[];
 }
 
-export interface BoardPorts {
+export interface LiveStatusDeps {
   readonly version: string;
   /** Host name of the machine or container. */
   readonly instance: string;
@@ -51,18 +51,18 @@ export interface EngineFacts {
   refresh(): Promise<void>;
 }
 
-export function createBoard(ports: BoardPorts): Board {
-  const { engine, now, unixNow } = ports;
+export function createLiveStatus(deps: LiveStatusDeps): LiveStatus {
+  const { engine, now, unixNow } = deps;
   const history = createHistory();
   const timeline = createTimeline(unixNow);
   const started = unixNow();
   const config: { since: number; lastReload: "ok" | "refused" } = { since: started, lastReload: "ok" };
   /** What each route was last seen in. */
-  let states: ReadonlyMap<string, { readonly state: RouteState; readonly since: number }> = new Map();
+  let states: ReadonlyMap<string, { readonly state: RouteStatusState; readonly since: number }> = new Map();
 
   const look = (time: number): readonly KnownRoute[] => {
     const facts = new Map(engine.facts().map((one) => [one.route, one]));
-    const known = ports
+    const known = deps
       .routes()
       .map((route) => ({ route, facts: facts.get(route.name) ?? noFacts(route.name) }));
     history.take(
@@ -73,12 +73,12 @@ export function createBoard(ports: BoardPorts): Board {
       route,
       facts,
       recent: history.of(route.name),
-      override: ports.overrideOf(route.name),
+      override: deps.overrideOf(route.name),
     }));
     states = new Map(
       all.map((one) => {
         const { name } = one.route;
-        const state = stateOf(one, time);
+        const state = routeStatusState(one, time);
         const before = states.get(name);
         return [name, before?.state === state ? before : { state, since: time }];
       }),
@@ -97,15 +97,18 @@ export function createBoard(ports: BoardPorts): Board {
       await engine.refresh();
       const time = unixNow();
       const routes = look(time).map((known) => {
-        const { state, since } = states.get(known.route.name) ?? { state: stateOf(known, time), since: time };
+        const { state, since } = states.get(known.route.name) ?? {
+          state: routeStatusState(known, time),
+          since: time,
+        };
         return routeStatus(known, state, since, time);
       });
-      const readiness = ports.readiness();
+      const readiness = deps.readiness();
       return {
         format: 1,
         time: new Date(time).toISOString(),
-        version: ports.version,
-        instance: ports.instance,
+        version: deps.version,
+        instance: deps.instance,
         readiness,
         started: momentOf(started, time),
         summary: overallText(

@@ -1,6 +1,6 @@
 /** What the status page says, in words. No word of a client is in it. */
 
-import type { Finding } from "../../core/probe.ts";
+import type { ProbeResult } from "../../core/probe.ts";
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, NotifyEvent, OverrideEvent } from "../../core/types.ts";
 import type { News } from "../timeline.ts";
@@ -58,7 +58,7 @@ function isStatus(reason: FallbackReason): reason is `status_${number}` {
 }
 
 /** What a probe found. */
-export function findingText(finding: Finding): string {
+export function findingText(finding: ProbeResult): string {
   switch (finding.kind) {
     case "fine":
       return finding.passed ? "the upstream gives a verdict" : "the upstream gives a verdict, a refusal";
@@ -130,13 +130,13 @@ function admitted(fallback: Route["fallback"], users: number | null): string {
 export type Tone = "bad" | "warn" | "good" | "plain";
 
 /** What a piece of news says. `detail`: for who has logged in, with the names of people, files and addresses. */
-export interface Wording {
+export interface EventText {
   readonly text: string;
   readonly detail: string;
   readonly tone: Tone;
 }
 
-export function newsText(news: News): Wording {
+export function newsText(news: News): EventText {
   switch (news.kind) {
     case "started":
       return plain("sparekey started");
@@ -189,7 +189,7 @@ export function newsText(news: News): Wording {
   }
 }
 
-function overrideText(event: OverrideEvent): Wording {
+function overrideText(event: OverrideEvent): EventText {
   const { mode } = event;
   if (event.kind === "begins") {
     const reason = event.reason === null ? "" : `: “${event.reason}”`;
@@ -206,7 +206,7 @@ const ENDS: Readonly<Record<Extract<OverrideEvent, { kind: "ended" }>["by"], str
   reload: "its route is gone",
 };
 
-function notifyText(event: NotifyEvent): Wording {
+function notifyText(event: NotifyEvent): EventText {
   const target = `notify[${event.entry}]`;
   const detail = (text: string): string => `${text} (${event.origin})`;
   switch (event.kind) {
@@ -225,18 +225,18 @@ function notifyText(event: NotifyEvent): Wording {
   }
 }
 
-function plain(text: string): Wording {
+function plain(text: string): EventText {
   return { text, detail: text, tone: "plain" };
 }
 
-function good(text: string): Wording {
+function good(text: string): EventText {
   return { text, detail: text, tone: "good" };
 }
 
-function warn(text: string): Wording {
+function warn(text: string): EventText {
   return { text, detail: text, tone: "warn" };
 }
 
-function bad(text: string): Wording {
+function bad(text: string): EventText {
   return { text, detail: text, tone: "bad" };
 }

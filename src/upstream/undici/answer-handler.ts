@@ -22,7 +22,7 @@ export const COMPLETE_BYTES = 64 * 1024;
  */
 export type Asked = Outcome | { readonly kind: "stale"; readonly sent: boolean };
 
-export interface ReaderOptions {
+export interface AnswerHandlerDeps {
   readonly socket: Socket;
   readonly upstream: Upstream;
   readonly interrupt: Interrupt;
@@ -47,8 +47,8 @@ type Phase =
   | { readonly kind: "over" };
 
 /** Owns the connection from its request to the end of the answer. */
-export class AnswerReader implements Dispatcher.DispatchHandler {
-  readonly #options: ReaderOptions;
+export class AnswerHandler implements Dispatcher.DispatchHandler {
+  readonly #options: AnswerHandlerDeps;
   #phase: Phase = { kind: "waiting" };
   #started = false;
   #bodySent: boolean;
@@ -59,7 +59,7 @@ export class AnswerReader implements Dispatcher.DispatchHandler {
   #bytes = 0;
   #stalledBefore = 0;
 
-  constructor(options: ReaderOptions) {
+  constructor(options: AnswerHandlerDeps) {
     this.#options = options;
     this.#bodySent = !options.sendsBody;
     options.socket.on("timeout", this.#onSilence);
