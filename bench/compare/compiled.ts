@@ -54,29 +54,20 @@ export async function newRecorder(route: Route, access: LogOptions["access"]): P
     await compiled("core/client-address.js");
   const { createLogger }: typeof import("../../src/observe/log/logger.ts") =
     await compiled("observe/log/logger.js");
-  const { createMetrics }: typeof import("../../src/observe/metrics/metrics.ts") = await compiled(
-    "observe/metrics/metrics.js",
-  );
+  const { createRouteRecords }: typeof import("../../src/observe/route-record.ts") =
+    await compiled("observe/route-record.js");
   const { createRecorder }: typeof import("../../src/observe/recorder.ts") =
     await compiled("observe/recorder.js");
   const now = (): number => performance.now();
-  const metrics = createMetrics({
-    version: "",
-    node: "",
-    inFlight: () => 0,
-    connections: () => 0,
-    htpasswdUsers: () => 1,
-    now,
-  });
-  metrics.useRoutes([route]);
+  const records = createRouteRecords();
+  records.use([route]);
   return createRecorder({
-    metrics,
+    records,
     logger: createLogger({ level: "info", write: () => {}, now: Date.now }),
     access: () => access,
     clientOf: (check) => clientAddress(check, null),
     now,
-    onActivity: () => {},
-    onNews: () => {},
+    report: () => {},
   });
 }
 

@@ -27,7 +27,7 @@ export interface AdminActions {
   /** Where a route's upstream is: `http://host:port`. */
   upstreamOf(route: string): readonly string[];
   /** What happened, the newest first. */
-  told(): readonly TimelineEntry[];
+  events(): readonly TimelineEntry[];
   /** The one that holds, until so many milliseconds since the epoch; null: there is none. */
   overrideOf(route: string): OverrideFacts | null;
   /** `mode` null: as the config says again. `reason`: in the words of `user`; null: none were given. */

@@ -4,8 +4,8 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { momentOf, type RouteStatus, routeOf, type Status } from "../observe/status/status.ts";
-import { counted, findingText, newsText } from "../observe/status/wording.ts";
+import { momentOf, type RouteStatus, type Status } from "../observe/status/status.ts";
+import { counted, findingText } from "../observe/status/wording.ts";
 import {
   type AdminActions,
   guard,
@@ -156,10 +156,13 @@ interface Shown {
 
 function operatorPage(status: Status, { actions, user, token, done }: Shown): string {
   const now = Date.parse(status.time);
-  const events = actions.told().map(({ at, worker, news }) => {
-    const { detail, tone } = newsText(news);
-    return { ...momentOf(at, now), route: routeOf(news), worker, tone, text: detail };
-  });
+  const events = actions.events().map(({ at, worker, route, detail, tone }) => ({
+    ...momentOf(at, now),
+    route,
+    worker,
+    tone,
+    text: detail,
+  }));
   return layout({
     status,
     live: null,

@@ -4,13 +4,13 @@ import type { AdminActions } from "../admin/actions.ts";
 import { addressText } from "../core/address-text.ts";
 import { type ProbeResult, worstOf } from "../core/probe.ts";
 import type { Admin, RateLimit, Route } from "../core/snapshot.ts";
-import type { HtpasswdEvent, ReloadResult } from "../core/types.ts";
+import type { ReloadResult } from "../core/types.ts";
 import type { InTime } from "../login/htpasswd-files.ts";
 import { createLogins } from "../login/logins.ts";
 import { createPasswordPool } from "../login/password-pool.ts";
-import type { Logger } from "../observe/log/logger.ts";
-import { createWallClock } from "../observe/status/wall-clock.ts";
-import type { News, TimelineEntry } from "../observe/timeline.ts";
+import type { Report } from "../observe/event.ts";
+import type { TimelineEntry } from "../observe/timeline.ts";
+import { createWallClock } from "../observe/wall-clock.ts";
 import type { Overrides } from "../route/overrides.ts";
 
 /** What failed logins are counted under: there is one admin listener. */
@@ -28,26 +28,24 @@ export interface AdminAccess {
 
 export interface AdminAccessDeps {
   readonly overrides: Overrides;
-  readonly logger: Logger;
-  readonly onFile: (event: HtpasswdEvent) => void;
+  readonly report: Report;
   readonly inTime: InTime;
   /** As the config in use has them. */
   routes(): readonly Route[];
   reload(): Promise<ReloadResult>;
-  /** Probes at once: one finding of each process. Never rejects. */
+  /** Probes at once: one result of each process. Never rejects. */
   probe(route: string): Promise<readonly ProbeResult[]>;
-  readonly onNews: (news: News) => void;
-  /** What happened, the newest first. */
-  told(): readonly TimelineEntry[];
+  /** The newest first. */
+  events(): readonly TimelineEntry[];
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 }
 
-export function createAdminAccess(options: AdminAccessDeps): AdminAccess {
-  const { overrides, logger, onFile, onNews, inTime, routes, reload, now } = options;
+export function createAdminAccess(deps: AdminAccessDeps): AdminAccess {
+  const { overrides, report, inTime, routes, reload, now } = deps;
   // Apart from the emergency login: a flood there must not keep the operator out, nor do the names mix.
   const pool = createPasswordPool({ size: 1 });
-  const logins = createLogins({ now, randomBytes, pool, onFile, inTime });
+  const logins = createLogins({ now, randomBytes, pool, report, inTime });
   const wallClock = createWallClock(now, Date.now);
   let htpasswd: string | null = null;
 
@@ -61,22 +59,20 @@ export function createAdminAccess(options: AdminAccessDeps): AdminAccess {
       return logins.attempt(PLACE, { htpasswd, rateLimit: RATE_LIMIT }, credentials, address);
     },
     reload: (user) => {
-      logger.info("reload asked for", { user });
+      report({ kind: "reload_asked", user });
       return reload();
     },
     probe: async (route, user) => {
-      const finding = worstOf(await options.probe(route));
-      const { kind } = finding;
-      logger.info("probe asked for", { route, user, finding: "reason" in finding ? finding.reason : kind });
-      onNews({ kind: "probed", route, user, finding });
-      return finding;
+      const result = worstOf(await deps.probe(route));
+      report({ kind: "probed", route, user, result });
+      return result;
     },
     routes: () => routes().map(({ name }) => name),
     upstreamOf: (name) => {
       const upstream = routes().find((route) => route.name === name)?.upstream;
       return upstream?.servers.map((server) => `${upstream.protocol}//${addressText(server)}`) ?? [];
     },
-    told: options.told,
+    events: deps.events,
     overrideOf: (route) => {
       const mode = overrides.of(route);
       if (mode === null) return null;

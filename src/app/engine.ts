@@ -4,21 +4,20 @@ import { randomBytes } from "node:crypto";
 import { clientAddress } from "../core/client-address.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import type { Address, Drain, Snapshot } from "../core/snapshot.ts";
-import type { FallbackChange, OverrideEvent } from "../core/types.ts";
 import { ByteConnection } from "../gateway/byte-connection.ts";
 import type { FastPath } from "../gateway/check-server.ts";
 import { createListeners, type ListenerChanges } from "../gateway/listeners.ts";
 import { drain } from "../http/drain.ts";
 import { hasFastify } from "../http/lazy-fastify.ts";
 import type { OpenLogins } from "../login/logins.ts";
-import { logDefect, logDrops, logUnloadable } from "../observe/log/events.ts";
+import type { Report } from "../observe/event.ts";
 import type { Logger } from "../observe/log/logger.ts";
-import { createMetrics, type Metrics } from "../observe/metrics/metrics.ts";
+import { createProcessUsage } from "../observe/metrics/process-usage.ts";
 import { createRecorder } from "../observe/recorder.ts";
-import type { EngineFacts } from "../observe/status/live-status.ts";
-import { factsOf } from "../observe/status/route-facts.ts";
-import { createWallClock } from "../observe/status/wall-clock.ts";
-import type { News } from "../observe/timeline.ts";
+import type { WorkersReport } from "../observe/report.ts";
+import { type ProcessReport, routeReport } from "../observe/report.ts";
+import { createRouteRecords } from "../observe/route-record.ts";
+import { createWallClock } from "../observe/wall-clock.ts";
 import { version } from "../process/version.ts";
 import { createGenerations } from "../route/generations.ts";
 import { createGraceStore } from "../route/grace-store.ts";
@@ -26,16 +25,14 @@ import { createOverrides, type Overrides } from "../route/overrides.ts";
 import { createUpstreams } from "../upstream/upstreams.ts";
 
 const FAST_PATH: FastPath = {
-  accept: (use, options) => new ByteConnection(use, options),
+  accept: (use, deps) => new ByteConnection(use, deps),
 };
 const TICK_MS = 1_000;
 
 export interface Engine {
-  readonly metrics: Pick<Metrics, "contentType" | "text" | "configRead">;
   readonly overrides: Overrides;
-  /** For the status page. */
-  readonly status: EngineFacts;
-  /** Probes at once: one finding of each process. Never rejects. */
+  readonly reports: Reports;
+  /** Probes at once, and gives one result of each process. Never rejects. */
   probe(route: string): Promise<readonly ProbeResult[]>;
   /** Gets ready for `next`; no check notices. Rejects with a `ListenError` when an address cannot be had. */
   prepare(next: Snapshot): Promise<Prepared>;
@@ -47,6 +44,16 @@ export interface Engine {
   drain(rules: Drain): Promise<number>;
   /** Cuts everything. */
   close(): Promise<void>;
+}
+
+/** What the processes of an engine have counted. */
+export interface Reports {
+  /** The reports of all processes there are and of those that ended, as they reported last. */
+  all(): readonly ProcessReport[];
+  /** Has them report anew. Settles soon, never rejects. */
+  refresh(): Promise<void>;
+  /** null: checks are answered in this process alone. */
+  workers(): WorkersReport | null;
 }
 
 /** One of the two is called, once. */
@@ -62,51 +69,37 @@ export interface EngineDeps {
   readonly logins: OpenLogins;
   /** Whether other processes listen on the same ports. */
   readonly sharesPorts: boolean;
-  onOverride(event: OverrideEvent): void;
-  /** Must neither wait nor throw. */
-  onActivity(change: FallbackChange): void;
-  /** Must neither wait nor throw. */
-  onNews(news: News): void;
+  readonly report: Report;
   /** Milliseconds, monotonic. */
   now(): number;
 }
 
-/** One whose numbers can also be had as data. */
-export interface LocalEngine extends Engine {
-  readonly metrics: Metrics;
-}
-
-export function createEngine(first: Snapshot, deps: EngineDeps): LocalEngine {
-  const { logger, logins, now } = deps;
+export function createEngine(
+  first: Snapshot,
+  { logger, logins, sharesPorts, report, now }: EngineDeps,
+): Engine {
   let snapshot = first;
   const usesFastPath = (): boolean => snapshot.wire === "auto";
   const upstreams = createUpstreams({ now, asksInBytes: usesFastPath });
+  const records = createRouteRecords();
+  const usage = createProcessUsage();
+  const wallClock = createWallClock(now, Date.now);
   const htpasswdUsers = (file: string): number => logins.users(file);
-  const metrics = createMetrics({
-    version: version(),
-    node: process.version,
-    inFlight: () => serving.inFlight(),
-    connections: () => listeners.connections(),
-    htpasswdUsers,
-    now,
-  });
-  const factsSources = { now, wallClock: createWallClock(now, Date.now), htpasswdUsers };
   const record = createRecorder({
-    metrics,
+    records,
     logger,
     access: () => snapshot.log.access,
     clientOf: (check) => clientAddress(check, snapshot.trustedProxies),
     now,
-    onActivity: deps.onActivity,
-    onNews: deps.onNews,
+    report,
   });
-  const overrides = createOverrides(now, (event) => {
-    deps.onOverride(event);
-    record.override(event.route, event.kind === "begins" ? event.mode : null);
-    // Who was let in may be why it was chosen.
-    if (event.kind === "begins" && event.mode === "fallback") serving.forgetAllows(event.route);
+  const overrides = createOverrides(now, (change) => {
+    report({ kind: "override", change });
+    record.override(change.route, change.kind === "begins" ? change.mode : null);
+    // The allows that grace remembers may be why a person chose the fallback.
+    if (change.kind === "begins" && change.mode === "fallback") generations.forgetAllows(change.route);
   });
-  const serving = createGenerations({
+  const generations = createGenerations({
     upstreams,
     logins,
     grace: createGraceStore({ now, randomBytes }),
@@ -116,13 +109,14 @@ export function createEngine(first: Snapshot, deps: EngineDeps): LocalEngine {
     random: Math.random,
     userAgent: `sparekey/${version()}`,
   });
+  const onUnloadable = (error: unknown): void => report({ kind: "unloadable", error });
   const listeners = createListeners({
     deps: { exchange: upstreams.exchange, logins, record, now },
     fastPath: () => (usesFastPath() ? FAST_PATH : null),
-    sharesPorts: deps.sharesPorts,
-    onDrops: (limit, closed) => logDrops(logger, limit, closed),
-    onDefect: (error) => logDefect(logger, error),
-    onUnloadable: (error) => logUnloadable(logger, error),
+    sharesPorts,
+    onDrops: (limit, closed) => report({ kind: "connections_closed", limit, closed }),
+    onDefect: (error) => report({ kind: "defect", error }),
+    onUnloadable,
   });
   const tick = setInterval(() => {
     record.tick();
@@ -130,43 +124,44 @@ export function createEngine(first: Snapshot, deps: EngineDeps): LocalEngine {
     overrides.tick();
   }, TICK_MS).unref();
 
-  /** Now, and not while the first check waits. What cannot be read now is read then. */
-  const preloadSlowPath = (onFailure: (error: unknown) => void): void => {
-    upstreams.preload(onFailure);
-    hasFastify(onFailure);
+  /** Loads it now, and not while the first check waits. What cannot be read now is read then. */
+  const preloadSlowPath = (): void => {
+    upstreams.preload(onUnloadable);
+    hasFastify(onUnloadable);
   };
+  const processReport = (): ProcessReport => ({
+    routes: Array.from(records.all(), (one) => routeReport(one, { now, wallClock, htpasswdUsers })),
+    inFlight: generations.inFlight(),
+    connections: listeners.connections(),
+    ...usage.read(),
+  });
 
   return {
-    metrics,
     overrides,
-    status: {
-      facts: () => Array.from(metrics.records(), (record) => factsOf(record, factsSources)),
-      workers: () => null,
-      refresh: async () => {},
-    },
+    reports: { all: () => [processReport()], refresh: usage.refresh, workers: () => null },
     probe: async (route) => {
-      const finding = await serving.probe(route);
-      return finding === null ? [] : [finding];
+      const result = await generations.probe(route);
+      return result === null ? [] : [result];
     },
     prepare: async (next) => {
-      if (!isPlain(next)) preloadSlowPath((error) => logUnloadable(logger, error));
-      const generation = await serving.prepare(next);
+      if (!isPlain(next)) preloadSlowPath();
+      const generation = await generations.prepare(next);
       const opened = await listeners.open(generation).catch((error: unknown) => {
-        serving.release(generation);
+        generations.release(generation);
         throw error;
       });
       return {
         use: () => {
           snapshot = next;
-          metrics.useRoutes(generation.snapshot.routes);
+          records.use(generation.snapshot.routes);
           const changes = listeners.use(generation, opened);
-          serving.use(generation);
+          generations.use(generation);
           overrides.keep(generation.states.keys());
           return changes;
         },
         undo: async () => {
           await listeners.discard(opened);
-          serving.release(generation);
+          generations.release(generation);
         },
       };
     },
@@ -175,7 +170,7 @@ export function createEngine(first: Snapshot, deps: EngineDeps): LocalEngine {
     drain: (rules) => drain(listeners.servers(), rules),
     close: async () => {
       clearInterval(tick);
-      serving.close();
+      generations.close();
       await Promise.all([logins.close(), listeners.close()]);
     },
   };

@@ -1,4 +1,5 @@
-import { type App, ENDING, type EngineMaker, startApp, WorkerError } from "../app/app.ts";
+import { type App, ENDING, startApp, WorkerError } from "../app/app.ts";
+import type { EngineMaker } from "../app/build.ts";
 import { formatProblem } from "../config/problem.ts";
 import { readConfig } from "../config/read-in-child.ts";
 import { watchConfig } from "../config/watch.ts";
@@ -41,9 +42,9 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   const hopeless = Promise.withResolvers<WorkerError>();
   let app: App;
   try {
-    const world = { writeLine: lines.write, reload: () => reload() };
-    const crewWorld = { writeLine: lines.write, onHopeless: hopeless.resolve };
-    app = await startApp(loaded.snapshot, world, await engineMaker(loaded.snapshot, crewWorld));
+    const appDeps = { writeLine: lines.write, reload: () => reload() };
+    const workerDeps = { writeLine: lines.write, onHopeless: hopeless.resolve };
+    app = await startApp(loaded.snapshot, appDeps, await engineMaker(loaded.snapshot, workerDeps));
   } catch (error) {
     if (!(error instanceof ListenError || error instanceof WorkerError)) throw error;
     io.err(`sparekey: ${error.message}\n`);
@@ -68,10 +69,10 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
 }
 
 /** undefined: in this process. Else its program is not even read. */
-async function engineMaker({ workers }: Snapshot, world: WorkerEngineDeps): Promise<EngineMaker | undefined> {
+async function engineMaker({ workers }: Snapshot, deps: WorkerEngineDeps): Promise<EngineMaker | undefined> {
   if (workers === 1) return undefined;
-  const { workerEngine: crewOf } = await import("../workers/worker-engine.ts");
-  return crewOf(workers, world);
+  const { workerEngine } = await import("../workers/worker-engine.ts");
+  return workerEngine(workers, deps);
 }
 
 /**

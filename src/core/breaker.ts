@@ -26,6 +26,8 @@ interface Opened {
   readonly wait: number;
 }
 
+export type BreakerState = Breaker["kind"];
+
 /** `good`: the upstream gave a verdict. `fault`: it did not, and no client can have caused it. */
 export type BreakerEvidence = "good" | "fault";
 

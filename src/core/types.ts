@@ -186,16 +186,6 @@ export interface HtpasswdProblem {
   readonly message: string;
 }
 
-/** What became of reading an htpasswd file, once per change. `unreadable` means zero users from now on. */
-export type HtpasswdEvent =
-  | {
-      readonly kind: "loaded";
-      readonly file: string;
-      readonly users: number;
-      readonly problems: readonly HtpasswdProblem[];
-    }
-  | { readonly kind: "unreadable"; readonly file: string; readonly problem: string };
-
 /** What a person chose for a route: always to fall back, or never to. */
 export type OverrideMode = "fallback" | "upstream";
 

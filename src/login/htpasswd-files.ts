@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, stat } from "node:fs/promises";
 import { fileStamp } from "../core/file-stamp.ts";
-import type { HtpasswdEvent } from "../core/types.ts";
+import type { Report } from "../observe/event.ts";
 import { parseHtpasswd } from "./htpasswd.ts";
 
 const MAX_BYTES = 1024 * 1024;
@@ -36,7 +36,7 @@ export interface HtpasswdFiles {
 export interface HtpasswdFilesDeps {
   /** Milliseconds between two looks at the files. */
   readonly interval: number;
-  readonly onFile: (event: HtpasswdEvent) => void;
+  readonly report: Report;
   readonly inTime: InTime;
 }
 
@@ -61,7 +61,7 @@ interface Watched {
 }
 
 export function createHtpasswdFiles(options: HtpasswdFilesDeps): HtpasswdFiles {
-  const { interval, onFile, inTime } = options;
+  const { interval, report, inTime } = options;
   const inUse = new Map<string, Watched>();
   let generations = 0;
 
@@ -97,7 +97,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesDeps): HtpasswdFiles {
     watched.content = content;
     watched.loaded = { users, hashes: [...users.values()], generation: generations };
     watched.names = users;
-    onFile({ kind: "loaded", file: watched.file, users: users.size, problems });
+    report({ kind: "htpasswd_loaded", file: watched.file, users: users.size, problems });
   }
 
   function fail(watched: Watched, problem: string): void {
@@ -105,7 +105,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesDeps): HtpasswdFiles {
     watched.loaded = null;
     if (watched.content === problem) return;
     watched.content = problem;
-    onFile({ kind: "unreadable", file: watched.file, problem });
+    report({ kind: "htpasswd_unreadable", file: watched.file, problem });
   }
 
   return {

@@ -13,7 +13,8 @@
 import { createHmac, randomBytes as systemRandomBytes } from "node:crypto";
 import { createFailureLimit, type FailureLimit } from "../core/failure-limit.ts";
 import type { BasicAuthFallback, RateLimit } from "../core/snapshot.ts";
-import type { Credentials, HtpasswdEvent, LoginResult } from "../core/types.ts";
+import type { Credentials, LoginResult } from "../core/types.ts";
+import type { Report } from "../observe/event.ts";
 import { createHtpasswdFiles, type InTime, type LoadedFile } from "./htpasswd-files.ts";
 import {
   createPasswordPool,
@@ -59,7 +60,7 @@ export interface LoginsDeps {
   readonly randomBytes: (length: number) => Uint8Array;
   /** Stays the caller's to close. */
   readonly pool: PasswordPool;
-  readonly onFile: (event: HtpasswdEvent) => void;
+  readonly report: Report;
   readonly inTime: InTime;
   /** Milliseconds between two looks at the files. */
   readonly fileInterval?: number;
@@ -87,8 +88,8 @@ const FORBIDDEN: LoginResult = { kind: "forbidden", why: "no_users" };
 const BUSY: LoginResult = { kind: "limited", retryAfterSeconds: 1 };
 
 export function createLogins(options: LoginsDeps): Logins {
-  const { now, randomBytes, pool, onFile, inTime, fileInterval = FILE_INTERVAL } = options;
-  const files = createHtpasswdFiles({ interval: fileInterval, onFile, inTime });
+  const { now, randomBytes, pool, report, inTime, fileInterval = FILE_INTERVAL } = options;
+  const files = createHtpasswdFiles({ interval: fileInterval, report, inTime });
   const key = randomBytes(KEY_BYTES);
   const remembered = createMemory();
   const running = new Map<string, Promise<LoginResult>>();
@@ -202,16 +203,16 @@ export function createLogins(options: LoginsDeps): Logins {
 
 /** The emergency logins of a process, with the threads that verify passwords. */
 export interface OpenLoginsDeps {
-  onFile(event: HtpasswdEvent): void;
+  readonly report: Report;
   /** Reads within a time limit, should a file system hang. */
   readonly inTime: InTime;
   /** Milliseconds, monotonic. */
   now(): number;
 }
 
-export function openLogins({ onFile, inTime, now }: OpenLoginsDeps): OpenLogins {
+export function openLogins({ report, inTime, now }: OpenLoginsDeps): OpenLogins {
   const pool = createPasswordPool({ size: defaultPoolSize() });
-  const logins = createLogins({ now, randomBytes: systemRandomBytes, pool, onFile, inTime });
+  const logins = createLogins({ now, randomBytes: systemRandomBytes, pool, report, inTime });
   return {
     ...logins,
     close: () => {

@@ -8,6 +8,7 @@ import type { Ask } from "../core/ask.ts";
 import { notifyMessage, originText } from "../core/notify.ts";
 import type { NotifyTarget, Upstream } from "../core/snapshot.ts";
 import type { FallbackChange } from "../core/types.ts";
+import type { Report } from "../observe/event.ts";
 import { DeliveryQueue, type DeliveryQueueDeps } from "./delivery-queue.ts";
 
 export interface Notifier {
@@ -21,7 +22,8 @@ export interface Notifier {
   close(): void;
 }
 
-export interface NotifierDeps extends Omit<DeliveryQueueDeps, "ask"> {
+export interface NotifierDeps extends Omit<DeliveryQueueDeps, "ask" | "onEvent"> {
+  readonly report: Report;
   /** Of the notifier alone, which closes it. */
   readonly upstreams: {
     readonly ask: Ask;
@@ -35,8 +37,12 @@ export interface NotifierDeps extends Omit<DeliveryQueueDeps, "ask"> {
   unixNow(): number;
 }
 
-export function createNotifier({ upstreams, instance, unixNow, ...rest }: NotifierDeps): Notifier {
-  const deps: DeliveryQueueDeps = { ...rest, ask: upstreams.ask };
+export function createNotifier({ upstreams, instance, unixNow, report, ...rest }: NotifierDeps): Notifier {
+  const deps: DeliveryQueueDeps = {
+    ...rest,
+    ask: upstreams.ask,
+    onEvent: (delivery) => report({ kind: "notify", delivery }),
+  };
   let queues: ReadonlyMap<string, DeliveryQueue> = new Map();
 
   const queueFor = (target: NotifyTarget, entry: number): DeliveryQueue => {

@@ -3,17 +3,14 @@
  * none of these holds it and no fallback was served for a minute. So an upstream that flaps is one period and not a
  * hundred. A period is a log line at its begin and one at its end, and sparekey_fallback_active in between.
  *
- * Others are told (`notify`) once it is proven that no client can have brought it about: one check of somebody's
- * own that hangs or breaks off must not page the operator. Times are monotonic milliseconds.
+ * A webhook hears of it once it is proven that no client can have brought it about, because one check that its own
+ * client makes hang or break off must not page the operator. Times are monotonic milliseconds.
  */
-import type { Breaker } from "../core/breaker.ts";
-import type { FallbackChange, FallbackMode, FallbackReason } from "../core/types.ts";
-import type { Logger } from "./log/logger.ts";
-import type { News } from "./timeline.ts";
+import type { BreakerState } from "../core/breaker.ts";
+import type { FallbackMode, FallbackReason } from "../core/types.ts";
+import type { Report } from "./event.ts";
 
 const QUIET_AFTER = 60_000;
-
-export type BreakerState = Breaker["kind"];
 
 export interface FallbackPeriod {
   readonly mode: FallbackMode;
@@ -25,7 +22,7 @@ export interface FallbackPeriod {
   held: number;
   /** Fallbacks served. */
   checks: number;
-  isTold: boolean;
+  isProven: boolean;
 }
 
 /** What is known of a route. */
@@ -54,11 +51,7 @@ export interface FallbackPeriods {
 }
 
 export interface FallbackPeriodsDeps {
-  readonly logger: Logger;
-  /** Must neither wait nor throw. */
-  onChange(change: FallbackChange): void;
-  /** Told of each, as the log is. Must neither wait nor throw. */
-  onNews(news: News): void;
+  readonly report: Report;
   now(): number;
 }
 
@@ -72,27 +65,20 @@ function isHeld({ breaker, isOverridden }: Pick<State, "breaker" | "isOverridden
   return breaker.state !== "closed" || isOverridden;
 }
 
-export function createFallbackPeriods({
-  logger,
-  onChange,
-  onNews,
-  now,
-}: FallbackPeriodsDeps): FallbackPeriods {
+export function createFallbackPeriods({ report, now }: FallbackPeriodsDeps): FallbackPeriods {
   /** By route; of routes that are gone as well. */
   const running = new Map<string, FallbackPeriod>();
 
-  const tell = (route: string, period: FallbackPeriod): void => {
-    if (period.isTold) return;
-    period.isTold = true;
-    onChange({ event: "fallback_began", route, mode: period.mode, reason: period.reason });
+  const prove = (route: string, period: FallbackPeriod): void => {
+    if (period.isProven) return;
+    period.isProven = true;
+    report({ kind: "fallback_proven", route, mode: period.mode, reason: period.reason });
   };
   const endPeriod = (route: string, period: FallbackPeriod, omitted: number): void => {
     running.delete(route);
-    const { mode, reason, checks, isTold } = period;
+    const { mode, reason, checks, isProven } = period;
     const seconds = secondsOf(period);
-    logger.info("fallback ended", { route, seconds, checks, omitted });
-    onNews({ kind: "fallback_ended", route, mode, seconds: Math.round(seconds), checks });
-    if (isTold) onChange({ event: "fallback_ended", route, mode, reason, seconds: Math.round(seconds) });
+    report({ kind: "fallback_ended", route, mode, reason, seconds, checks, omitted, isProven });
   };
   /** Of a route by this name that a reload has removed. */
   const endForgotten = (route: string, current: FallbackPeriod | null): void => {
@@ -120,15 +106,14 @@ export function createFallbackPeriods({
         // A minute after no fallback at all is no time of quiet.
         const served = Number.NEGATIVE_INFINITY;
         endForgotten(route, null);
-        record.period = { mode, reason, since: time, served, held: time, checks: 0, isTold: false };
+        record.period = { mode, reason, since: time, served, held: time, checks: 0, isProven: false };
         running.set(route, record.period);
-        logger.warn("fallback begins", { route, mode, reason });
-        onNews({ kind: "fallback_began", route, mode, reason });
+        report({ kind: "fallback_began", route, mode, reason });
       }
-      if (isProven) tell(route, record.period);
+      if (isProven) prove(route, record.period);
     },
     prove: ({ route, period }) => {
-      if (period !== null) tell(route.name, period);
+      if (period !== null) prove(route.name, period);
     },
     end: endOf,
     forgetOthers: (recordOf) => {

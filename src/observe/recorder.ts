@@ -1,20 +1,13 @@
 /** What the data path reports: counted, and logged when a person should know. */
+import type { BreakerState } from "../core/breaker.ts";
 import { BAD_HOLDS_MS } from "../core/probe.ts";
 import type { LogOptions, Route } from "../core/snapshot.ts";
 import { isClientProof } from "../core/treatment.ts";
-import type {
-  Check,
-  Decision,
-  FallbackChange,
-  FallbackReason,
-  FaultReason,
-  Judgement,
-  OverrideMode,
-} from "../core/types.ts";
+import type { Check, Decision, FallbackReason, FaultReason, Judgement, OverrideMode } from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
-import { type BreakerState, createFallbackPeriods, type FallbackPeriod } from "./fallback-periods.ts";
+import type { Report } from "./event.ts";
+import { createFallbackPeriods, type FallbackPeriod } from "./fallback-periods.ts";
 import { clientText, type Logger } from "./log/logger.ts";
-import type { Metrics } from "./metrics/metrics.ts";
 import {
   countAnswer,
   countCheck,
@@ -22,8 +15,8 @@ import {
   countSuspect,
   type ProbeLabel,
   type RouteRecord,
+  type RouteRecords,
 } from "./route-record.ts";
-import type { News } from "./timeline.ts";
 
 export interface Recorder {
   /** One reply went out. `milliseconds`: since the check came in. */
@@ -44,7 +37,7 @@ export interface Recorder {
 }
 
 export interface RecorderDeps {
-  readonly metrics: Pick<Metrics, "recordOf" | "records">;
+  readonly records: Pick<RouteRecords, "of" | "all">;
   readonly logger: Logger;
   /** As the config in use has it. */
   access(): LogOptions["access"];
@@ -52,25 +45,19 @@ export interface RecorderDeps {
   clientOf(check: Check): string | null;
   /** Milliseconds, monotonic; the same clock as the metrics'. */
   now(): number;
-  /** A route entered or left fallback, and no client brought it about. Must neither wait nor throw. */
-  onActivity(change: FallbackChange): void;
-  /** For the timeline of the status page. Must neither wait nor throw. */
-  onNews(news: News): void;
+  readonly report: Report;
 }
-
-type Tellers = Pick<RecorderDeps, "logger" | "onNews">;
 
 const BETWEEN_LOGIN_LINES = 60_000;
 
 /** Checks of routes that a reload has removed are not counted: their series are gone. */
-export function createRecorder(options: RecorderDeps): Recorder {
-  const { metrics, logger, access, clientOf, now, onActivity, onNews } = options;
-  const periods = createFallbackPeriods({ logger, onChange: onActivity, onNews, now });
+export function createRecorder({ records, logger, access, clientOf, now, report }: RecorderDeps): Recorder {
+  const periods = createFallbackPeriods({ report, now });
   const writeCheckLine = createCheckLines({ logger, access, clientOf, now });
 
   return {
     check(route, check, decision, milliseconds) {
-      const record = metrics.recordOf(route.name);
+      const record = records.of(route.name);
       if (record === undefined) return;
       countCheck(record, decision, milliseconds);
       const { fallback } = decision;
@@ -84,42 +71,42 @@ export function createRecorder(options: RecorderDeps): Recorder {
           periods.enter(record, mode, reason, isProven);
         }
         if (record.period) countServed(record.period, now());
-        if (login?.kind === "ok") noteLogin(record, login.user, clientOf(check), now(), options);
+        if (login?.kind === "ok") noteLogin(record, login.user, clientOf(check), now(), report);
       }
       writeCheckLine(record, check, decision, milliseconds);
     },
     answer(route, status, milliseconds) {
-      const record = metrics.recordOf(route.name);
+      const record = records.of(route.name);
       if (record !== undefined) countAnswer(record, status, milliseconds);
     },
     fault(route, reason) {
-      const record = metrics.recordOf(route.name);
+      const record = records.of(route.name);
       if (record !== undefined) countFault(record, reason, now());
     },
     suspect(route, reason, judgement) {
-      const record = metrics.recordOf(route.name);
+      const record = records.of(route.name);
       if (record !== undefined) countSuspect(record, reason, judgement);
     },
     probe(route, result) {
-      const record = metrics.recordOf(route.name);
+      const record = records.of(route.name);
       if (record === undefined) return;
-      record.probes[result] += 1;
+      record.counts.probes[result] += 1;
       record.faultProbeAt = result === "fault" ? now() : null;
       if (result === "fault") periods.prove(record);
     },
     breaker(route, state, reason) {
-      const record = metrics.recordOf(route.name);
+      const record = records.of(route.name);
       if (record === undefined) return;
       periods.update(record);
-      noteBreaker(record, state, reason, now(), options);
+      noteBreaker(record, state, reason, now(), report);
       if (state !== "closed") periods.enter(record, route.fallback.mode, reason ?? "breaker_open", true);
     },
     override(name, mode) {
-      const record = metrics.recordOf(name);
+      const record = records.of(name);
       if (record === undefined) return;
       periods.update(record);
       if (record.isOverridden === (mode === "fallback")) return;
-      // What begins after a person's choice, and for another reason, is news of its own.
+      // What begins after a person's choice, and for another reason, is an event of its own.
       if (record.isOverridden) periods.end(record);
       record.isOverridden = mode === "fallback";
       const { route, breaker } = record;
@@ -128,22 +115,22 @@ export function createRecorder(options: RecorderDeps): Recorder {
     },
     tick() {
       const time = now();
-      for (const record of metrics.records()) {
+      for (const record of records.all()) {
         periods.update(record);
         forgetLogins(record, time);
       }
-      periods.forgetOthers(metrics.recordOf);
+      periods.forgetOthers(records.of);
     },
   };
 }
 
-/** Each trial goes half-open and back: only the first opening and the closing are news. */
+/** Each trial goes half-open and back: only the first opening and the closing are for people. */
 function noteBreaker(
   record: RouteRecord,
   state: BreakerState,
   reason: FallbackReason | null,
   now: number,
-  { logger, onNews }: Tellers,
+  report: Report,
 ): void {
   const before = record.breaker;
   const route = record.route.name;
@@ -152,19 +139,17 @@ function noteBreaker(
     record.breaker = { state };
     if (before.state !== "closed") {
       const seconds = secondsBetween(before.since, now);
-      logger.info("breaker closed", { route, seconds });
-      onNews({ kind: "breaker_closed", route, seconds });
+      report({ kind: "breaker_closed", route, seconds });
     }
     return;
   }
   if (before.state === "closed") {
     record.breaker = { state, since: now };
-    logger.warn("breaker opened", { route, reason });
-    onNews({ kind: "breaker_opened", route, reason });
+    report({ kind: "breaker_opened", route, reason });
     return;
   }
   record.breaker = { state, since: before.since };
-  logger.debug(state === "open" ? "breaker open again" : "breaker half-open", { route, reason });
+  report({ kind: "breaker_trial", route, state, reason });
 }
 
 /** Whether a probe met a fault since `begin`, or so shortly before that its finding held. */
@@ -183,15 +168,14 @@ function noteLogin(
   user: string,
   client: string | null,
   now: number,
-  { logger, onNews }: Tellers,
+  report: Report,
 ): void {
   const { logins } = record.lines;
   const last = logins.get(user);
   if (last !== undefined && now - last < BETWEEN_LOGIN_LINES) return;
   logins.set(user, now);
   const route = record.route.name;
-  logger.warn("emergency login", { route, user: clientText(user), client });
-  onNews({ kind: "emergency_login", route, user: clientText(user) });
+  report({ kind: "emergency_login", route, user: clientText(user), client });
 }
 
 function forgetLogins({ lines }: RouteRecord, now: number): void {

@@ -2,6 +2,7 @@
  * What is remembered of one route: plain numbers, so that a check costs a few additions. The same through the
  * metrics package's labelled children, measured: 0.5 µs a check, most of it the hashing of labels.
  */
+import type { BreakerState } from "../core/breaker.ts";
 import type { Route } from "../core/snapshot.ts";
 import type {
   Decision,
@@ -14,16 +15,13 @@ import type {
   Source,
   VerdictLabel,
 } from "../core/types.ts";
-import type { BreakerState, FallbackPeriod } from "./fallback-periods.ts";
+import type { FallbackPeriod } from "./fallback-periods.ts";
 
-export interface RouteRecord {
-  /** As the newest config has it. */
-  route: Route;
+/** What can be summed over processes. Counts are since the start and never fall. */
+export interface RouteCounts {
   readonly checks: Readonly<Record<Source, Record<VerdictLabel, number>>>;
   readonly fallbacks: Readonly<Record<FallbackMode, Map<FallbackReason, Record<FallbackResult, number>>>>;
   readonly faults: Map<FaultReason, number>;
-  /** Monotonic milliseconds; null: there was none. */
-  lastFault: { readonly reason: FaultReason; readonly at: number } | null;
   readonly suspects: Map<FaultReason, Record<Judgement, number>>;
   readonly probes: Record<ProbeLabel, number>;
   /** By status; those that no HTTP answer can have are under `OTHER_STATUS`. */
@@ -31,6 +29,14 @@ export interface RouteRecord {
   readonly logins: Record<LoginResult["kind"], number>;
   readonly checkDurations: Durations;
   readonly answerDurations: Durations;
+}
+
+export interface RouteRecord {
+  /** As the newest config has it. */
+  route: Route;
+  readonly counts: RouteCounts;
+  /** Monotonic milliseconds; null: there was none. */
+  lastFault: { readonly reason: FaultReason; readonly at: number } | null;
   breaker: BreakerRecord;
   /** When a probe last met a fault; null: the last one did not. */
   faultProbeAt: number | null;
@@ -74,6 +80,18 @@ const STATUS = "status_";
 export function newRouteRecord(route: Route): RouteRecord {
   return {
     route,
+    counts: newRouteCounts(),
+    lastFault: null,
+    breaker: { state: "closed" },
+    faultProbeAt: null,
+    isOverridden: false,
+    period: null,
+    lines: { lastLine: Number.NEGATIVE_INFINITY, omitted: 0, logins: new Map() },
+  };
+}
+
+export function newRouteCounts(): RouteCounts {
+  return {
     checks: {
       upstream: noVerdicts(),
       fallback: noVerdicts(),
@@ -83,51 +101,91 @@ export function newRouteRecord(route: Route): RouteRecord {
     },
     fallbacks: { allow: new Map(), "basic-auth": new Map(), deny: new Map(), none: new Map() },
     faults: new Map(),
-    lastFault: null,
     suspects: new Map(),
     probes: { ok: 0, fault: 0 },
     answers: new Map(),
     logins: { ok: 0, missing: 0, bad: 0, limited: 0, forbidden: 0 },
     checkDurations: newDurations(),
     answerDurations: newDurations(),
-    breaker: { state: "closed" },
-    faultProbeAt: null,
-    isOverridden: false,
-    period: null,
-    lines: { lastLine: Number.NEGATIVE_INFINITY, omitted: 0, logins: new Map() },
   };
 }
 
+/** The records of a process, one for each route. */
+export interface RouteRecords {
+  /** Takes the routes of a config. Those that stay (by name) keep their numbers, and removed ones vanish. */
+  use(routes: readonly Route[]): void;
+  /** undefined: there is no such route now. */
+  of(route: string): RouteRecord | undefined;
+  all(): Iterable<RouteRecord>;
+}
+
+export function createRouteRecords(): RouteRecords {
+  let records: ReadonlyMap<string, RouteRecord> = new Map();
+  const kept = (route: Route): RouteRecord => {
+    const record = records.get(route.name) ?? newRouteRecord(route);
+    record.route = route;
+    return record;
+  };
+  return {
+    use: (routes) => {
+      records = new Map(routes.map((route) => [route.name, kept(route)]));
+    },
+    of: (route) => records.get(route),
+    all: () => records.values(),
+  };
+}
+
+/** The sum of what two processes have counted; neither is changed. */
+export function addCounts<Counts>(a: Counts, b: Counts): Counts {
+  return added(a, b) as Counts;
+}
+
+/** Counts are numbers, at any depth of objects, lists and maps. A key that only one of the two has stays. */
+function added(a: unknown, b: unknown): unknown {
+  if (a === undefined) return b;
+  if (b === undefined) return a;
+  if (a instanceof Map && b instanceof Map) {
+    const keys = new Set([...a.keys(), ...b.keys()]);
+    return new Map(Array.from(keys, (key) => [key, added(a.get(key), b.get(key))]));
+  }
+  if (Array.isArray(a) && Array.isArray(b)) return a.map((one, index) => added(one, b[index]));
+  if (typeof a === "object" && a !== null && typeof b === "object" && b !== null) {
+    const others = new Map<string, unknown>(Object.entries(b));
+    return Object.fromEntries(Object.entries(a).map(([key, one]) => [key, added(one, others.get(key))]));
+  }
+  return Number(a) + Number(b);
+}
+
 export function countCheck(record: RouteRecord, decision: Decision, milliseconds: number): void {
-  record.checks[decision.source][decision.verdict] += 1;
-  addDuration(record.checkDurations, milliseconds);
+  record.counts.checks[decision.source][decision.verdict] += 1;
+  addDuration(record.counts.checkDurations, milliseconds);
   if (decision.fallback === null) return;
   const { mode, result, login } = decision.fallback;
-  const byReason = record.fallbacks[mode];
+  const byReason = record.counts.fallbacks[mode];
   const reason = boundedReason(decision.fallback.reason);
   const results = byReason.get(reason) ?? noResults();
   results[result] += 1;
   byReason.set(reason, results);
-  if (login !== null) record.logins[login.kind] += 1;
+  if (login !== null) record.counts.logins[login.kind] += 1;
 }
 
 export function countAnswer(record: RouteRecord, status: number, milliseconds: number): void {
-  addOne(record.answers, isStatus(status, 100) ? status : OTHER_STATUS);
-  addDuration(record.answerDurations, milliseconds);
+  addOne(record.counts.answers, isStatus(status, 100) ? status : OTHER_STATUS);
+  addDuration(record.counts.answerDurations, milliseconds);
 }
 
 /** `now`: monotonic milliseconds. */
 export function countFault(record: RouteRecord, reason: FaultReason, now: number): void {
   const bounded = boundedReason(reason);
-  addOne(record.faults, bounded);
+  addOne(record.counts.faults, bounded);
   record.lastFault = { reason: bounded, at: now };
 }
 
 export function countSuspect(record: RouteRecord, reason: FaultReason, judgement: Judgement): void {
   const bounded = boundedReason(reason);
-  const findings = record.suspects.get(bounded) ?? noFindings();
+  const findings = record.counts.suspects.get(bounded) ?? noFindings();
   findings[judgement] += 1;
-  record.suspects.set(bounded, findings);
+  record.counts.suspects.set(bounded, findings);
 }
 
 export function noFindings(): Record<Judgement, number> {

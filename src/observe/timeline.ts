@@ -1,97 +1,51 @@
-/** What happened to sparekey, each thing told once as in the log: the timeline of the status page. */
+/** The last events in words, for the status page. */
+import { type Event, isForTimeline, type TimelineEvent } from "./event.ts";
+import { type EventText, eventText } from "./status/wording.ts";
 
-import type { ProbeResult } from "../core/probe.ts";
-import type {
-  FallbackMode,
-  FallbackReason,
-  HtpasswdEvent,
-  NotifyEvent,
-  OverrideEvent,
-} from "../core/types.ts";
-
-/** Route names are the config's, user names those of an htpasswd file: nothing else that a client could have sent. */
-export type News =
-  | { readonly kind: "started" }
-  | {
-      readonly kind: "fallback_began";
-      readonly route: string;
-      readonly mode: FallbackMode;
-      readonly reason: FallbackReason;
-    }
-  | {
-      readonly kind: "fallback_ended";
-      readonly route: string;
-      readonly mode: FallbackMode;
-      readonly seconds: number;
-      readonly checks: number;
-    }
-  | { readonly kind: "breaker_opened"; readonly route: string; readonly reason: FallbackReason | null }
-  | { readonly kind: "breaker_closed"; readonly route: string; readonly seconds: number }
-  | { readonly kind: "emergency_login"; readonly route: string; readonly user: string }
-  | { readonly kind: "override"; readonly event: OverrideEvent }
-  | { readonly kind: "reloaded"; readonly needsRestart: readonly string[] }
-  /** `problems`: the first of them. */
-  | { readonly kind: "reload_refused"; readonly count: number; readonly problems: readonly string[] }
-  | { readonly kind: "probed"; readonly route: string; readonly user: string; readonly finding: ProbeResult }
-  | {
-      readonly kind: "htpasswd_loaded";
-      readonly file: string;
-      readonly users: number;
-      readonly ignored: number;
-    }
-  | { readonly kind: "htpasswd_unreadable"; readonly file: string; readonly problem: string }
-  | { readonly kind: "notify"; readonly event: NotifyEvent }
-  | { readonly kind: "worker_died"; readonly number: number }
-  | { readonly kind: "worker_serves"; readonly number: number }
-  | { readonly kind: "drain_began" };
-
-/** `at`: Unix milliseconds. `worker` null: there are none, or it is the primary that tells. */
-export interface TimelineEntry {
+/** `at`: Unix milliseconds. `worker` is null where there are none, or where the primary itself reported. */
+export interface TimelineEntry extends EventText {
   readonly at: number;
   readonly worker: number | null;
-  readonly news: News;
-}
-
-/** In the order of being told, which is not that of the times where somebody sets the clock. */
-interface Numbered {
-  readonly number: number;
-  readonly told: TimelineEntry;
+  readonly kind: TimelineEvent["kind"];
+  /** null: the event is about no single route. */
+  readonly route: string | null;
 }
 
 export interface Timeline {
-  add(news: News, worker?: number): void;
+  add(event: Event, worker?: number): void;
   /** The newest first: 100 at most, and as many logins. */
   all(): readonly TimelineEntry[];
 }
 
+/** Numbers give the order, because times do not where somebody sets the clock. */
+interface Numbered {
+  readonly number: number;
+  readonly entry: TimelineEntry;
+}
+
 const MOST = 100;
-const MOST_PROBLEMS = 5;
-const MOST_LENGTH = 300;
-
-/** A file may have any number of problems, and they quote it: what is kept is bounded. */
-export function reloadRefused(problems: readonly string[]): News {
-  const first = problems.slice(0, MOST_PROBLEMS).map((problem) => problem.slice(0, MOST_LENGTH));
-  return { kind: "reload_refused", count: problems.length, problems: first };
-}
-
-export function htpasswdRead(event: HtpasswdEvent): News {
-  const { file } = event;
-  if (event.kind === "unreadable") return { kind: "htpasswd_unreadable", file, problem: event.problem };
-  return { kind: "htpasswd_loaded", file, users: event.users, ignored: event.problems.length };
-}
 
 export function createTimeline(unixNow: () => number): Timeline {
-  // Who logs in again each minute must not push out how the outage began.
+  // A person who logs in again each minute must not push out how the outage began.
   const logins: Numbered[] = [];
   const others: Numbered[] = [];
   let count = 0;
   return {
-    add: (news, worker) => {
-      const kept = news.kind === "emergency_login" ? logins : others;
+    add: (event, worker) => {
+      if (!isForTimeline(event)) return;
+      const { kind } = event;
+      const kept = kind === "emergency_login" ? logins : others;
+      const at = unixNow();
+      const entry = { at, worker: worker ?? null, kind, route: routeOf(event), ...eventText(event) };
       count += 1;
-      kept.push({ number: count, told: { at: unixNow(), worker: worker ?? null, news } });
+      kept.push({ number: count, entry });
       if (kept.length > MOST) kept.shift();
     },
-    all: () => [...others, ...logins].toSorted((a, b) => b.number - a.number).map(({ told }) => told),
+    all: () => [...others, ...logins].toSorted((a, b) => b.number - a.number).map(({ entry }) => entry),
   };
+}
+
+function routeOf(event: TimelineEvent): string | null {
+  if (event.kind === "override") return event.change.route;
+  return "route" in event ? event.route : null;
 }

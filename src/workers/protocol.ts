@@ -2,18 +2,15 @@
 import type { PackedSnapshot } from "../core/packed-snapshot.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import type { Address, Drain } from "../core/snapshot.ts";
-import type { Credentials, FallbackChange, LoginResult, OverrideMode } from "../core/types.ts";
+import type { Credentials, LoginResult, OverrideMode } from "../core/types.ts";
 import type { LoginPolicy } from "../login/logins.ts";
-import type { Family } from "../observe/metrics/metrics.ts";
-import type { RouteFacts } from "../observe/status/route-facts.ts";
-import type { News } from "../observe/timeline.ts";
+import type { Event } from "../observe/event.ts";
+import type { ProcessReport } from "../observe/report.ts";
 
 /** Answered by an `Answered` of the same `id`. */
 export type WorkerRequest =
   | { readonly kind: "prepare"; readonly packed: PackedSnapshot }
   | { readonly kind: "report" }
-  /** What a report has for the status page, which costs less. */
-  | { readonly kind: "facts" }
   | { readonly kind: "probe"; readonly route: string }
   | { readonly kind: "drain"; readonly rules: Drain };
 
@@ -44,13 +41,11 @@ export type WorkerReply =
   /** An address cannot be had. */
   | { readonly kind: "refused"; readonly address: Address; readonly code: string }
   | { readonly kind: "defect" }
-  | { readonly kind: "report"; readonly families: readonly Family[]; readonly facts: readonly RouteFacts[] }
-  | { readonly kind: "facts"; readonly facts: readonly RouteFacts[] }
-  | { readonly kind: "probed"; readonly findings: readonly ProbeResult[] }
+  | { readonly kind: "report"; readonly report: ProcessReport }
+  | { readonly kind: "probed"; readonly results: readonly ProbeResult[] }
   | { readonly kind: "drained"; readonly left: number };
 
 export type ToPrimary =
   | { readonly kind: "answer"; readonly id: number; readonly answer: WorkerReply }
-  | { readonly kind: "activity"; readonly change: FallbackChange }
-  | { readonly kind: "news"; readonly news: News }
+  | { readonly kind: "event"; readonly event: Event }
   | ({ readonly kind: "login"; readonly id: number } & LoginRequest);

@@ -5,18 +5,17 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import { type EngineMaker, type EngineMakerDeps, WorkerError } from "../app/app.ts";
+import { WorkerError } from "../app/app.ts";
+import type { EngineMaker, EngineMakerDeps } from "../app/build.ts";
 import type { Engine, Prepared } from "../app/engine.ts";
 import { addressText } from "../core/address-text.ts";
 import { type PackedSnapshot, pack } from "../core/packed-snapshot.ts";
 import type { Address, Limits, Snapshot } from "../core/snapshot.ts";
 import { ListenError, type ListenerChanges, naming } from "../gateway/listeners.ts";
 import { openLogins } from "../login/logins.ts";
-import { logOverride } from "../observe/log/events.ts";
-import { createMetrics } from "../observe/metrics/metrics.ts";
-import { sumText } from "../observe/metrics/metrics-sum.ts";
+import { createProcessUsage } from "../observe/metrics/process-usage.ts";
+import { sumReports } from "../observe/report.ts";
 import { inTime } from "../process/file-patience.ts";
-import { version } from "../process/version.ts";
 import { htpasswdFiles } from "../route/generations.ts";
 import { createOverrides } from "../route/overrides.ts";
 import { tryAddress } from "./port-check.ts";
@@ -57,42 +56,39 @@ export interface WorkerEngineDeps {
   onHopeless(error: WorkerError): void;
 }
 
-export function workerEngine(count: number, world: WorkerEngineDeps, times = TIMES): EngineMaker {
-  return (_first, parts) => createWorkerEngine(count, world, times, parts);
+export function workerEngine(count: number, deps: WorkerEngineDeps, times = TIMES): EngineMaker {
+  return (_first, made) => createWorkerEngine(count, deps, times, made);
 }
 
 function createWorkerEngine(
   count: number,
-  world: WorkerEngineDeps,
+  deps: WorkerEngineDeps,
   times: WorkerPoolTimes,
-  { logger, onFile, onActivity, onNews, now }: EngineMakerDeps,
+  { report, now }: EngineMakerDeps,
 ): Engine {
   let served: Served | null = null;
   /** On their way to the config in use. */
   const coming = new WeakSet<PoolWorker>();
-  const logins = openLogins({ onFile, inTime, now });
+  const logins = openLogins({ report, inTime, now });
   const pool = createWorkerPool({
     count,
     times,
-    logger,
-    writeLine: world.writeLine,
-    onActivity,
-    onNews,
+    report,
+    writeLine: deps.writeLine,
     onLogin: ({ route, policy, credentials, address }) => logins.attempt(route, policy, credentials, address),
     onSuccessor: (worker) => void bringUp(worker),
     onHopeless: () =>
-      world.onHopeless(new WorkerError("no worker serves: each ends before it does; see the log")),
+      deps.onHopeless(new WorkerError("no worker serves: each ends before it does; see the log")),
     now,
   });
-  const own = metricsOfPrimary(now);
-  const overrides = createOverrides(now, (event) => {
-    logOverride(logger, event);
-    onNews({ kind: "override", event });
-    const { route, mode } = event;
+  const usage = createProcessUsage();
+  const overrides = createOverrides(now, (change) => {
+    report({ kind: "override", change });
+    const { route, mode } = change;
     // Workers see by themselves that a time is over or a route gone.
-    if (event.kind === "begins") {
-      pool.say({ kind: "override", route, mode, milliseconds: event.seconds * 1000 });
-    } else if (event.by === "person") {
+    if (change.kind === "begins") {
+      pool.say({ kind: "override", route, mode, milliseconds: change.seconds * 1000 });
+    } else if (change.by === "person") {
       pool.say({ kind: "override", route, mode: null, milliseconds: 0 });
     }
   });
@@ -112,7 +108,7 @@ function createWorkerEngine(
       const { packed, version: wanted } = served;
       const answer = await worker.process.ask({ kind: "prepare", packed }, PREPARE_MS);
       if (answer?.kind !== "prepared") {
-        logger.error("worker cannot serve", { worker: worker.slot, problem: problemOf(answer) });
+        report({ kind: "worker_failed", number: worker.slot, problem: problemOf(answer) });
         return worker.process.kill();
       }
       begin(worker, wanted);
@@ -123,8 +119,7 @@ function createWorkerEngine(
       const mode = overrides.of(route);
       if (mode) worker.process.say({ kind: "override", route, mode, milliseconds: overrides.left(route) });
     }
-    logger.info("worker serves", { worker: worker.slot, pid: worker.process.pid });
-    onNews({ kind: "worker_serves", number: worker.slot });
+    report({ kind: "worker_serves", number: worker.slot, pid: worker.process.pid });
   };
 
   /** Where each `listen` will be: those in use stay, others are tried. */
@@ -178,14 +173,15 @@ function createWorkerEngine(
   };
 
   return {
-    metrics: {
-      contentType: own.contentType,
-      configRead: own.configRead,
-      text: async () => sumText([await own.families(), ...(await pool.families())]),
-    },
     overrides,
     probe: pool.probe,
-    status: { facts: pool.facts, workers: pool.status, refresh: pool.refresh },
+    reports: {
+      all: () => [{ ...sumReports([]), ...usage.read() }, ...pool.reports()],
+      refresh: async () => {
+        await Promise.all([usage.refresh(), pool.refresh()]);
+      },
+      workers: pool.status,
+    },
     prepare: async (next) => {
       for (let tries = 1; ; tries += 1) {
         try {
@@ -206,19 +202,6 @@ function createWorkerEngine(
       await logins.close();
     },
   };
-}
-
-/** What all processes are told of by one: the config, the program. No check is counted here. */
-function metricsOfPrimary(now: () => number) {
-  const none = (): number => 0;
-  return createMetrics({
-    version: version(),
-    node: process.version,
-    inFlight: none,
-    connections: none,
-    htpasswdUsers: none,
-    now,
-  });
 }
 
 function addressesOf(listens: Listens): readonly Address[] {

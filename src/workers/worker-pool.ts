@@ -2,18 +2,15 @@
  * The workers there are, as processes: started, looked at, replaced when they die, ended. What was counted by those
  * that died stays in the sums, so that no counter ever falls.
  */
+
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ProbeResult } from "../core/probe.ts";
 import type { Drain } from "../core/snapshot.ts";
-import type { FallbackChange, LoginResult } from "../core/types.ts";
-import type { Logger } from "../observe/log/logger.ts";
-import type { Family } from "../observe/metrics/metrics.ts";
-import { sumEnded, workerFamilies } from "../observe/metrics/metrics-sum.ts";
-import { endedFacts, type RouteFacts, sumFacts } from "../observe/status/route-facts.ts";
-import type { WorkersStatus } from "../observe/status/status.ts";
-import type { News } from "../observe/timeline.ts";
+import type { LoginResult } from "../core/types.ts";
+import type { Report } from "../observe/event.ts";
+import type { WorkersReport } from "../observe/report.ts";
+import { endedReport, type ProcessReport, sumReports } from "../observe/report.ts";
 import type { LoginRequest, ToWorker } from "./protocol.ts";
-import { createSharedFallback } from "./shared-fallback.ts";
 import { type WorkerEnd, WorkerProcess } from "./worker-process.ts";
 
 export interface WorkerPoolTimes {
@@ -25,9 +22,9 @@ export interface WorkerPoolTimes {
   readonly shortLife: number;
 }
 
-/** How long a scrape waits for workers. */
-const SCRAPE_MS = 1_000;
-/** Of a report that no scrape waits for any more: it still counts. */
+/** How long a scrape and a status page wait for workers. */
+const REFRESH_MS = 1_000;
+/** How long a report may take to count, though nobody waits for it any more. */
 const REPORT_MS = 10_000;
 /** Above what the timeouts of a route may be made of: whoever asked has given up by then. */
 const PROBE_MS = 60_000;
@@ -45,10 +42,9 @@ export interface PoolWorker {
   readonly since: number;
   /** Of the config it serves by; 0: none yet. */
   version: number;
-  /** Its numbers when it last told them. */
-  families: readonly Family[];
-  facts: readonly RouteFacts[];
-  /** Looks since it last told them. */
+  /** As it reported last; null: it has not yet. */
+  report: ProcessReport | null;
+  /** Looks since it reported last. */
   silent: number;
 }
 
@@ -62,15 +58,13 @@ export interface WorkerPool {
   isServing(): boolean;
   isEnding(): boolean;
   say(message: ToWorker): void;
-  /** Of all processes there are and were; a worker that does not answer soon counts with its last numbers. */
-  families(): Promise<readonly (readonly Family[])[]>;
-  /** For the status page: what all of them know, as they told last. */
-  facts(): readonly RouteFacts[];
-  status(): WorkersStatus;
+  /** The reports of all workers there are and were, as they reported last. */
+  reports(): readonly ProcessReport[];
+  status(): WorkersReport;
+  /** Has them report anew. It settles soon; a later report counts all the same. */
+  refresh(): Promise<void>;
   /** Each probes at once. */
   probe(route: string): Promise<readonly ProbeResult[]>;
-  /** Has them tell anew; settles soon. */
-  refresh(): Promise<void>;
   /** Resolves with the connections still open when the time was up. */
   drain(rules: Drain): Promise<number>;
   close(): Promise<void>;
@@ -79,10 +73,8 @@ export interface WorkerPool {
 export interface WorkerPoolDeps {
   readonly count: number;
   readonly times: WorkerPoolTimes;
-  readonly logger: Logger;
+  readonly report: Report;
   writeLine(line: string): void;
-  onActivity(change: FallbackChange): void;
-  onNews(news: News, worker?: number): void;
   onLogin(login: LoginRequest): Promise<LoginResult>;
   /** A successor has started, and serves nothing yet. */
   onSuccessor(worker: PoolWorker): void;
@@ -92,19 +84,16 @@ export interface WorkerPoolDeps {
 }
 
 export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
-  const { count, times, logger, now } = deps;
-  const shared = createSharedFallback({ tell: deps.onActivity, now, later });
+  const { count, times, report, now } = deps;
   const workers = new Set<PoolWorker>();
   /** By slot: lives in a row that were short. */
   const shortLives = new Map<number, number>();
   /** null: none is replaced yet. */
   let routes: ReadonlySet<string> | null = null;
   let isEnding = false;
-  let deaths = 0;
   let failedStarts = 0;
-  let ended: readonly Family[] = [];
-  let endedTold: readonly RouteFacts[] = [];
-  /** Who did not answer the last `refresh`. */
+  let ended = sumReports([]);
+  /** Those that did not answer the last `refresh` in time. */
   let silent: ReadonlySet<PoolWorker> = new Set();
   let refreshing: Promise<void> | null = null;
 
@@ -114,20 +103,15 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
     const process = new WorkerProcess(slot, {
       writeLine: deps.writeLine,
       onLogin: deps.onLogin,
-      onActivity: (change) => shared.take(slot, change),
-      onNews: (news) => deps.onNews(news, slot),
-      onEnd: (end) => {
-        shared.lost(slot);
-        lose(worker, end);
-      },
+      onEvent: (event) => report(event, slot),
+      onEnd: (end) => lose(worker, end),
     });
     const worker: PoolWorker = {
       slot,
       process,
       since: now(),
       version: 0,
-      families: [],
-      facts: [],
+      report: null,
       silent: 0,
     };
     workers.add(worker);
@@ -140,14 +124,11 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
 
   const lose = (worker: PoolWorker, { code, signal }: WorkerEnd): void => {
     workers.delete(worker);
-    const { slot, process, families, facts, version } = worker;
+    const { slot, process, version } = worker;
     if (isEnding && (code === 0 || version === 0)) return;
-    logger.error("worker died", { worker: slot, pid: process.pid, code, signal });
-    deps.onNews({ kind: "worker_died", number: slot });
-    deaths += 1;
+    report({ kind: "worker_died", number: slot, pid: process.pid, code, signal });
     if (routes === null) return;
-    ended = sumEnded([ended, families], routes);
-    endedTold = endedFacts([endedTold, facts], routes);
+    ended = endedReport([ended, ...reportsOf([worker])], routes);
     failedStarts = version > 0 ? 0 : failedStarts + 1;
     if (failedStarts >= FAILED_STARTS * count && !isServing()) return deps.onHopeless();
     later(waitAfter(worker), () => replace(slot));
@@ -159,12 +140,11 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
     return before === 0 ? 0 : Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (before - 1));
   };
 
-  /** Resolves with whether it has told its numbers. */
+  /** Resolves with whether it has reported. */
   const look = async (worker: PoolWorker): Promise<boolean> => {
     const answer = await worker.process.ask({ kind: "report" }, REPORT_MS);
     if (answer?.kind !== "report") return false;
-    worker.families = answer.families;
-    worker.facts = answer.facts;
+    worker.report = answer.report;
     worker.silent = 0;
     return true;
   };
@@ -173,14 +153,12 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
 
   const refresh = async (): Promise<void> => {
     const asked = serving();
-    const answers = await Promise.all(asked.map(({ process }) => process.ask({ kind: "facts" }, SCRAPE_MS)));
-    const late = new Set<PoolWorker>();
-    for (const [index, worker] of asked.entries()) {
-      const answer = answers[index];
-      if (answer?.kind === "facts") worker.facts = answer.facts;
-      else late.add(worker);
-    }
-    silent = late;
+    const late = new Set(asked);
+    const looks = asked.map(async (worker) => {
+      if (await look(worker)) late.delete(worker);
+    });
+    await Promise.race([Promise.all(looks), sleep(REFRESH_MS, undefined, { ref: false })]);
+    silent = new Set(late);
   };
 
   const watch = (worker: PoolWorker): void => {
@@ -192,7 +170,7 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
       return;
     }
     const seconds = (worker.silent * times.lookEvery) / 1000;
-    logger.error("worker does not answer: it is killed", { worker: worker.slot, seconds });
+    report({ kind: "worker_hangs", number: worker.slot, seconds });
     worker.process.kill();
   };
   const looking = setInterval(() => {
@@ -215,8 +193,7 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
     keep: (names) => {
       const isFirst = routes === null;
       routes = names;
-      ended = sumEnded([ended], names);
-      endedTold = endedFacts([endedTold], names);
+      ended = endedReport([ended], names);
       if (!isFirst) return;
       const slots = new Set([...workers].map(({ slot }) => slot));
       for (let slot = 1; slot <= count; slot += 1) if (!slots.has(slot)) later(0, () => replace(slot));
@@ -226,7 +203,7 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
     say: (message) => {
       for (const { process } of workers) process.say(message);
     },
-    facts: () => sumFacts([...serving().map(({ facts }) => facts), endedTold]),
+    reports: () => [...reportsOf(serving()), ended],
     status: () => {
       const alive = serving();
       const late = alive.filter((worker) => silent.has(worker)).length;
@@ -235,7 +212,7 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
     probe: async (route) => {
       const asked = serving().map(({ process }) => process.ask({ kind: "probe", route }, PROBE_MS));
       const answers = await Promise.all(asked);
-      return answers.flatMap((answer) => (answer?.kind === "probed" ? answer.findings : []));
+      return answers.flatMap((answer) => (answer?.kind === "probed" ? answer.results : []));
     },
     refresh: () => {
       // Any number of viewers ask once.
@@ -243,18 +220,6 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
         refreshing = null;
       });
       return refreshing;
-    },
-    families: async () => {
-      const asked = serving();
-      const told = new Set<PoolWorker>();
-      const looks = asked.map(async (worker) => {
-        if (await look(worker)) told.add(worker);
-      });
-      await Promise.race([Promise.all(looks), sleep(SCRAPE_MS, undefined, { ref: false })]);
-      const alive = asked.filter((worker) => workers.has(worker));
-      const silent = alive.filter((worker) => !told.has(worker)).length;
-      const states = { serving: alive.length - silent, silent, missing: count - alive.length };
-      return [workerFamilies(states, deaths), ended, ...alive.map(({ families }) => families)];
     },
     drain: async (rules) => {
       isEnding = true;
@@ -273,6 +238,10 @@ export function createWorkerPool(deps: WorkerPoolDeps): WorkerPool {
       await Promise.all([...workers].map(finish));
     },
   };
+}
+
+function reportsOf(workers: readonly PoolWorker[]): readonly ProcessReport[] {
+  return workers.flatMap(({ report }) => (report === null ? [] : [report]));
 }
 
 /** Does not keep the process alive. */

@@ -2,8 +2,8 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { FallbackChange, LoginResult } from "../core/types.ts";
-import type { News } from "../observe/timeline.ts";
+import type { LoginResult } from "../core/types.ts";
+import type { Event } from "../observe/event.ts";
 import type { LoginRequest, ToPrimary, ToWorker, WorkerReply, WorkerRequest } from "./protocol.ts";
 
 /** The program has this file's ending: .ts from source, .js compiled. */
@@ -18,8 +18,7 @@ export interface WorkerEnd {
 export interface WorkerProcessDeps {
   /** Takes one line of its log; neither waits nor throws. */
   writeLine(line: string): void;
-  onActivity(change: FallbackChange): void;
-  onNews(news: News): void;
+  onEvent(event: Event): void;
   /** Never rejects. */
   onLogin(login: LoginRequest): Promise<LoginResult>;
   /** Once. */
@@ -90,10 +89,8 @@ export class WorkerProcess {
     switch (message.kind) {
       case "answer":
         return this.#waiting.get(message.id)?.(message.answer);
-      case "activity":
-        return this.#deps.onActivity(message.change);
-      case "news":
-        return this.#deps.onNews(message.news);
+      case "event":
+        return this.#deps.onEvent(message.event);
       case "login": {
         const { id } = message;
         void this.#deps.onLogin(message).then((result) => this.say({ kind: "login", id, result }));

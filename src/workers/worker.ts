@@ -3,16 +3,17 @@
  * remembered logins are those of one process; so are signals. Without its primary it ends at once.
  */
 
-import { createEngine, type LocalEngine, type Prepared } from "../app/engine.ts";
+import { createEngine, type Engine, type Prepared } from "../app/engine.ts";
 import { type PackedSnapshot, unpack } from "../core/packed-snapshot.ts";
-import type { FallbackChange, LoginResult } from "../core/types.ts";
+import type { LoginResult } from "../core/types.ts";
 import { ListenError } from "../gateway/listeners.ts";
 import { createHtpasswdFiles } from "../login/htpasswd-files.ts";
 import type { OpenLogins } from "../login/logins.ts";
-import { defectText, logReloadDefect } from "../observe/log/events.ts";
+import { isForTimeline, type Report } from "../observe/event.ts";
+import { defectText, logEvent } from "../observe/log/events.ts";
 import { openLineWriter } from "../observe/log/line-writer.ts";
 import { createLogger, type Logger } from "../observe/log/logger.ts";
-import type { RouteFacts } from "../observe/status/route-facts.ts";
+import { sumReports } from "../observe/report.ts";
 import { inTime } from "../process/file-patience.ts";
 import type { ToPrimary, ToWorker, WorkerReply, WorkerRequest } from "./protocol.ts";
 
@@ -25,7 +26,7 @@ const now = (): number => performance.now();
 const lines = openLineWriter(STDOUT);
 const writeLine = (line: string): void => lines.write(`${line.slice(0, -1)},"worker":${slot}}`);
 
-let engine: LocalEngine | null = null;
+let engine: Engine | null = null;
 let logger: Logger | null = null;
 let prepared: Prepared | null = null;
 
@@ -35,7 +36,7 @@ function tell(message: ToPrimary): void {
 
 /** Names are known here, for every check; passwords are looked at by the primary. */
 function openRemoteLogins(): OpenLogins & { settle(id: number, result: LoginResult): void } {
-  const files = createHtpasswdFiles({ interval: FILE_INTERVAL_MS, onFile: () => {}, inTime });
+  const files = createHtpasswdFiles({ interval: FILE_INTERVAL_MS, report: () => {}, inTime });
   const waiting = new Map<number, (result: LoginResult) => void>();
   let asked = 0;
   return {
@@ -68,9 +69,7 @@ async function prepare(packed: PackedSnapshot): Promise<WorkerReply> {
     logger: log,
     logins,
     sharesPorts: true,
-    onOverride: () => {},
-    onActivity: (change: FallbackChange) => tell({ kind: "activity", change }),
-    onNews: (news) => tell({ kind: "news", news }),
+    report: reportTo(log),
     now,
   });
   try {
@@ -85,13 +84,23 @@ async function prepare(packed: PackedSnapshot): Promise<WorkerReply> {
     return { kind: "prepared" };
   } catch (error) {
     if (error instanceof ListenError) return { kind: "refused", address: error.address, code: error.code };
-    logReloadDefect(log, error);
+    logEvent(log, { kind: "reload_refused", problems: [], defect: error });
     return { kind: "defect" };
   }
 }
 
-function facts(): readonly RouteFacts[] {
-  return engine?.status.facts() ?? [];
+/** Overrides are the primary's, which reports them. What the log alone shows need not go there. */
+function reportTo(log: Logger): Report {
+  return (event) => {
+    if (event.kind === "override") return;
+    logEvent(log, event);
+    if (event.kind === "fallback_proven" || isForTimeline(event)) tell({ kind: "event", event });
+  };
+}
+
+async function reportOf({ reports }: Engine): Promise<WorkerReply> {
+  await reports.refresh();
+  return { kind: "report", report: sumReports(reports.all()) };
 }
 
 async function answerTo(question: WorkerRequest): Promise<WorkerReply> {
@@ -99,11 +108,9 @@ async function answerTo(question: WorkerRequest): Promise<WorkerReply> {
     case "prepare":
       return prepare(question.packed);
     case "report":
-      return { kind: "report", families: (await engine?.metrics.families()) ?? [], facts: facts() };
-    case "facts":
-      return { kind: "facts", facts: facts() };
+      return engine ? reportOf(engine) : { kind: "defect" };
     case "probe":
-      return { kind: "probed", findings: (await engine?.probe(question.route)) ?? [] };
+      return { kind: "probed", results: (await engine?.probe(question.route)) ?? [] };
     case "drain":
       return { kind: "drained", left: (await engine?.drain(question.rules)) ?? 0 };
   }

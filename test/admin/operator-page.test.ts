@@ -2,12 +2,21 @@ import t, { type Test } from "tap";
 import type { AdminActions } from "../../src/admin/actions.ts";
 import { createTokens } from "../../src/admin/operator-page.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
+import type { Event } from "../../src/observe/event.ts";
 import type { OverrideFacts } from "../../src/observe/status/status.ts";
+import { createTimeline, type TimelineEntry } from "../../src/observe/timeline.ts";
 import { type Answered, ask, basic } from "../support/app.ts";
+import { emergencyLogin, htpasswdLoaded } from "../support/events.ts";
 import { NOW, outage } from "../support/status-scene.ts";
 
 const ROOT = basic("root", "sesame");
 const EVIL = `"><script>alert(1)</script>`;
+
+function timelineOf(...events: readonly Event[]): readonly TimelineEntry[] {
+  const timeline = createTimeline(() => NOW);
+  for (const event of events) timeline.add(event);
+  return timeline.all().toReversed();
+}
 
 /** What was asked for, in order. */
 async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status = outage) {
@@ -26,10 +35,7 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status =
     },
     routes: () => ["authentik", "bot-block"],
     upstreamOf: (route) => [`http://${route}.inner:9000`],
-    told: () => [
-      { at: NOW, worker: null, news: { kind: "emergency_login", route: "authentik", user: EVIL } },
-      { at: NOW, worker: null, news: { kind: "htpasswd_loaded", file: "/etc/names", users: 3, ignored: 0 } },
-    ],
+    events: () => timelineOf(emergencyLogin(EVIL, "authentik"), htpasswdLoaded("/etc/names", 3)),
     overrideOf: (route) => overrides.get(route) ?? null,
     override: (route, mode, milliseconds, user, reason) => {
       asked.push(`${mode} ${route} ${milliseconds} ${user} ${reason}`);

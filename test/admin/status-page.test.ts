@@ -5,6 +5,7 @@ import { quantileText, statusPage, statusSections } from "../../src/admin/status
 import type { Status } from "../../src/observe/status/status.ts";
 import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
 import { ask } from "../support/app.ts";
+import { DRAIN_BEGAN } from "../support/events.ts";
 import { outage } from "../support/status-scene.ts";
 
 const OPEN = { isOpen: true };
@@ -153,7 +154,7 @@ t.test("only what changed is sent again", async (t) => {
       .map(({ id }) => id);
   t.same(changed(await outage()), []);
   t.same(changed({ ...base, time: new Date(Date.parse(base.time) + 1_000).toISOString() }), []);
-  t.same(changed(await outage([{ kind: "drain_began" }])), ["timeline"]);
+  t.same(changed(await outage([DRAIN_BEGAN])), ["timeline"]);
 });
 
 t.test("latency is said as the bound it is", async (t) => {

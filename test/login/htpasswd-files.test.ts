@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { mock } from "node:test";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
-import type { HtpasswdEvent } from "../../src/core/types.ts";
 import { createHtpasswdFiles } from "../../src/login/htpasswd-files.ts";
+import type { Event } from "../../src/observe/event.ts";
 import { inTime } from "../../src/process/file-patience.ts";
 import { hangFiles } from "../support/hung-files.ts";
 
@@ -22,10 +22,20 @@ async function until(condition: () => boolean): Promise<void> {
 
 function watching(t: Test) {
   const events: HtpasswdEvent[] = [];
-  const files = createHtpasswdFiles({ interval: 5, onFile: (event) => events.push(event), inTime });
+  const files = createHtpasswdFiles({
+    interval: 5,
+    report: (event) => void (isOfFiles(event) && events.push(event)),
+    inTime,
+  });
   t.teardown(files.close);
   const names = (file: string) => [...(files.get(file)?.users.keys() ?? [])].join();
   return { files, events, names };
+}
+
+type HtpasswdEvent = Extract<Event, { kind: `htpasswd_${string}` }>;
+
+function isOfFiles(event: Event): event is HtpasswdEvent {
+  return event.kind.startsWith("htpasswd_");
 }
 
 t.test("is read before use() resolves, with its problems", async (t) => {
@@ -33,7 +43,7 @@ t.test("is read before use() resolves, with its problems", async (t) => {
   const file = join(t.testdir({ htpasswd: `${line("bob")}eve:plain\n` }), "htpasswd");
   await files.use([file, file]);
   t.equal(names(file), "bob");
-  t.match(events, [{ kind: "loaded", file, users: 1, problems: [{ line: 2 }] }]);
+  t.match(events, [{ kind: "htpasswd_loaded", file, users: 1, problems: [{ line: 2 }] }]);
   t.equal(events.length, 1);
 });
 
@@ -79,7 +89,7 @@ t.test("a file may appear later and vanish again: no users, one event each", asy
   await until(() => files.get(file) === null);
   writeFileSync(file, line("bob"));
   await until(() => names(file) === "bob");
-  const kinds = events.map((event) => (event.kind === "loaded" ? event.users : event.problem));
+  const kinds = events.map((event) => (event.kind === "htpasswd_loaded" ? event.users : event.problem));
   t.same(kinds, ["it does not exist", 1, "it does not exist", 1]);
 });
 
@@ -114,7 +124,7 @@ t.test("unusable files have no users and say why", async (t) => {
     t.equal(files.get(file), null);
     t.match(
       events.filter((event) => event.file === file),
-      [{ kind: "unreadable", problem }],
+      [{ kind: "htpasswd_unreadable", problem }],
     );
   }
 });
@@ -130,7 +140,7 @@ t.test("a file system that hangs holds up no start: no users until it answers", 
   await setImmediate();
   mock.timers.tick(5_000);
   await used;
-  t.same(events, [{ kind: "unreadable", file, problem: "its file system does not answer" }]);
+  t.same(events, [{ kind: "htpasswd_unreadable", file, problem: "its file system does not answer" }]);
   await files.use([file]);
   t.equal(events.length, 1, "nor is it waited for twice");
   mock.timers.reset();
@@ -171,7 +181,7 @@ t.test(
     const file = join(t.testdir({ htpasswd: line("bob") }), "htpasswd");
     await files.use([file]);
     rmSync(file);
-    await until(() => events.at(-1)?.kind === "unreadable");
+    await until(() => events.at(-1)?.kind === "htpasswd_unreadable");
     t.equal(names(file), "", "nobody can log in by it");
     t.ok(files.knows("bob"));
     writeFileSync(file, line("eve"));

@@ -57,7 +57,7 @@ async function scene(t: Test, text: string, rateLimit: Partial<RateLimit> = {}) 
     now: () => clock.now,
     randomBytes,
     pool: standIn.pool,
-    onFile: () => {},
+    report: () => {},
     inTime: (_file, work) => work(),
     fileInterval: 5,
   });
@@ -310,7 +310,7 @@ t.test("with the htpasswd program and real workers", async (t) => {
     now: () => performance.now(),
     randomBytes,
     pool,
-    onFile: () => {},
+    report: () => {},
     inTime: (_file, work) => work(),
   });
   t.teardown(async () => {

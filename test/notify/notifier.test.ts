@@ -4,7 +4,7 @@ import t, { type Test } from "tap";
 import type { NotifyTarget } from "../../src/core/snapshot.ts";
 import type { FallbackChange, NotifyEvent } from "../../src/core/types.ts";
 import { createNotifier } from "../../src/notify/notifier.ts";
-import { logNotify } from "../../src/observe/log/events.ts";
+import { logEvent } from "../../src/observe/log/events.ts";
 import { createLogger } from "../../src/observe/log/logger.ts";
 import { createUpstreams } from "../../src/upstream/upstreams.ts";
 import { eventually } from "../support/processes.ts";
@@ -41,9 +41,9 @@ function scene(t: Test) {
       timers.add(timer);
       return () => timers.delete(timer);
     },
-    onEvent: (event) => {
-      events.push(event);
-      logNotify(logger, event);
+    report: (event) => {
+      logEvent(logger, event);
+      if (event.kind === "notify") events.push(event.delivery);
     },
   });
   t.teardown(() => notifier.close());

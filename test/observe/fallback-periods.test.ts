@@ -1,11 +1,13 @@
 /** Through the recorder, as checks and breakers report. */
+
 import t from "tap";
+import type { BreakerState } from "../../src/core/breaker.ts";
 import type { Route } from "../../src/core/snapshot.ts";
 import type { FallbackChange, FallbackReason, OverrideMode } from "../../src/core/types.ts";
-import type { BreakerState } from "../../src/observe/fallback-periods.ts";
+import { fallbackMessages } from "../../src/notify/fallback-messages.ts";
 import { createLogger } from "../../src/observe/log/logger.ts";
-import { createMetrics } from "../../src/observe/metrics/metrics.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";
+import { countedProcess } from "./counted-process.ts";
 import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 
 const SSO = routeWith("sso", "basic-auth");
@@ -15,24 +17,14 @@ function scene() {
   const clock = { now: 0 };
   const changes: FallbackChange[] = [];
   const now = (): number => clock.now;
-  const nothing = (): number => 0;
-  const metrics = createMetrics({
-    version: "0",
-    node: "0",
-    inFlight: nothing,
-    connections: nothing,
-    htpasswdUsers: nothing,
-    now,
-  });
-  metrics.useRoutes([SSO, BOTS]);
+  const metrics = countedProcess([SSO, BOTS], { now });
   const recorder = createRecorder({
-    metrics,
+    records: metrics.records,
     logger: createLogger({ level: "error", write: () => {}, now }),
     access: () => "off",
     clientOf: () => null,
     now,
-    onActivity: (change) => changes.push(change),
-    onNews: () => {},
+    report: fallbackMessages({ notify: (change) => changes.push(change), now, later: () => {} }),
   });
   const isActive = async (): Promise<boolean> =>
     (await metrics.text()).includes('sparekey_fallback_active{route="bots"} 1');

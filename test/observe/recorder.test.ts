@@ -1,10 +1,11 @@
 import t from "tap";
 import type { LogLevel, LogOptions } from "../../src/core/snapshot.ts";
 import type { Decision } from "../../src/core/types.ts";
+import type { Event } from "../../src/observe/event.ts";
+import { logEvent } from "../../src/observe/log/events.ts";
 import { createLogger } from "../../src/observe/log/logger.ts";
-import { createMetrics } from "../../src/observe/metrics/metrics.ts";
 import { createRecorder } from "../../src/observe/recorder.ts";
-import type { News } from "../../src/observe/timeline.ts";
+import { countedProcess } from "./counted-process.ts";
 import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 
 const SSO = routeWith("sso", "basic-auth");
@@ -13,32 +14,26 @@ const BOTS = routeWith("bots", "allow");
 function scene(access: LogOptions["access"], level: LogLevel = "info") {
   const clock = { now: 0 };
   const lines: Record<string, unknown>[] = [];
-  const told: News[] = [];
-  const metrics = createMetrics({
-    version: "0",
-    node: "0",
-    inFlight: () => 0,
-    connections: () => 0,
-    htpasswdUsers: () => 0,
-    now: () => clock.now,
-  });
-  metrics.useRoutes([SSO, BOTS]);
+  const events: Event[] = [];
+  const process = countedProcess([SSO, BOTS], { now: () => clock.now });
   const write = (line: string): void => {
     const { time: _time, ...rest } = JSON.parse(line);
     lines.push(rest);
   };
   const logger = createLogger({ level, write, now: () => 0 });
   const recorder = createRecorder({
-    metrics,
+    records: process.records,
     logger,
     access: () => access,
     clientOf: () => "10.0.0.7",
     now: () => clock.now,
-    onActivity: () => {},
-    onNews: (news) => told.push(news),
+    report: (event) => {
+      logEvent(logger, event);
+      events.push(event);
+    },
   });
   const linesAbout = (msg: string) => lines.filter((line) => line.msg === msg);
-  return { clock, lines, linesAbout, told, metrics, recorder };
+  return { clock, lines, linesAbout, events, metrics: process, recorder };
 }
 
 const DENIED = fromUpstream(403, "deny");
@@ -279,7 +274,7 @@ t.test("emergency logins: a line a minute for each user and route", async (t) =>
 
   clock.now += 60_000;
   recorder.tick();
-  t.equal(metrics.recordOf("sso")?.lines.logins.size, 0, "and they are forgotten");
+  t.equal(metrics.recordOf("sso").lines.logins.size, 0, "and they are forgotten");
 });
 
 t.test("counts what the data path reports", async (t) => {
@@ -314,8 +309,8 @@ t.test("a route that a reload removed is passed over", async (t) => {
   t.notMatch(await metrics.text(), 'route="bots"');
 });
 
-t.test("what is logged of a route is told as news, whatever the log's level", async (t) => {
-  const { clock, recorder, lines, told } = scene("off", "error");
+t.test("what is logged of a route is reported, whatever the log's level", async (t) => {
+  const { clock, recorder, lines, events } = scene("off", "error");
   recorder.breaker(SSO, "open", "refused");
   recorder.breaker(SSO, "half-open", null);
   recorder.check(SSO, checkWith(), loginDecision({ kind: "ok", user: "eve" }), 1);
@@ -325,11 +320,14 @@ t.test("what is logged of a route is told as news, whatever the log's level", as
   clock.now = 90_001;
   recorder.tick();
   t.same(lines, []);
-  t.same(told, [
+  const ofSso = { route: "sso", mode: "basic-auth", reason: "refused" } as const;
+  t.same(events, [
     { kind: "breaker_opened", route: "sso", reason: "refused" },
-    { kind: "fallback_began", route: "sso", mode: "basic-auth", reason: "refused" },
-    { kind: "emergency_login", route: "sso", user: "eve" },
+    { kind: "fallback_began", ...ofSso },
+    { kind: "fallback_proven", ...ofSso },
+    { kind: "breaker_trial", route: "sso", state: "half-open", reason: null },
+    { kind: "emergency_login", route: "sso", user: "eve", client: "10.0.0.7" },
     { kind: "breaker_closed", route: "sso", seconds: 30 },
-    { kind: "fallback_ended", route: "sso", mode: "basic-auth", seconds: 30, checks: 2 },
+    { kind: "fallback_ended", ...ofSso, seconds: 30, checks: 2, omitted: 0, isProven: true },
   ]);
 });

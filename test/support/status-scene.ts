@@ -1,11 +1,13 @@
 /** What is known of routes, and the status of a whole sparekey: an outage, unless a test says what differs. */
 
+import type { Event } from "../../src/observe/event.ts";
+import type { WorkersReport } from "../../src/observe/report.ts";
 import { BUCKETS, type Recent } from "../../src/observe/status/history.ts";
 import { createLiveStatus } from "../../src/observe/status/live-status.ts";
 import { noFacts, type RouteFacts } from "../../src/observe/status/route-facts.ts";
-import type { OverrideFacts, Readiness, Status, WorkersStatus } from "../../src/observe/status/status.ts";
-import type { News } from "../../src/observe/timeline.ts";
+import type { OverrideFacts, Readiness, Status } from "../../src/observe/status/status.ts";
 import { routeWith } from "../observe/samples.ts";
+import { STARTED } from "./events.ts";
 
 export const NOW = Date.UTC(2026, 3, 18, 9, 5, 7);
 export const ROUTES = [
@@ -33,17 +35,17 @@ export function facts(route: string, changes: Partial<RouteFacts> = {}): RouteFa
   return { ...noFacts(route), ...changes };
 }
 
-export interface BoardScene {
+export interface StatusScene {
   facts: readonly RouteFacts[];
   overrides: Readonly<Record<string, OverrideFacts>>;
   readiness: Readiness;
-  workers: WorkersStatus | null;
+  workers: WorkersReport | null;
   /** Seconds since it started. */
   seconds: number;
 }
 
-export function boardScene(changes: Partial<BoardScene> = {}) {
-  const scene: BoardScene = {
+export function statusScene(changes: Partial<StatusScene> = {}) {
+  const scene: StatusScene = {
     facts: ROUTES.map(({ name }) => facts(name)),
     overrides: {},
     readiness: "ready",
@@ -51,7 +53,7 @@ export function boardScene(changes: Partial<BoardScene> = {}) {
     seconds: 0,
     ...changes,
   };
-  const board = createLiveStatus({
+  const liveStatus = createLiveStatus({
     version: "0.1.0",
     instance: "sparekey-0",
     routes: () => ROUTES,
@@ -61,20 +63,25 @@ export function boardScene(changes: Partial<BoardScene> = {}) {
     now: () => scene.seconds * 1_000,
     unixNow: () => NOW + scene.seconds * 1_000,
   });
-  return { scene, board };
+  return { scene, liveStatus };
 }
 
 /** Twelve minutes into an outage of the upstream of `authentik`, with 15 minutes of checks. */
-export async function outage(news: readonly News[] = []): Promise<Status> {
-  const { scene, board } = boardScene();
-  board.tell({ kind: "started" });
+export async function outage(events: readonly Event[] = []): Promise<Status> {
+  const { scene, liveStatus } = statusScene();
+  liveStatus.onEvent(STARTED);
   for (; scene.seconds < 900; scene.seconds += 5) {
     const { seconds } = scene;
     const before = Math.min(seconds, 180);
     const during = seconds - before;
     if (seconds === 180) {
-      board.tell({ kind: "fallback_began", route: "authentik", mode: "basic-auth", reason: "refused" });
-      board.tell({ kind: "breaker_opened", route: "authentik", reason: "refused" });
+      liveStatus.onEvent({
+        kind: "fallback_began",
+        route: "authentik",
+        mode: "basic-auth",
+        reason: "refused",
+      });
+      liveStatus.onEvent({ kind: "breaker_opened", route: "authentik", reason: "refused" });
     }
     scene.facts = [
       facts("authentik", {
@@ -103,10 +110,10 @@ export async function outage(news: readonly News[] = []): Promise<Status> {
       }),
       facts("authentik-login"),
     ];
-    board.tick();
+    liveStatus.tick();
   }
-  for (const one of news) board.tell(one);
-  return board.status();
+  for (const event of events) liveStatus.onEvent(event);
+  return liveStatus.status();
 }
 
 function spread(checks: number): readonly number[] {

@@ -1,20 +1,14 @@
 /**
- * The metrics of DESIGN section 7. Checks only add to the numbers of a route record; the registry is filled
- * from them at each scrape.
+ * The metrics (docs/metrics.md), rendered at each scrape from the reports of all processes. The config's own and the
+ * deaths of workers come from events.
  */
-
-import { setImmediate } from "node:timers/promises";
-import type {
-  MetricObjectWithValues,
-  MetricValueWithName,
-  PrometheusContentType,
-} from "@prometheus-io/client";
+import type { PrometheusContentType } from "@prometheus-io/client";
 import Counter from "@prometheus-io/client/lib/counter.js";
 import Gauge from "@prometheus-io/client/lib/gauge.js";
 import Registry from "@prometheus-io/client/lib/registry.js";
 import type { Route } from "../../core/snapshot.ts";
-import { isActive } from "../fallback-periods.ts";
-import { fewestUsers, newRouteRecord, type RouteRecord } from "../route-record.ts";
+import type { Report } from "../event.ts";
+import { emptyRouteReport, type ProcessReport, type WorkersReport } from "../report.ts";
 import { DurationFamily } from "./duration-family.ts";
 import {
   answerSeries,
@@ -24,6 +18,7 @@ import {
   faultSeries,
   loginSeries,
   probeSeries,
+  type RouteNumbers,
   type Series,
   suspectSeries,
 } from "./series.ts";
@@ -32,205 +27,149 @@ export interface MetricsDeps {
   readonly version: string;
   /** Version of Node. */
   readonly node: string;
-  /** Checks being worked on. */
-  inFlight(): number;
-  /** Open connections of gateways. */
-  connections(): number;
-  /** Users in an htpasswd file; 0 when it cannot be read. */
-  htpasswdUsers(file: string): number;
-  /** Milliseconds, monotonic. */
-  now(): number;
+  /** As the config in use has them. */
+  routes(): readonly Route[];
+  /** What all processes have counted by now. Settles soon, never rejects. */
+  report(): Promise<ProcessReport>;
+  /** null: checks are answered by this process alone. */
+  workers(): WorkersReport | null;
+  /** Unix milliseconds by the wall clock. */
+  unixNow(): number;
 }
 
 export interface Metrics {
   readonly contentType: string;
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>;
-  /** The same as data, to be added up with that of other processes: observe/metrics-sum.ts. */
-  families(): Promise<readonly Family[]>;
-  /** The routes of a config. Those that stay (by name) keep their numbers, removed ones vanish. */
-  useRoutes(routes: readonly Route[]): void;
-  /** How reading the config went, at the start and at each reload. The time is by the wall clock. */
-  configRead(successful: boolean, unixMilliseconds: number): void;
-  /** undefined: no such route now. */
-  recordOf(route: string): RouteRecord | undefined;
-  records(): Iterable<RouteRecord>;
-}
-
-/** How the values of several processes become one. */
-type Aggregator = "sum" | "max" | "min" | "first";
-
-export interface FamilyValue {
-  readonly labels: Readonly<Record<string, string | number>>;
-  readonly value: number;
-  /** Of the parts of a histogram. */
-  readonly metricName?: string;
-}
-
-export interface Family {
-  readonly name: string;
-  readonly help: string;
-  readonly type: string;
-  readonly aggregator: string;
-  readonly values: readonly FamilyValue[];
+  readonly onEvent: Report;
 }
 
 type PrometheusRegistry = Registry<PrometheusContentType>;
 
-/** Of several processes the worst counts. */
-export const BREAKER_STATE = "sparekey_breaker_state";
+/** What is rendered. */
+interface Totals {
+  routes: readonly RouteNumbers[];
+  process: Omit<ProcessReport, "routes">;
+}
 
-export function createMetrics(sources: MetricsDeps): Metrics {
+/** What events have told. */
+interface EventCounts {
+  /** The config was good when it was last read. */
+  configIsGood: boolean;
+  /** When the config in use was read. */
+  configReadSeconds: number;
+  workerDeaths: number;
+}
+
+export function createMetrics(deps: MetricsDeps): Metrics {
   const registry: PrometheusRegistry = new Registry();
-  let records: ReadonlyMap<string, RouteRecord> = new Map();
-  const config = { successful: 0, succeededAtSeconds: 0 };
-  const lag = { seconds: 0 };
+  const totals: Totals = {
+    routes: [],
+    process: { inFlight: 0, connections: 0, cpuSeconds: 0, residentBytes: 0, lagSeconds: 0 },
+  };
+  const events: EventCounts = { configIsGood: false, configReadSeconds: 0, workerDeaths: 0 };
 
-  addRouteFamilies(registry, () => records.values(), sources);
-  addProcessFamilies(registry, sources, config, lag);
+  addRouteFamilies(registry, () => totals.routes);
+  addProcessFamilies(registry, deps, totals, events);
+  addWorkerFamilies(registry, deps, events);
 
   return {
     contentType: registry.contentType,
     async text() {
-      lag.seconds = await eventLoopLag();
+      const report = await deps.report();
+      const reported = new Map(report.routes.map((one) => [one.route, one]));
+      totals.process = report;
+      totals.routes = deps.routes().map((route) => ({
+        ...(reported.get(route.name) ?? emptyRouteReport(route.name)),
+        route,
+      }));
       return registry.metrics();
     },
-    async families() {
-      lag.seconds = await eventLoopLag();
-      return (await registry.getMetricsAsJSON()).map(asFamily);
+    onEvent: ({ kind }) => {
+      if (kind === "worker_died") events.workerDeaths += 1;
+      if (kind === "reload_refused") events.configIsGood = false;
+      if (kind !== "started" && kind !== "reloaded") return;
+      events.configIsGood = true;
+      events.configReadSeconds = deps.unixNow() / 1000;
     },
-    useRoutes(routes) {
-      records = new Map(routes.map((route) => [route.name, keptRecord(records.get(route.name), route)]));
-    },
-    configRead(successful, unixMilliseconds) {
-      config.successful = successful ? 1 : 0;
-      if (successful) config.succeededAtSeconds = unixMilliseconds / 1000;
-    },
-    recordOf: (route) => records.get(route),
-    records: () => records.values(),
   };
 }
 
-/** Nothing but data: it may go to another process. */
-function asFamily(metric: MetricObjectWithValues<MetricValueWithName<string>>): Family {
-  const { name, help, type, aggregator, values } = metric;
-  return {
-    name,
-    help,
-    type: String(type),
-    aggregator,
-    values: values.map(({ labels, value, metricName }) => ({
-      labels: { ...labels } as FamilyValue["labels"],
-      value,
-      ...(metricName !== undefined && { metricName }),
-    })),
-  };
-}
-
-function keptRecord(known: RouteRecord | undefined, route: Route): RouteRecord {
-  if (known === undefined) return newRouteRecord(route);
-  known.route = route;
-  return known;
-}
-
-function addRouteFamilies(
-  registry: PrometheusRegistry,
-  records: () => Iterable<RouteRecord>,
-  sources: MetricsDeps,
-): void {
+function addRouteFamilies(registry: PrometheusRegistry, routes: () => readonly RouteNumbers[]): void {
   counter(
     registry,
     "sparekey_checks_total",
     "Checks that got a reply, by where the decision came from.",
     ["route", "source", "verdict"],
-    () => each(records, checkSeries),
+    () => each(routes, checkSeries),
   );
   counter(
     registry,
     "sparekey_fallback_total",
     "Checks decided by the fallback, by what was wrong with the upstream.",
     ["route", "mode", "reason", "result"],
-    () => each(records, fallbackSeries),
+    () => each(routes, fallbackSeries),
   );
   counter(
     registry,
     "sparekey_faults_total",
     "Exchanges in which the upstream gave no usable verdict.",
     ["route", "reason"],
-    () => each(records, faultSeries),
+    () => each(routes, faultSeries),
   );
   counter(
     registry,
     "sparekey_suspects_total",
     "Suspicions that a probe judged: confirmed, or cleared because the client caused them.",
     ["route", "reason", "finding"],
-    () => each(records, suspectSeries),
+    () => each(routes, suspectSeries),
   );
   counter(
     registry,
     "sparekey_probes_total",
     "Probes by whether the upstream gave a verdict.",
     ["route", "result"],
-    () => each(records, probeSeries),
+    () => each(routes, probeSeries),
   );
   counter(
     registry,
     "sparekey_upstream_answers_total",
     "Answers of the upstream by status.",
     ["route", "code"],
-    () => each(records, answerSeries),
+    () => each(routes, answerSeries),
   );
   counter(
     registry,
     "sparekey_emergency_logins_total",
     "Checks that met the emergency login.",
     ["route", "result"],
-    () => each(records, loginSeries),
+    () => each(routes, loginSeries),
   );
   new DurationFamily(
     registry,
     "sparekey_check_duration_seconds",
     "From a check to the reply to it, both here.",
-    () => each(records, ({ route, checkDurations }) => [{ route: route.name, durations: checkDurations }]),
+    () => each(routes, ({ route, counts }) => [{ route: route.name, durations: counts.checkDurations }]),
   );
   new DurationFamily(
     registry,
     "sparekey_upstream_duration_seconds",
     "From a check to the upstream's answer to it.",
-    () => each(records, ({ route, answerDurations }) => [{ route: route.name, durations: answerDurations }]),
+    () => each(routes, ({ route, counts }) => [{ route: route.name, durations: counts.answerDurations }]),
   );
-  gauge(
-    registry,
-    BREAKER_STATE,
-    "1: the state the breaker is in.",
-    ["route", "state"],
-    () => each(records, breakerSeries),
-    "max",
+  gauge(registry, "sparekey_breaker_state", "1: the state the breaker is in.", ["route", "state"], () =>
+    each(routes, breakerSeries),
   );
   gauge(
     registry,
     "sparekey_fallback_active",
     "1: a fallback was served in the last 60 s, or the breaker is not closed.",
     ["route"],
-    () =>
-      each(records, (record) => [
-        { labels: { route: record.route.name }, value: isActive(record, sources.now()) ? 1 : 0 },
-      ]),
-    "max",
+    () => each(routes, ({ route, isInFallback }) => [labelled(route, isInFallback ? 1 : 0)]),
   );
-  gauge(
-    registry,
-    "sparekey_htpasswd_users",
-    "Users who can log in with a password.",
-    ["route"],
-    () => each(records, ({ route }) => htpasswdSeries(route, sources)),
-    "min",
+  gauge(registry, "sparekey_htpasswd_users", "Users who can log in with a password.", ["route"], () =>
+    each(routes, ({ route, users }) => (users === null ? [] : [labelled(route, users)])),
   );
-}
-
-function htpasswdSeries(route: Route, { htpasswdUsers }: MetricsDeps): readonly Series<"route">[] {
-  const users = fewestUsers(route, htpasswdUsers);
-  return users === null ? [] : [{ labels: { route: route.name }, value: users }];
 }
 
 /**
@@ -239,66 +178,76 @@ function htpasswdSeries(route: Route, { htpasswdUsers }: MetricsDeps): readonly 
  */
 function addProcessFamilies(
   registry: PrometheusRegistry,
-  sources: MetricsDeps,
-  config: Readonly<{ successful: number; succeededAtSeconds: number }>,
-  lag: Readonly<{ seconds: number }>,
+  { version, node }: MetricsDeps,
+  totals: Readonly<Totals>,
+  events: Readonly<EventCounts>,
 ): void {
   const startedAt = performance.timeOrigin / 1000;
-  const single = (name: string, help: string, aggregator: Aggregator, value: () => number) =>
-    gauge(registry, name, help, [], () => [{ labels: {}, value: value() }], aggregator);
+  const single = (name: string, help: string, value: () => number) =>
+    gauge(registry, name, help, [], () => [{ labels: {}, value: value() }]);
 
-  single("sparekey_in_flight", "Checks being worked on.", "sum", () => sources.inFlight());
-  single("sparekey_connections", "Open connections of gateways.", "sum", () => sources.connections());
+  single("sparekey_in_flight", "Checks being worked on.", () => totals.process.inFlight);
+  single("sparekey_connections", "Open connections of gateways.", () => totals.process.connections);
   single(
     "sparekey_config_last_reload_successful",
     "1: the config file was good when it was last read.",
-    "first",
-    () => config.successful,
+    () => (events.configIsGood ? 1 : 0),
   );
   single(
     "sparekey_config_last_reload_success_timestamp_seconds",
     "When the config in use was read.",
-    "first",
-    () => config.succeededAtSeconds,
+    () => events.configReadSeconds,
   );
-  gauge(
-    registry,
-    "sparekey_build_info",
-    "What is running.",
-    ["version", "node"],
-    () => [{ labels: { version: sources.version, node: sources.node }, value: 1 }],
-    "first",
-  );
-  counter(registry, "process_cpu_seconds_total", "CPU time spent, user and system.", [], () => [
-    { labels: {}, value: cpuSeconds() },
+  gauge(registry, "sparekey_build_info", "What is running.", ["version", "node"], () => [
+    { labels: { version, node }, value: 1 },
   ]);
-  single("process_resident_memory_bytes", "Resident memory.", "sum", () => process.memoryUsage.rss());
-  single("process_start_time_seconds", "When the process started.", "first", () => startedAt);
+  counter(registry, "process_cpu_seconds_total", "CPU time spent, user and system.", [], () => [
+    { labels: {}, value: totals.process.cpuSeconds },
+  ]);
+  single("process_resident_memory_bytes", "Resident memory.", () => totals.process.residentBytes);
+  single("process_start_time_seconds", "When the process started.", () => startedAt);
   single(
     "nodejs_eventloop_lag_seconds",
     "What was left of the event loop's turn when this scrape came in.",
-    "max",
-    () => lag.seconds,
+    () => totals.process.lagSeconds,
   );
 }
 
-function cpuSeconds(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
+/** They are there from the start where checks are answered by workers, and nowhere else. */
+function addWorkerFamilies(
+  registry: PrometheusRegistry,
+  { workers }: MetricsDeps,
+  events: Readonly<EventCounts>,
+): void {
+  if (workers() === null) return;
+  gauge(
+    registry,
+    "sparekey_workers",
+    "Workers: those that answered this scrape, those that did not in time, and those being replaced.",
+    ["state"],
+    () => {
+      const { wanted, serving, silent } = workers() ?? { wanted: 0, serving: 0, silent: 0 };
+      return [
+        { labels: { state: "serving" }, value: serving - silent },
+        { labels: { state: "silent" }, value: silent },
+        { labels: { state: "missing" }, value: wanted - serving },
+      ];
+    },
+  );
+  counter(registry, "sparekey_worker_deaths_total", "Workers that died.", [], () => [
+    { labels: {}, value: events.workerDeaths },
+  ]);
 }
 
-/** Seconds until the work of this turn of the event loop is done. */
-async function eventLoopLag(): Promise<number> {
-  const begin = performance.now();
-  await setImmediate();
-  return (performance.now() - begin) / 1000;
+function labelled({ name }: Route, value: number): Series<"route"> {
+  return { labels: { route: name }, value };
 }
 
 function* each<Item>(
-  records: () => Iterable<RouteRecord>,
-  of: (record: RouteRecord) => Iterable<Item>,
+  routes: () => readonly RouteNumbers[],
+  of: (numbers: RouteNumbers) => Iterable<Item>,
 ): Iterable<Item> {
-  for (const record of records()) yield* of(record);
+  for (const numbers of routes()) yield* of(numbers);
 }
 
 function counter<Label extends string>(
@@ -326,13 +275,11 @@ function gauge<Label extends string>(
   help: string,
   labelNames: readonly Label[],
   series: () => Iterable<Series<Label>>,
-  aggregator: Aggregator,
 ): void {
   new Gauge<string>({
     name,
     help,
     labelNames,
-    aggregator,
     registers: [registry],
     collect() {
       this.reset();

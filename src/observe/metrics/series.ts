@@ -4,6 +4,7 @@
  * words, never a client's.
  */
 
+import type { BreakerState } from "../../core/breaker.ts";
 import type { Fallback, Route } from "../../core/snapshot.ts";
 import { treatmentOf } from "../../core/treatment.ts";
 import type {
@@ -18,16 +19,24 @@ import type {
   SuspectReason,
   VerdictLabel,
 } from "../../core/types.ts";
-import type { BreakerState } from "../fallback-periods.ts";
-import { noFindings, noResults, OTHER_STATUS, type ProbeLabel, type RouteRecord } from "../route-record.ts";
+import type { RouteReport } from "../report.ts";
+import { noFindings, noResults, OTHER_STATUS, type ProbeLabel } from "../route-record.ts";
 
 export interface Series<Label extends string> {
   readonly labels: Readonly<Record<Label, string>>;
   readonly value: number;
 }
 
-export function* checkSeries(record: RouteRecord): Iterable<Series<"route" | "source" | "verdict">> {
-  const { route, checks } = record;
+/** The numbers of a route, of all processes together, beside what the config says of it. */
+export interface RouteNumbers extends Omit<RouteReport, "route"> {
+  readonly route: Route;
+}
+
+export function* checkSeries({
+  route,
+  counts,
+}: RouteNumbers): Iterable<Series<"route" | "source" | "verdict">> {
+  const { checks } = counts;
   for (const source of SOURCES) {
     for (const verdict of VERDICTS) {
       const value = checks[source][verdict];
@@ -38,18 +47,19 @@ export function* checkSeries(record: RouteRecord): Iterable<Series<"route" | "so
 }
 
 /** The modes are the route's own and its hosts'; another one stays as long as it has counted something. */
-export function* fallbackSeries(
-  record: RouteRecord,
-): Iterable<Series<"route" | "mode" | "reason" | "result">> {
-  const { route, fallbacks } = record;
+export function* fallbackSeries({
+  route,
+  counts,
+}: RouteNumbers): Iterable<Series<"route" | "mode" | "reason" | "result">> {
+  const { fallbacks } = counts;
   const possible = possibleResults(route);
   for (const mode of MODES) {
     const results = possible.get(mode);
     const reasons = new Set([...(results ? fallbackReasons(route) : []), ...fallbacks[mode].keys()]);
     for (const reason of reasons) {
-      const counts = fallbacks[mode].get(reason) ?? noResults();
+      const served = fallbacks[mode].get(reason) ?? noResults();
       for (const result of RESULTS) {
-        const value = counts[result];
+        const value = served[result];
         if (value === 0 && !results?.has(result)) continue;
         yield { labels: { route: route.name, mode, reason, result }, value };
       }
@@ -57,37 +67,41 @@ export function* fallbackSeries(
   }
 }
 
-export function* faultSeries(record: RouteRecord): Iterable<Series<"route" | "reason">> {
-  const { route, faults } = record;
+export function* faultSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "reason">> {
+  const { faults } = counts;
   for (const reason of new Set([...faultReasons(route), ...faults.keys()])) {
     yield { labels: { route: route.name, reason }, value: faults.get(reason) ?? 0 };
   }
 }
 
 /** Those a probe is asked about before anybody falls back; others (another 5xx) once they were seen. */
-export function* suspectSeries(record: RouteRecord): Iterable<Series<"route" | "reason" | "finding">> {
-  const { route, suspects } = record;
+export function* suspectSeries({
+  route,
+  counts,
+}: RouteNumbers): Iterable<Series<"route" | "reason" | "finding">> {
+  const { suspects } = counts;
   for (const reason of new Set([...judgedReasons(route), ...suspects.keys()])) {
-    const counts = suspects.get(reason) ?? noFindings();
+    const judged = suspects.get(reason) ?? noFindings();
     for (const finding of FINDINGS) {
-      yield { labels: { route: route.name, reason, finding }, value: counts[finding] };
+      yield { labels: { route: route.name, reason, finding }, value: judged[finding] };
     }
   }
 }
 
-export function* probeSeries({ route, probes }: RouteRecord): Iterable<Series<"route" | "result">> {
-  for (const result of PROBE_RESULTS) yield { labels: { route: route.name, result }, value: probes[result] };
+export function* probeSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "result">> {
+  for (const result of PROBE_RESULTS)
+    yield { labels: { route: route.name, result }, value: counts.probes[result] };
 }
 
-export function* breakerSeries({ route, breaker }: RouteRecord): Iterable<Series<"route" | "state">> {
+export function* breakerSeries({ route, breaker }: RouteNumbers): Iterable<Series<"route" | "state">> {
   for (const state of BREAKER_STATES) {
     yield { labels: { route: route.name, state }, value: breaker.state === state ? 1 : 0 };
   }
 }
 
 /** Not every status can be there from the start: those that say something about the health of an upstream are. */
-export function* answerSeries(record: RouteRecord): Iterable<Series<"route" | "code">> {
-  const { route, answers } = record;
+export function* answerSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "code">> {
+  const { answers } = counts;
   const { statuses, suspectStatuses } = route.fault;
   for (const status of new Set([...USUAL_STATUSES, ...statuses, ...suspectStatuses, ...answers.keys()])) {
     const code = status === OTHER_STATUS ? "other" : String(status);
@@ -95,8 +109,8 @@ export function* answerSeries(record: RouteRecord): Iterable<Series<"route" | "c
   }
 }
 
-export function* loginSeries(record: RouteRecord): Iterable<Series<"route" | "result">> {
-  const { route, logins } = record;
+export function* loginSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "result">> {
+  const { logins } = counts;
   const asksForLogin = possibleFallbacks(route).some(({ mode }) => mode === "basic-auth");
   for (const result of LOGIN_RESULTS) {
     const value = logins[result];

@@ -1,6 +1,9 @@
 /** All that is known at one time, for the status page: it remembers since when, and the last 15 minutes. */
+
 import type { Route } from "../../core/snapshot.ts";
-import { createTimeline, type News, type TimelineEntry } from "../timeline.ts";
+import type { Report } from "../event.ts";
+import type { WorkersReport } from "../report.ts";
+import { createTimeline, type TimelineEntry } from "../timeline.ts";
 import { createHistory } from "./history.ts";
 import { noFacts, type RouteFacts } from "./route-facts.ts";
 import {
@@ -14,19 +17,16 @@ import {
   routeStatus,
   routeStatusState,
   type Status,
-  type WorkersStatus,
 } from "./status.ts";
 
 export interface LiveStatus {
   /** Call it every few seconds. */
   tick(): void;
-  /** `worker`: whose news it is. */
-  tell(news: News, worker?: number): void;
-  configRead(successful: boolean): void;
+  readonly onEvent: Report;
   /** With the newest facts there are. */
   status(): Promise<Status>;
   /** The newest first; with what is for people who have logged in. */
-  told(): readonly TimelineEntry[];
+  events(): readonly TimelineEntry[];
 }
 
 export interface LiveStatusDeps {
@@ -44,10 +44,10 @@ export interface LiveStatusDeps {
 
 /** What answers checks, as seen from here. */
 export interface EngineFacts {
-  /** Of all processes, as they told last. */
+  /** Of all processes together, as they reported last. */
   facts(): readonly RouteFacts[];
-  workers(): WorkersStatus | null;
-  /** Has them tell anew. Settles soon, never rejects. */
+  workers(): WorkersReport | null;
+  /** Has them report anew. Settles soon, never rejects. */
   refresh(): Promise<void>;
 }
 
@@ -88,10 +88,12 @@ export function createLiveStatus(deps: LiveStatusDeps): LiveStatus {
 
   return {
     tick: () => void look(unixNow()),
-    tell: timeline.add,
-    configRead: (successful) => {
-      config.lastReload = successful ? "ok" : "refused";
-      if (successful) config.since = unixNow();
+    onEvent: (event, worker) => {
+      timeline.add(event, worker);
+      if (event.kind === "reload_refused") config.lastReload = "refused";
+      if (event.kind !== "started" && event.kind !== "reloaded") return;
+      config.lastReload = "ok";
+      config.since = unixNow();
     },
     status: async () => {
       await engine.refresh();
@@ -121,6 +123,6 @@ export function createLiveStatus(deps: LiveStatusDeps): LiveStatus {
         events: publicEvents(timeline.all(), time),
       };
     },
-    told: timeline.all,
+    events: timeline.all,
   };
 }

@@ -2,21 +2,14 @@
  * What the status page shows and `/status.json` says (docs/status.md). Fields may come, those that are here stay as
  * long as `format` does. Nothing in it is a client's word, a secret, a person's name or an upstream's address.
  */
+import type { BreakerState } from "../../core/breaker.ts";
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, FaultReason, OverrideMode, Source } from "../../core/types.ts";
-import type { BreakerState } from "../fallback-periods.ts";
-import type { News, TimelineEntry } from "../timeline.ts";
+import type { FallbackFacts, WorkersReport } from "../report.ts";
+import type { TimelineEntry } from "../timeline.ts";
 import { BUCKET_MS, type Quantile, quantile, type Recent, sum } from "./history.ts";
-import type { FallbackFacts, LoginCounts, RouteFacts } from "./route-facts.ts";
-import {
-  counted,
-  fallbackText,
-  letsInText,
-  newsText,
-  numberText,
-  recoveringText,
-  type Tone,
-} from "./wording.ts";
+import type { LoginCounts, RouteFacts } from "./route-facts.ts";
+import { counted, fallbackText, letsInText, numberText, recoveringText, type Tone } from "./wording.ts";
 
 /** Starting and draining processes get no new traffic. */
 export type Readiness = "starting" | "ready" | "draining";
@@ -33,7 +26,7 @@ export interface Status {
   readonly summary: string;
   readonly config: ConfigStatus;
   /** null: one process does everything. */
-  readonly workers: WorkersStatus | null;
+  readonly workers: WorkersReport | null;
   readonly routes: readonly RouteStatus[];
   /** The newest first, 100 at most. */
   readonly events: readonly EventStatus[];
@@ -50,13 +43,6 @@ export interface ConfigStatus {
   readonly since: Moment;
   /** `refused`: what was read last is not in use. */
   readonly lastReload: "ok" | "refused";
-}
-
-export interface WorkersStatus {
-  readonly wanted: number;
-  readonly serving: number;
-  /** Of `serving`: they do not answer just now, and count with what they told last. */
-  readonly silent: number;
 }
 
 /**
@@ -117,7 +103,7 @@ export interface RecentStatus {
 }
 
 export interface EventStatus extends Moment {
-  readonly kind: News["kind"];
+  readonly kind: TimelineEntry["kind"];
   readonly route: string | null;
   readonly worker: number | null;
   readonly tone: Tone;
@@ -264,23 +250,18 @@ export function overallText(readiness: Readiness, states: readonly RouteStatusSt
   return "No route is in fallback";
 }
 
-/** Names of people, files and addresses stay behind. */
-export function eventStatus({ at, worker, news }: TimelineEntry, now: number): EventStatus {
-  const { text, tone } = newsText(news);
-  return { ...momentOf(at, now), kind: news.kind, route: routeOf(news), worker, tone, text };
+/** The names of people, files and addresses stay behind. */
+export function eventStatus(entry: TimelineEntry, now: number): EventStatus {
+  const { at, kind, route, worker, tone, text } = entry;
+  return { ...momentOf(at, now), kind, route, worker, tone, text };
 }
 
-/** Those that are for everybody, the newest first. */
-export function publicEvents(told: readonly TimelineEntry[], now: number): readonly EventStatus[] {
-  return told
-    .filter(({ news }) => news.kind !== "emergency_login")
+/** The events that are for everybody, the newest first. */
+export function publicEvents(entries: readonly TimelineEntry[], now: number): readonly EventStatus[] {
+  return entries
+    .filter(({ kind }) => kind !== "emergency_login")
     .slice(0, MOST_EVENTS)
-    .map((one) => eventStatus(one, now));
-}
-
-export function routeOf(news: News): string | null {
-  if (news.kind === "override") return news.event.route;
-  return "route" in news ? news.route : null;
+    .map((entry) => eventStatus(entry, now));
 }
 
 export function momentOf(at: number, now: number): Moment {

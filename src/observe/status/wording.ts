@@ -3,8 +3,8 @@
 import type { ProbeResult } from "../../core/probe.ts";
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, NotifyEvent, OverrideEvent } from "../../core/types.ts";
-import type { News } from "../timeline.ts";
-import type { FallbackFacts } from "./route-facts.ts";
+import type { TimelineEvent } from "../event.ts";
+import type { FallbackFacts } from "../report.ts";
 
 /** `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`. */
 export function durationText(seconds: number): string {
@@ -129,75 +129,80 @@ function admitted(fallback: Route["fallback"], users: number | null): string {
 
 export type Tone = "bad" | "warn" | "good" | "plain";
 
-/** What a piece of news says. `detail`: for who has logged in, with the names of people, files and addresses. */
+/** What an event says. `detail` is for people who have logged in: it names people, files and addresses. */
 export interface EventText {
   readonly text: string;
   readonly detail: string;
   readonly tone: Tone;
 }
 
-export function newsText(news: News): EventText {
-  switch (news.kind) {
+/** A file may have any number of problems, and they quote it, so what is shown of them is bounded. */
+const MOST_PROBLEMS = 5;
+const MOST_LENGTH = 300;
+
+export function eventText(event: TimelineEvent): EventText {
+  switch (event.kind) {
     case "started":
       return plain("sparekey started");
     case "fallback_began":
-      return bad(`Fallback began (${news.mode}): ${reasonText(news.reason)}`);
+      return bad(`Fallback began (${event.mode}): ${reasonText(event.reason)}`);
     case "fallback_ended": {
-      const checks = counted(news.checks, "check");
-      return good(`Fallback ended (${news.mode}) after ${durationText(news.seconds)} and ${checks}`);
+      const lasted = durationText(Math.round(event.seconds));
+      return good(`Fallback ended (${event.mode}) after ${lasted} and ${counted(event.checks, "check")}`);
     }
     case "breaker_opened":
-      return bad(`Breaker opened${news.reason === null ? "" : `: ${reasonText(news.reason)}`}`);
+      return bad(`Breaker opened${event.reason === null ? "" : `: ${reasonText(event.reason)}`}`);
     case "breaker_closed":
-      return good(`Breaker closed after ${durationText(news.seconds)}`);
+      return good(`Breaker closed after ${durationText(event.seconds)}`);
     case "emergency_login":
-      return { tone: "warn", text: "Emergency login", detail: `Emergency login of ${news.user}` };
+      return { tone: "warn", text: "Emergency login", detail: `Emergency login of ${event.user}` };
     case "override":
-      return overrideText(news.event);
+      return overrideText(event.change);
     case "reloaded": {
-      const rest = news.needsRestart.map((one) => `; ${one}`).join("");
+      const rest = event.needsRestart.map((one) => `; ${one}`).join("");
       return rest === "" ? good("Config reloaded") : warn(`Config reloaded, but not all of it${rest}`);
     }
     case "reload_refused": {
-      const count = counted(news.count, "problem");
-      const text = `Config refused, the one in use stays: ${count}`;
-      return { tone: "bad", text: `${text}, see the log`, detail: `${text}. ${news.problems.join(". ")}` };
+      const { problems } = event;
+      const text = `Config refused, the one in use stays: ${counted(problems.length, "problem")}`;
+      const first = problems.slice(0, MOST_PROBLEMS).map((problem) => problem.slice(0, MOST_LENGTH));
+      return { tone: "bad", text: `${text}, see the log`, detail: `${text}. ${first.join(". ")}` };
     }
     case "probed": {
-      const text = `Probe by hand: ${findingText(news.finding)}`;
-      return { tone: "plain", text, detail: `${text} (${news.user})` };
+      const text = `Probe by hand: ${findingText(event.result)}`;
+      return { tone: "plain", text, detail: `${text} (${event.user})` };
     }
     case "htpasswd_loaded": {
-      const { users } = news;
-      const ignored = news.ignored === 0 ? "" : `, ${counted(news.ignored, "bad line")} ignored`;
+      const { users, problems } = event;
+      const ignored = problems.length === 0 ? "" : `, ${counted(problems.length, "bad line")} ignored`;
       const text = `htpasswd loaded: ${counted(users, "user")}${ignored}`;
       const tone = users === 0 ? "bad" : ignored === "" ? "plain" : "warn";
-      return { tone, text, detail: `${text} (${news.file})` };
+      return { tone, text, detail: `${text} (${event.file})` };
     }
     case "htpasswd_unreadable": {
       const text = "An htpasswd file is unreadable: nobody can log in by it";
-      return { tone: "bad", text, detail: `${text}. ${news.file}: ${news.problem}` };
+      return { tone: "bad", text, detail: `${text}. ${event.file}: ${event.problem}` };
     }
     case "notify":
-      return notifyText(news.event);
+      return deliveryText(event.delivery);
     case "worker_died":
-      return bad(`Worker ${news.number} died`);
+      return bad(`Worker ${event.number} died`);
     case "worker_serves":
-      return good(`Worker ${news.number} serves in place of the one that died`);
+      return good(`Worker ${event.number} serves in place of the one that died`);
     case "drain_began":
       return warn("Drain began: sparekey finishes what is in flight and ends");
   }
 }
 
-function overrideText(event: OverrideEvent): EventText {
-  const { mode } = event;
-  if (event.kind === "begins") {
-    const reason = event.reason === null ? "" : `: “${event.reason}”`;
-    const text = `Override to ${mode} for ${durationText(event.seconds)}`;
-    return { tone: "warn", text: `${text}${reason}`, detail: `${text} by ${event.user}${reason}` };
+function overrideText(change: OverrideEvent): EventText {
+  const { mode } = change;
+  if (change.kind === "begins") {
+    const reason = change.reason === null ? "" : `: “${change.reason}”`;
+    const text = `Override to ${mode} for ${durationText(change.seconds)}`;
+    return { tone: "warn", text: `${text}${reason}`, detail: `${text} by ${change.user}${reason}` };
   }
-  const text = `Override to ${mode} ended: ${ENDS[event.by]}`;
-  return { tone: "plain", text, detail: event.user === null ? text : `${text} (${event.user})` };
+  const text = `Override to ${mode} ended: ${ENDS[change.by]}`;
+  return { tone: "plain", text, detail: change.user === null ? text : `${text} (${change.user})` };
 }
 
 const ENDS: Readonly<Record<Extract<OverrideEvent, { kind: "ended" }>["by"], string>> = {
@@ -206,12 +211,12 @@ const ENDS: Readonly<Record<Extract<OverrideEvent, { kind: "ended" }>["by"], str
   reload: "its route is gone",
 };
 
-function notifyText(event: NotifyEvent): EventText {
-  const target = `notify[${event.entry}]`;
-  const detail = (text: string): string => `${text} (${event.origin})`;
-  switch (event.kind) {
+function deliveryText(delivery: NotifyEvent): EventText {
+  const target = `notify[${delivery.entry}]`;
+  const detail = (text: string): string => `${text} (${delivery.origin})`;
+  switch (delivery.kind) {
     case "failing": {
-      const text = `Messages to ${target} do not get through: ${event.reason}`;
+      const text = `Messages to ${target} do not get through: ${delivery.reason}`;
       return { tone: "warn", text, detail: detail(text) };
     }
     case "working": {
@@ -219,7 +224,7 @@ function notifyText(event: NotifyEvent): EventText {
       return { tone: "good", text, detail: detail(text) };
     }
     case "given_up": {
-      const text = `${counted(event.lost, "message")} to ${target} given up: ${event.reason}`;
+      const text = `${counted(delivery.lost, "message")} to ${target} given up: ${delivery.reason}`;
       return { tone: "bad", text, detail: detail(text) };
     }
   }

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import t, { type Test } from "tap";
 import { openLineWriter } from "../../../src/observe/log/line-writer.ts";
 
-const SCRIPT = join(import.meta.dirname, "../chatty-server.ts");
+const SCRIPT = join(import.meta.dirname, "chatty-server.ts");
 const DEADLINE = 20_000;
 /** Far more than a pipe and the writer's queue hold together. */
 const MANY = 100_000;

@@ -3,7 +3,6 @@ import t from "tap";
 import type { Fallback, Route } from "../../../src/core/snapshot.ts";
 import type { FallbackMode } from "../../../src/core/types.ts";
 import type { FallbackPeriod } from "../../../src/observe/fallback-periods.ts";
-import { createMetrics, type Metrics } from "../../../src/observe/metrics/metrics.ts";
 import {
   countAnswer,
   countCheck,
@@ -11,28 +10,23 @@ import {
   countSuspect,
   type RouteRecord,
 } from "../../../src/observe/route-record.ts";
+import { type CountedProcess, countedProcess } from "../counted-process.ts";
 import { allowedBy, fromUpstream, loginDecision, routeWith, SHED } from "../samples.ts";
 
-function metricsOf(routes: readonly Route[], clock = { now: 0 }): Metrics {
-  const metrics = createMetrics({
-    version: "1.2.3",
-    node: "26.0.0",
-    inFlight: () => 4,
-    connections: () => 7,
+function metricsOf(routes: readonly Route[], clock = { now: 0 }): CountedProcess {
+  return countedProcess(routes, {
+    inFlight: 4,
+    connections: 7,
     htpasswdUsers: (file) => (file === "/etc/sparekey/htpasswd" ? 2 : 0),
     now: () => clock.now,
   });
-  metrics.useRoutes(routes);
-  return metrics;
 }
 
-function recordOf(metrics: Metrics, route: string): RouteRecord {
-  const record = metrics.recordOf(route);
-  if (record === undefined) throw new Error(`no record of ${route}`);
-  return record;
+function recordOf(metrics: CountedProcess, route: string): RouteRecord {
+  return metrics.recordOf(route);
 }
 
-async function linesOf(metrics: Metrics, family: string): Promise<readonly string[]> {
+async function linesOf(metrics: Pick<CountedProcess, "text">, family: string): Promise<readonly string[]> {
   const lines = (await metrics.text()).split("\n");
   return lines.filter((line) => line.startsWith(`${family}{`) || line.startsWith(`${family} `));
 }
@@ -228,7 +222,7 @@ t.test("counts", async (t) => {
   countSuspect(sso, "bare_400", "confirmed");
   countSuspect(sso, "status_500", "cleared");
   countSuspect(sso, "status_599", "cleared");
-  sso.probes.fault += 1;
+  sso.counts.probes.fault += 1;
   sso.breaker = { state: "half-open", since: 0 };
   countCheck(recordOf(metrics, "bots"), allowedBy("allow", "tls"), 1);
   const text = await metrics.text();
@@ -351,7 +345,7 @@ t.test("a reload keeps the numbers of routes that stay", async (t) => {
   for (const route of ["stays", "goes"]) countCheck(recordOf(metrics, route), allowedBy("allow", "reset"), 1);
   const stays = recordOf(metrics, "stays");
   stays.breaker = { state: "open", since: 0 };
-  stays.probes.ok += 1;
+  stays.counts.probes.ok += 1;
   countSuspect(stays, "reset", "confirmed");
   metrics.useRoutes([routeWith("stays", "deny"), routeWith("comes", "deny")]);
   const text = await metrics.text();
@@ -363,7 +357,7 @@ t.test("a reload keeps the numbers of routes that stay", async (t) => {
   t.match(text, 'sparekey_breaker_state{route="stays",state="open"} 1');
   t.match(text, 'sparekey_checks_total{route="comes",source="fallback",verdict="deny"} 0');
   t.notMatch(text, 'route="goes"');
-  t.equal(metrics.recordOf("goes"), undefined);
+  t.equal(metrics.records.of("goes"), undefined);
 });
 
 const PERIOD: FallbackPeriod = {
@@ -373,7 +367,7 @@ const PERIOD: FallbackPeriod = {
   served: 1000,
   held: 0,
   checks: 2,
-  isTold: false,
+  isProven: false,
 };
 
 t.test("fallback_active falls back to 0 by itself", async (t) => {
@@ -404,10 +398,14 @@ t.test("fallback_active is 1 until the breaker has closed", async (t) => {
   }
 });
 
+const RELOADED = { kind: "reloaded", routes: [], opened: [], closed: [], needsRestart: [] } as const;
+
 t.test("config read", async (t) => {
   const metrics = metricsOf([]);
-  metrics.configRead(true, 1_700_000_000_500);
-  metrics.configRead(false, 1_700_000_099_000);
+  metrics.clock.unix = 1_700_000_000_500;
+  metrics.onEvent(RELOADED);
+  metrics.clock.unix = 1_700_000_099_000;
+  metrics.onEvent({ kind: "reload_refused", problems: ["bad"] });
   t.same(await linesOf(metrics, "sparekey_config_last_reload_successful"), [
     "sparekey_config_last_reload_successful 0",
   ]);

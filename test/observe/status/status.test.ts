@@ -9,7 +9,8 @@ import {
   routeStatusState,
 } from "../../../src/observe/status/status.ts";
 import { durationText, letsInText, numberText, reasonText } from "../../../src/observe/status/wording.ts";
-import { boardScene, facts, NOW, outage, recent } from "../../support/status-scene.ts";
+import { emergencyLogin, reloaded } from "../../support/events.ts";
+import { facts, NOW, outage, recent, statusScene } from "../../support/status-scene.ts";
 import { routeWith } from "../samples.ts";
 
 const SECOND = 1_000;
@@ -220,7 +221,7 @@ t.test("durations and numbers", async (t) => {
 });
 
 t.test("the board of an outage", async (t) => {
-  const status = await outage([{ kind: "emergency_login", route: "authentik", user: "eve-secret" }]);
+  const status = await outage([emergencyLogin("eve-secret", "authentik")]);
   const [sso, bots, login] = status.routes;
   t.equal(status.summary, "1 of 3 routes is in fallback");
   t.match(status.started, { seconds: 900 });
@@ -242,26 +243,26 @@ t.test("the board of an outage", async (t) => {
 });
 
 t.test("a state lasts since it was first seen", async (t) => {
-  const { scene, board } = boardScene();
-  const seen = async () => (await board.status()).routes[1];
+  const { scene, liveStatus } = statusScene();
+  const seen = async () => (await liveStatus.status()).routes[1];
   t.match(await seen(), { state: "idle", since: { seconds: 0 } });
   scene.seconds = 30;
   t.match(await seen(), { state: "idle", since: { seconds: 30 } });
   scene.facts = [
     facts("bot-block", { checks: { upstream: 1, fallback: 0, grace: 0, override: 0, shed: 0 } }),
   ];
-  board.tick();
+  liveStatus.tick();
   scene.seconds = 40;
   t.match(await seen(), { state: "answering", since: { seconds: 10 } });
 });
 
 t.test("a config that was refused is told, and how old the one in use is", async (t) => {
-  const { scene, board } = boardScene();
+  const { scene, liveStatus } = statusScene();
   scene.seconds = 10;
-  board.configRead(true);
+  liveStatus.onEvent(reloaded());
   scene.seconds = 25;
-  board.configRead(false);
-  t.match((await board.status()).config, { since: { seconds: 15 }, lastReload: "refused" });
-  board.configRead(true);
-  t.match((await board.status()).config, { since: { seconds: 0 }, lastReload: "ok" });
+  liveStatus.onEvent({ kind: "reload_refused", problems: ["bad"] });
+  t.match((await liveStatus.status()).config, { since: { seconds: 15 }, lastReload: "refused" });
+  liveStatus.onEvent(reloaded());
+  t.match((await liveStatus.status()).config, { since: { seconds: 0 }, lastReload: "ok" });
 });

@@ -5,7 +5,7 @@
 import { writeSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { openLineWriter } from "../../src/observe/log/line-writer.ts";
+import { openLineWriter } from "../../../src/observe/log/line-writer.ts";
 
 const REPORT_FD = 3;
 const lines = Number(process.argv[2]);

@@ -1,6 +1,6 @@
 import t from "tap";
 import type { FallbackChange } from "../../src/core/types.ts";
-import { createSharedFallback } from "../../src/workers/shared-fallback.ts";
+import { createSharedFallback } from "../../src/notify/shared-fallback.ts";
 
 const BEGAN = { event: "fallback_began", route: "sso", mode: "deny", reason: "refused" } as const;
 const OTHER = { ...BEGAN, reason: "dns" } as const;

@@ -1,0 +1,122 @@
+import t from "tap";
+import type { TimelineEvent } from "../../../src/observe/event.ts";
+import { eventText } from "../../../src/observe/status/wording.ts";
+import { emergencyLogin, htpasswdLoaded, reloaded, STARTED, workerDied } from "../../support/events.ts";
+
+t.test("in words: what is for everybody names no person, file or address", async (t) => {
+  const override = { route: "sso", mode: "fallback", user: "root" } as const;
+  const rows: readonly { event: TimelineEvent; text: string; detail?: string; tone: string }[] = [
+    { event: STARTED, text: "sparekey started", tone: "plain" },
+    {
+      event: { kind: "fallback_began", route: "sso", mode: "basic-auth", reason: "refused" },
+      text: "Fallback began (basic-auth): the upstream refuses connections",
+      tone: "bad",
+    },
+    {
+      event: {
+        kind: "fallback_ended",
+        route: "sso",
+        mode: "allow",
+        reason: "dns",
+        seconds: 3_725.4,
+        checks: 12_345,
+        omitted: 0,
+        isProven: true,
+      },
+      text: "Fallback ended (allow) after 1 h 2 min and 12,345 checks",
+      tone: "good",
+    },
+    {
+      event: { kind: "breaker_opened", route: "sso", reason: "status_503" },
+      text: "Breaker opened: the upstream answers 503",
+      tone: "bad",
+    },
+    { event: { kind: "breaker_opened", route: "sso", reason: null }, text: "Breaker opened", tone: "bad" },
+    {
+      event: { kind: "breaker_closed", route: "sso", seconds: 59.9 },
+      text: "Breaker closed after 59 s",
+      tone: "good",
+    },
+    {
+      event: emergencyLogin("eve"),
+      text: "Emergency login",
+      detail: "Emergency login of eve",
+      tone: "warn",
+    },
+    {
+      event: { kind: "override", change: { kind: "begins", ...override, seconds: 1_800, reason: "drill" } },
+      text: "Override to fallback for 30 min: “drill”",
+      detail: "Override to fallback for 30 min by root: “drill”",
+      tone: "warn",
+    },
+    {
+      event: { kind: "override", change: { kind: "begins", ...override, seconds: 60, reason: null } },
+      text: "Override to fallback for 1 min",
+      detail: "Override to fallback for 1 min by root",
+      tone: "warn",
+    },
+    {
+      event: { kind: "override", change: { kind: "ended", ...override, by: "person" } },
+      text: "Override to fallback ended: by hand",
+      detail: "Override to fallback ended: by hand (root)",
+      tone: "plain",
+    },
+    {
+      event: { kind: "override", change: { kind: "ended", ...override, by: "expiry", user: null } },
+      text: "Override to fallback ended: its time is over",
+      tone: "plain",
+    },
+    { event: reloaded(), text: "Config reloaded", tone: "good" },
+    {
+      event: reloaded(["workers: it stays 2"]),
+      text: "Config reloaded, but not all of it; workers: it stays 2",
+      tone: "warn",
+    },
+    {
+      event: { kind: "reload_refused", problems: ["/etc/a.yaml:1:9 routes: value 5 is not a list"] },
+      text: "Config refused, the one in use stays: 1 problem, see the log",
+      detail:
+        "Config refused, the one in use stays: 1 problem. /etc/a.yaml:1:9 routes: value 5 is not a list",
+      tone: "bad",
+    },
+    {
+      event: htpasswdLoaded("/etc/h", 3),
+      text: "htpasswd loaded: 3 users",
+      detail: "htpasswd loaded: 3 users (/etc/h)",
+      tone: "plain",
+    },
+    {
+      event: htpasswdLoaded("/etc/h", 0, 1),
+      text: "htpasswd loaded: 0 users, 1 bad line ignored",
+      detail: "htpasswd loaded: 0 users, 1 bad line ignored (/etc/h)",
+      tone: "bad",
+    },
+    {
+      event: { kind: "htpasswd_unreadable", file: "/etc/h", problem: "no such file" },
+      text: "An htpasswd file is unreadable: nobody can log in by it",
+      detail: "An htpasswd file is unreadable: nobody can log in by it. /etc/h: no such file",
+      tone: "bad",
+    },
+    {
+      event: {
+        kind: "notify",
+        delivery: { kind: "failing", origin: "http://inner", entry: 1, reason: "dns" },
+      },
+      text: "Messages to notify[1] do not get through: dns",
+      detail: "Messages to notify[1] do not get through: dns (http://inner)",
+      tone: "warn",
+    },
+    {
+      event: {
+        kind: "notify",
+        delivery: { kind: "given_up", origin: "http://inner", entry: 0, reason: "dns", lost: 2 },
+      },
+      text: "2 messages to notify[0] given up: dns",
+      detail: "2 messages to notify[0] given up: dns (http://inner)",
+      tone: "bad",
+    },
+    { event: workerDied(2), text: "Worker 2 died", tone: "bad" },
+  ];
+  for (const { event, text, detail = text, tone } of rows)
+    t.same(eventText(event), { text, detail, tone }, text);
+});
