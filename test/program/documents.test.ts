@@ -5,7 +5,7 @@ import t from "tap";
 import { parse } from "yaml";
 
 const ROOT = join(import.meta.dirname, "../..");
-const PAGES = ["README.md", "CHANGELOG.md", ...globSync("docs/**/*.md", { cwd: ROOT })];
+const PAGES = [...globSync("*.md", { cwd: ROOT }), ...globSync("docs/**/*.md", { cwd: ROOT })];
 /** For the operator to write. */
 const NOT_OURS: ReadonlySet<string> = new Set(["config/sparekey.yaml", "compose/secret/htpasswd"]);
 const COMMANDS: ReadonlySet<string> = new Set(["docker", "kubectl", "npm", "sparekey", "systemctl"]);
