@@ -1,4 +1,4 @@
-/** README.md and docs/: what they link to and name exists (files, log messages, metrics), and each alert has its runbook. */
+/** All pages: what they link to and name exists (files, tests, log messages, metrics), and each alert has its runbook. */
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import t from "tap";
@@ -43,6 +43,15 @@ for (const page of PAGES) {
       t.ok(NOT_OURS.has(path) || globSync(path, { cwd: ROOT }).length > 0, path);
   });
 }
+
+t.test("tests that a page names are there", async (t) => {
+  for (const page of PAGES)
+    for (const [, file = "", names = ""] of textOf(page).matchAll(
+      /`(test\/[\w/.-]+\.ts)`:? ((?:"[^"]+"(?:, )?)+)/g,
+    ))
+      for (const [, name = ""] of names.matchAll(/"([^"]+)"/g))
+        t.ok(textOf(file).includes(name), `${page}: ${file}: ${name}`);
+});
 
 t.test("what is said to be in the log is what sparekey writes", async (t) => {
   const sources = globSync("src/**/*.ts", { cwd: ROOT }).map(textOf).join("\n");
