@@ -1,12 +1,12 @@
 /**
- * Whether an address can be had. Workers share their ports, and so would any other process of the same user that
- * asks for it: only a try without sharing meets those that are there already, an older sparekey among them.
+ * Whether an address can be had. Workers share their ports, and any other process of the same user could share them
+ * too. Only a try without sharing finds the processes that listen there already, such as an older sparekey.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { Address } from "../core/snapshot.ts";
 
-/** The address with the port that was had where it asks for 0. Free again once this resolves; rejects as listen does. */
+/** Resolves with the address, which is free again then. Port 0 becomes the port that the system chose. Rejects as listen does. */
 export async function tryAddress({ host, port }: Address): Promise<Address> {
   const server = createServer((socket) => socket.destroy());
   server.listen({ host, port });

@@ -7,7 +7,7 @@ import type { LoginPolicy } from "../login/logins.ts";
 import type { Event } from "../observe/event.ts";
 import type { ProcessReport } from "../observe/report.ts";
 
-/** Answered by an `Answered` of the same `id`. */
+/** A `WorkerReply` with the same `id` answers it. */
 export type WorkerRequest =
   | { readonly kind: "prepare"; readonly packed: PackedSnapshot }
   | { readonly kind: "report" }
@@ -16,10 +16,10 @@ export type WorkerRequest =
 
 export type ToWorker =
   | (WorkerRequest & { readonly id: number })
-  /** What was prepared last. */
+  /** Takes what was prepared last into use. */
   | { readonly kind: "use" }
   | { readonly kind: "undo" }
-  /** `mode` null: as the config says again. */
+  /** `mode` null: the config decides again. */
   | {
       readonly kind: "override";
       readonly route: string;

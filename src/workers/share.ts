@@ -3,8 +3,8 @@ import { addressText } from "../core/address-text.ts";
 import type { Address, Fallback, Route, Snapshot } from "../core/snapshot.ts";
 
 /**
- * For one of `workers`. Grace is off: what the upstream refused a client at one worker, the others would not know.
- * `bound`: where each `listen` is in truth, by `addressText`.
+ * The share of one of `workers`. Grace is off, because a worker does not know whom the upstream refused at another.
+ * `bound` has the address that each `listen` got, by `addressText`.
  */
 export function shareOf(snapshot: Snapshot, workers: number, bound: ReadonlyMap<string, Address>): Snapshot {
   const part = (whole: number): number => Math.max(1, Math.floor(whole / workers));
@@ -19,7 +19,7 @@ export function shareOf(snapshot: Snapshot, workers: number, bound: ReadonlyMap<
   });
   return {
     ...snapshot,
-    // Told by the primary alone: their secrets stay there.
+    // The primary alone sends messages, so the secrets of their targets stay there.
     notify: [],
     limits: { ...limits, connections: part(limits.connections) },
     routes: routes.map(share),

@@ -1,4 +1,4 @@
-/** One worker as its primary has it: a process, what is asked of it, and its log lines. */
+/** One worker as its primary sees it: a process, what is asked of it, and its log lines. */
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,10 +6,10 @@ import type { LoginResult } from "../core/types.ts";
 import type { Event } from "../observe/event.ts";
 import type { LoginRequest, ToPrimary, ToWorker, WorkerReply, WorkerRequest } from "./protocol.ts";
 
-/** The program has this file's ending: .ts from source, .js compiled. */
+/** The program has the ending of this file: .ts from source, .js once compiled. */
 const PROGRAM = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
 
-/** `code` null: by a signal, or it never was. */
+/** `code` is null where a signal ended it, or where it never started. */
 export interface WorkerEnd {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -35,7 +35,7 @@ export class WorkerProcess {
   #questions = 0;
   #isOver = false;
 
-  /** `slot`: its number, as log lines have it. */
+  /** `slot`: its number, as log lines show it. */
   constructor(slot: number, deps: WorkerProcessDeps) {
     this.#deps = deps;
     this.#child = fork(PROGRAM, [String(slot)], {
@@ -76,11 +76,11 @@ export class WorkerProcess {
   }
 
   say(message: ToWorker): void {
-    // One that cannot be told is ending: its end is heard of.
+    // A worker that cannot be told is ending, and its end is reported by itself.
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
-  /** Of one that hangs, or is of no use. */
+  /** Ends a worker that hangs or is of no use. */
   kill(): void {
     this.#child.kill("SIGKILL");
   }
@@ -106,7 +106,7 @@ export class WorkerProcess {
   }
 }
 
-/** Whole lines only: what a worker did not get to the end of is none. */
+/** Forwards whole lines only. A line that a dying worker did not finish is dropped. */
 function forwardLines({ stdout }: ChildProcess, writeLine: (line: string) => void): void {
   let rest = "";
   stdout?.setEncoding("utf8").on("data", (text: string) => {

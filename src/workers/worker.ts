@@ -1,6 +1,6 @@
 /**
- * The program of a worker: an engine that does as its primary says. Logins are decided there, so that limits and
- * remembered logins are those of one process; so are signals. Without its primary it ends at once.
+ * The program of a worker: an engine that does what its primary says. The primary decides logins, so that limits and
+ * remembered logins are those of one process, and it takes the signals. A worker ends at once when its primary does.
  */
 
 import { createEngine, type Engine, type Prepared } from "../app/engine.ts";
@@ -34,7 +34,7 @@ function tell(message: ToPrimary): void {
   if (process.connected) process.send?.(message, undefined, {}, () => {});
 }
 
-/** Names are known here, for every check; passwords are looked at by the primary. */
+/** Every check needs the names, so they are known here; the primary verifies the passwords. */
 function openRemoteLogins(): OpenLogins & { settle(id: number, result: LoginResult): void } {
   const files = createHtpasswdFiles({ interval: FILE_INTERVAL_MS, report: () => {}, inTime });
   const waiting = new Map<number, (result: LoginResult) => void>();
@@ -155,9 +155,9 @@ async function end(): Promise<void> {
   process.exit(0);
 }
 
-// A terminal and a service manager may signal all processes: what is to be done is the primary's to say.
+// A terminal or a service manager may signal all processes, and the primary says what is to be done.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
-// Not process.exit: that waits for threads, and one may wait for a file that hangs.
+// process.exit would wait for threads, and one of them may wait for a file that hangs.
 process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
 process.on("uncaughtException", (error) => {
   process.stderr.write(`sparekey: worker ${slot}: ${defectText(error)}\n`);
