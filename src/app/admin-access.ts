@@ -1,4 +1,4 @@
-/** The person at the admin listener: who may act there, by a password of its own, and what becomes of it. */
+/** What an operator may do at the admin listener, which has passwords of its own. */
 import { randomBytes } from "node:crypto";
 import type { AdminActions } from "../admin/actions.ts";
 import { addressText } from "../core/address-text.ts";
@@ -13,15 +13,15 @@ import type { TimelineEntry } from "../observe/timeline.ts";
 import { createWallClock } from "../observe/wall-clock.ts";
 import type { Overrides } from "../route/overrides.ts";
 
-/** What failed logins are counted under: there is one admin listener. */
+/** Failed logins are counted under this name, because there is one admin listener. */
 const PLACE = "admin";
 const RATE_LIMIT: RateLimit = { failures: 10, per: 60_000, global: 300 };
 
 export interface AdminAccess {
   readonly actions: AdminActions;
-  /** Reads the file of `next`, beside the one in use: a reload may still fail. */
+  /** Reads the file of `next` beside the one in use, because a reload may still fail. */
   prepare(next: Admin): Promise<void>;
-  /** From now on by this config alone. */
+  /** Uses this config alone from now on. */
   use(admin: Admin): void;
   close(): Promise<void>;
 }
@@ -30,10 +30,10 @@ export interface AdminAccessDeps {
   readonly overrides: Overrides;
   readonly report: Report;
   readonly inTime: InTime;
-  /** As the config in use has them. */
+  /** The routes of the config in use. */
   routes(): readonly Route[];
   reload(): Promise<ReloadResult>;
-  /** Probes at once: one result of each process. Never rejects. */
+  /** Probes at once, and gives one result of each process. Never rejects. */
   probe(route: string): Promise<readonly ProbeResult[]>;
   /** The newest first. */
   events(): readonly TimelineEntry[];
@@ -43,7 +43,8 @@ export interface AdminAccessDeps {
 
 export function createAdminAccess(deps: AdminAccessDeps): AdminAccess {
   const { overrides, report, inTime, routes, reload, now } = deps;
-  // Apart from the emergency login: a flood there must not keep the operator out, nor do the names mix.
+  // These logins are apart from the emergency login: a flood there must not keep the operator out, and no name of
+  // one counts for the other.
   const pool = createPasswordPool({ size: 1 });
   const logins = createLogins({ now, randomBytes, pool, report, inTime });
   const wallClock = createWallClock(now, Date.now);

@@ -6,9 +6,9 @@ import { ListenError } from "../gateway/listeners.ts";
 import { applyConfig, needsRestart } from "./apply.ts";
 import { type AppDeps, type AppState, buildApp, type EngineMaker, localEngine } from "./build.ts";
 
-/** What messages that wait to be sent may cost a shutdown. */
+/** A shutdown waits so long for messages that wait to be sent. */
 const NOTIFY_DRAIN_MS = 1_000;
-/** A third of what the history's buckets hold. */
+/** A third of the time that one bucket of the history holds. */
 const STATUS_TICK_MS = 5_000;
 
 export interface App {
@@ -17,11 +17,11 @@ export interface App {
   /** Where each distinct `listen` of the config is served now. */
   readonly listeners: readonly Address[];
   /**
-   * Serves by `snapshot` from now on; no check notices. Refused whole, and nothing changed, when an address cannot
-   * be had. Logged and counted; one at a time; never rejects.
+   * Serves by `snapshot` from now on, and no check notices. It is refused whole, and nothing changes, when an address
+   * cannot be had. It is reported either way. Reloads go one at a time and never reject.
    */
   reload(snapshot: Snapshot): Promise<ReloadResult>;
-  /** A config with these problems was refused: logged and counted, nothing changes. */
+  /** Reports that a config with these problems was refused. Nothing changes. */
   refuse(problems: readonly string[]): Promise<ReloadResult>;
   /** Finishes what is in flight, as the config's `drain` says, then closes. */
   drain(): Promise<void>;

@@ -28,7 +28,7 @@ export async function applyConfig(
   return changes;
 }
 
-/** What of a config is not in use. `workers`: what it says; `kept`: what there are. */
+/** Sentences about what of a config is not in use. It says so many `workers`, and there are `kept`. */
 export function needsRestart(
   { keepsOldLimits }: ListenerChanges,
   workers: number,

@@ -24,7 +24,7 @@ import { createEngine, type Engine } from "./engine.ts";
 export interface AppDeps {
   /** Takes one line without its end; neither waits nor throws. */
   writeLine(line: string): void;
-  /** Reads the config again, and has it used. Never rejects. */
+  /** Reads the config again and has it used. Never rejects. */
   reload(): Promise<ReloadResult>;
 }
 
@@ -57,7 +57,7 @@ export function buildApp(state: AppState, deps: AppDeps, makeEngine: EngineMaker
   const now = (): number => performance.now();
   const unixNow = Date.now;
   const logger = createLogger({ level: state.snapshot.log.level, write: deps.writeLine, now: unixNow });
-  /** Each takes from an event what it shows, the log first. */
+  /** Each takes from an event what it shows. The log comes first. */
   const subscribers: Report[] = [];
   const report: Report = (event, worker) => {
     for (const subscriber of subscribers) subscriber(event, worker);
@@ -121,7 +121,7 @@ export function buildApp(state: AppState, deps: AppDeps, makeEngine: EngineMaker
     addresses: engine.addresses,
   });
   subscribers.push(
-    // A worker has logged its own.
+    // A worker logs its events itself.
     (event, worker) => worker === undefined && logEvent(logger, event),
     metrics.onEvent,
     liveStatus.onEvent,
@@ -130,7 +130,7 @@ export function buildApp(state: AppState, deps: AppDeps, makeEngine: EngineMaker
   return { logger, report, engine, notifier, adminAccess, adminListener, liveStatus };
 }
 
-/** An engine in this process. */
+/** Makes the engine that answers checks in this process. */
 export function localEngine(first: Snapshot, { logger, report, now }: EngineMakerDeps): Engine {
   const logins = openLogins({ report, inTime, now });
   return createEngine(first, { logger, logins, sharesPorts: false, report, now });

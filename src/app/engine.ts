@@ -1,4 +1,4 @@
-/** What answers checks, in this process. Everything a check needs is wired up here; nothing is decided. */
+/** The engine answers checks in this process. Everything a check needs is wired up here, and nothing is decided. */
 
 import { randomBytes } from "node:crypto";
 import { clientAddress } from "../core/client-address.ts";
@@ -34,9 +34,9 @@ export interface Engine {
   readonly reports: Reports;
   /** Probes at once, and gives one result of each process. Never rejects. */
   probe(route: string): Promise<readonly ProbeResult[]>;
-  /** Gets ready for `next`; no check notices. Rejects with a `ListenError` when an address cannot be had. */
+  /** Gets ready for `next`, and no check notices. Rejects with a `ListenError` when an address cannot be had. */
   prepare(next: Snapshot): Promise<Prepared>;
-  /** False: nobody is there to answer a check. */
+  /** False: there is no process to answer a check. */
   isServing(): boolean;
   /** Where each distinct `listen` of the config in use is served. */
   addresses(): readonly Address[];
@@ -58,7 +58,7 @@ export interface Reports {
 
 /** One of the two is called, once. */
 export interface Prepared {
-  /** Done at once: no check sees half of it. */
+  /** Takes it into use at once, so that no check sees half of it. */
   use(): ListenerChanges;
   undo(): Promise<void>;
 }
@@ -176,7 +176,7 @@ export function createEngine(
   };
 }
 
-/** Whether nearly all checks go as bytes. */
+/** Whether nearly all checks take the fast path. */
 function isPlain({ wire, routes }: Snapshot): boolean {
   return wire === "auto" && routes.every(({ upstream }) => upstream.protocol === "http:");
 }

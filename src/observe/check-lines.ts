@@ -7,9 +7,9 @@ import type { LineSampling, RouteRecord } from "./route-record.ts";
 
 export interface CheckLinesDeps {
   readonly logger: Logger;
-  /** As the config in use has it. */
+  /** What the config in use says. */
   access(): LogOptions["access"];
-  /** The client's address; null when the gateway's word for it is none. */
+  /** The client's address; null when the gateway names none. */
   clientOf(check: Check): string | null;
   /** Milliseconds, monotonic. */
   now(): number;
@@ -49,19 +49,19 @@ export function createCheckLines({ logger, access, clientOf, now }: CheckLinesDe
       if (wanted === "all") logger.info("check", checkData(record, check, decision, milliseconds));
       return;
     }
-    // Also with `all`: these come by the thousand when something is wrong.
+    // These are sampled with `all` too, because they come by the thousand when something is wrong.
     const omitted = takeTurn(record.lines, now());
     if (omitted === null) return;
     logger.info("check", { ...checkData(record, check, decision, milliseconds), omitted });
   };
 }
 
-/** Why a login was forbidden is not in the reply, so that nobody learns it who is not let in. */
+/** The reply does not say why a login was forbidden, so that an attacker does not learn it; the log does. */
 function fallbackData({ mode, reason, result, login }: FallenBack): LogData {
   return { mode, reason, result, ...(login?.kind === "forbidden" && { forbidden: login.why }) };
 }
 
-/** The number of checks left out before this one, or null when this one is left out too. */
+/** Returns how many checks were left out before this one, or null when this one is left out too. */
 function takeTurn(lines: LineSampling, now: number): number | null {
   if (now - lines.lastLine < BETWEEN_LINES) {
     lines.omitted += 1;

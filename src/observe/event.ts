@@ -13,7 +13,7 @@ import type {
   OverrideEvent,
 } from "../core/types.ts";
 
-/** A route name is the config's and a user name an htpasswd file's: no client can put its own text here. */
+/** A route's name comes from the config and a user's from an htpasswd file, so no client can put its own text here. */
 export type TimelineEvent =
   | {
       readonly kind: "started";
@@ -55,10 +55,10 @@ export type TimelineEvent =
   | {
       readonly kind: "reloaded";
       readonly routes: readonly string[];
-      /** Listeners. */
+      /** Addresses of listeners that are new. */
       readonly opened: readonly string[];
       readonly closed: readonly string[];
-      /** What of the config is not in use. */
+      /** Sentences about what of the config is not in use. */
       readonly needsRestart: readonly string[];
     }
   | {

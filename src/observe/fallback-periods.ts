@@ -1,7 +1,8 @@
 /**
- * When a route is in fallback: from the first one served, or the breaker's opening, or a person's override, until
- * none of these holds it and no fallback was served for a minute. So an upstream that flaps is one period and not a
- * hundred. A period is a log line at its begin and one at its end, and sparekey_fallback_active in between.
+ * Decides when a route is in fallback. A period begins with the first fallback served, the breaker's opening or a
+ * person's override. It ends once none of these holds the route and no fallback was served for a minute, so that an
+ * upstream that flaps makes one period and not a hundred. The log has a line at the begin and one at the end, and
+ * sparekey_fallback_active is 1 in between.
  *
  * A webhook hears of it once it is proven that no client can have brought it about, because one check that its own
  * client makes hang or break off must not page the operator. Times are monotonic milliseconds.
@@ -25,7 +26,7 @@ export interface FallbackPeriod {
   isProven: boolean;
 }
 
-/** What is known of a route. */
+/** What the rules here need to know about a route. */
 interface State {
   readonly route: { readonly name: string };
   readonly breaker: { readonly state: BreakerState };
@@ -38,15 +39,15 @@ interface State {
 }
 
 export interface FallbackPeriods {
-  /** Before anything about a route changes, and about once a second: ends a period that is over. */
+  /** Ends a period that is over. Call it before anything about a route changes, and about once a second. */
   update(record: State): void;
   /** The route is in fallback from now on, if it was not. `isProven`: no client can have brought it about. */
   enter(record: State, mode: FallbackMode, reason: FallbackReason, isProven: boolean): void;
-  /** What held it shows now that no client brought it about. */
+  /** It is known now that no client brought the period about. */
   prove(record: State): void;
-  /** At once, whatever holds the route in it. */
+  /** Ends the period at once, whatever holds the route in it. */
   end(record: State): void;
-  /** About once a second: the periods of routes that are gone have ended. */
+  /** Ends the periods of routes that are gone. Call it about once a second. */
   forgetOthers(recordOf: (route: string) => State | undefined): void;
 }
 
@@ -60,13 +61,13 @@ export function isActive({ period, ...record }: State, now: number): boolean {
   return isHeld(record) || (period !== null && now - period.served < QUIET_AFTER);
 }
 
-/** An open breaker and an override are a fallback for whoever comes next, even while nobody comes. */
+/** With an open breaker or an override the next check falls back, so the period goes on even while none comes. */
 function isHeld({ breaker, isOverridden }: Pick<State, "breaker" | "isOverridden">): boolean {
   return breaker.state !== "closed" || isOverridden;
 }
 
 export function createFallbackPeriods({ report, now }: FallbackPeriodsDeps): FallbackPeriods {
-  /** By route; of routes that are gone as well. */
+  /** By route, with those of routes that are gone. */
   const running = new Map<string, FallbackPeriod>();
 
   const prove = (route: string, period: FallbackPeriod): void => {
@@ -80,7 +81,7 @@ export function createFallbackPeriods({ report, now }: FallbackPeriodsDeps): Fal
     const seconds = secondsOf(period);
     report({ kind: "fallback_ended", route, mode, reason, seconds, checks, omitted, isProven });
   };
-  /** Of a route by this name that a reload has removed. */
+  /** Ends the period of a route of this name that a reload has removed. */
   const endForgotten = (route: string, current: FallbackPeriod | null): void => {
     const period = running.get(route);
     if (period !== undefined && period !== current) endPeriod(route, period, 0);
@@ -103,7 +104,7 @@ export function createFallbackPeriods({ report, now }: FallbackPeriodsDeps): Fal
       const route = record.route.name;
       if (record.period === null) {
         const time = now();
-        // A minute after no fallback at all is no time of quiet.
+        // Before the first fallback is served, the minute of quiet has not begun.
         const served = Number.NEGATIVE_INFINITY;
         endForgotten(route, null);
         record.period = { mode, reason, since: time, served, held: time, checks: 0, isProven: false };
@@ -122,7 +123,7 @@ export function createFallbackPeriods({ report, now }: FallbackPeriodsDeps): Fal
   };
 }
 
-/** To the millisecond. */
+/** Seconds, rounded to the millisecond. */
 function secondsOf({ since, served, held }: FallbackPeriod): number {
   return Math.round(Math.max(served, held) - since) / 1000;
 }

@@ -1,4 +1,4 @@
-/** What the data path reports: counted, and logged when a person should know. */
+/** Takes what the data path reports: it is counted, and becomes an event when a person should know. */
 import type { BreakerState } from "../core/breaker.ts";
 import { BAD_HOLDS_MS } from "../core/probe.ts";
 import type { LogOptions, Route } from "../core/snapshot.ts";
@@ -19,18 +19,18 @@ import {
 } from "./route-record.ts";
 
 export interface Recorder {
-  /** One reply went out. `milliseconds`: since the check came in. */
+  /** One reply went out, so many milliseconds after the check came in. */
   check(route: Route, check: Check, decision: Decision, milliseconds: number): void;
   /** The upstream gave a final answer. */
   answer(route: Route, status: number, milliseconds: number): void;
   fault(route: Route, reason: FaultReason): void;
-  /** A probe judged what a check had seen. A confirmed one is a fault as well: that is reported by itself. */
+  /** A probe judged what a check had seen. A confirmed suspicion is also a fault, which is reported by itself. */
   suspect(route: Route, reason: FaultReason, judgement: Judgement): void;
   /** One probe came to its end. `ok`: the upstream gave a verdict. */
   probe(route: Route, result: ProbeLabel): void;
-  /** The breaker changed its state. `reason`: what made it; null when nothing was wrong. */
+  /** The breaker changed its state because of `reason`; null: nothing was wrong. */
   breaker(route: Route, state: BreakerState, reason: FallbackReason | null): void;
-  /** A person chose for a route; null: not any more. */
+  /** A person chose a mode for a route; null: the choice has ended. */
   override(route: string, mode: OverrideMode | null): void;
   /** Call it about once a second: it sees the end of fallback periods. */
   tick(): void;
@@ -39,9 +39,9 @@ export interface Recorder {
 export interface RecorderDeps {
   readonly records: Pick<RouteRecords, "of" | "all">;
   readonly logger: Logger;
-  /** As the config in use has it. */
+  /** What the config in use says. */
   access(): LogOptions["access"];
-  /** The client's address; null when the gateway's word for it is none. */
+  /** The client's address; null when the gateway names none. */
   clientOf(check: Check): string | null;
   /** Milliseconds, monotonic; the same clock as the metrics'. */
   now(): number;
@@ -50,7 +50,7 @@ export interface RecorderDeps {
 
 const BETWEEN_LOGIN_LINES = 60_000;
 
-/** Checks of routes that a reload has removed are not counted: their series are gone. */
+/** Checks of routes that a reload has removed are not counted, because their series are gone. */
 export function createRecorder({ records, logger, access, clientOf, now, report }: RecorderDeps): Recorder {
   const periods = createFallbackPeriods({ report, now });
   const writeCheckLine = createCheckLines({ logger, access, clientOf, now });
@@ -106,7 +106,7 @@ export function createRecorder({ records, logger, access, clientOf, now, report 
       if (record === undefined) return;
       periods.update(record);
       if (record.isOverridden === (mode === "fallback")) return;
-      // What begins after a person's choice, and for another reason, is an event of its own.
+      // A fallback that goes on after a person's choice has another reason, so it is a period of its own.
       if (record.isOverridden) periods.end(record);
       record.isOverridden = mode === "fallback";
       const { route, breaker } = record;
@@ -124,7 +124,7 @@ export function createRecorder({ records, logger, access, clientOf, now, report 
   };
 }
 
-/** Each trial goes half-open and back: only the first opening and the closing are for people. */
+/** Each trial goes half-open and back, and people need to know of the first opening and the closing alone. */
 function noteBreaker(
   record: RouteRecord,
   state: BreakerState,
@@ -152,7 +152,7 @@ function noteBreaker(
   report({ kind: "breaker_trial", route, state, reason });
 }
 
-/** Whether a probe met a fault since `begin`, or so shortly before that its finding held. */
+/** Whether a probe met a fault since `begin`, or so shortly before that its result still held. */
 function isMetByProbe({ faultProbeAt }: RouteRecord, begin: number): boolean {
   return faultProbeAt !== null && faultProbeAt >= begin - BAD_HOLDS_MS;
 }
@@ -162,7 +162,7 @@ function countServed(period: FallbackPeriod, now: number): void {
   period.checks += 1;
 }
 
-/** A browser sends its password with each of a page's hundred requests: one line a minute says it. */
+/** A browser sends its password with each of a page's hundred requests, and one event a minute says it. */
 function noteLogin(
   record: RouteRecord,
   user: string,
@@ -184,7 +184,7 @@ function forgetLogins({ lines }: RouteRecord, now: number): void {
   }
 }
 
-/** To the millisecond. */
+/** Seconds, rounded to the millisecond. */
 function secondsBetween(begin: number, end: number): number {
   return Math.round(end - begin) / 1000;
 }

@@ -136,7 +136,7 @@ export function sumReports(reports: readonly ProcessReport[]): ProcessReport {
   };
 }
 
-/** What lasts of processes that have ended: what they counted, for as long as their route is there. */
+/** The counts of processes that have ended last for as long as their route is there. */
 export function endedReport(reports: readonly ProcessReport[], routes: ReadonlySet<string>): ProcessReport {
   const { cpuSeconds, ...sum } = sumReports(reports);
   return {
@@ -157,7 +157,7 @@ const NOTHING: ProcessReport = {
   lagSeconds: 0,
 };
 const CLOSED: BreakerFacts = { state: "closed", since: null };
-/** The worst last. */
+/** The worst state comes last. */
 const BY_SEVERITY: readonly BreakerState[] = ["closed", "half-open", "open"];
 
 export function sumRoutes(reports: readonly RouteReport[]): readonly RouteReport[] {
@@ -186,7 +186,7 @@ function worst(a: BreakerFacts, b: BreakerFacts): BreakerFacts {
   return { state, since: both(a.since, b.since, Math.min) };
 }
 
-/** As a person would tell it: how it began is how it began for the first of them. */
+/** The fallback began as it began for the first of the processes. */
 function together(a: FallbackFacts, b: FallbackFacts): FallbackFacts {
   const { mode, reason, since } = a.since <= b.since ? a : b;
   const served = both(a.served, b.served, Math.max);

@@ -1,6 +1,6 @@
 /**
- * What is remembered of one route: plain numbers, so that a check costs a few additions. The same through the
- * metrics package's labelled children, measured: 0.5 µs a check, most of it the hashing of labels.
+ * What a process remembers of one route: plain numbers, so that a check costs a few additions. Counting through the
+ * labelled children of the metrics package was measured to cost 0.5 µs a check, most of it for hashing labels.
  */
 import type { BreakerState } from "../core/breaker.ts";
 import type { Route } from "../core/snapshot.ts";
@@ -24,7 +24,7 @@ export interface RouteCounts {
   readonly faults: Map<FaultReason, number>;
   readonly suspects: Map<FaultReason, Record<Judgement, number>>;
   readonly probes: Record<ProbeLabel, number>;
-  /** By status; those that no HTTP answer can have are under `OTHER_STATUS`. */
+  /** By status. A status that no HTTP answer can have counts under `OTHER_STATUS`. */
   readonly answers: Map<number, number>;
   readonly logins: Record<LoginResult["kind"], number>;
   readonly checkDurations: Durations;
@@ -32,7 +32,7 @@ export interface RouteCounts {
 }
 
 export interface RouteRecord {
-  /** As the newest config has it. */
+  /** The route of the newest config. */
   route: Route;
   readonly counts: RouteCounts;
   /** Monotonic milliseconds; null: there was none. */
@@ -55,7 +55,7 @@ export type BreakerRecord =
   | { readonly state: Exclude<BreakerState, "closed">; readonly since: number };
 
 export interface Durations {
-  /** One count per bound of `DURATION_BOUNDS`, and one for what is longer. Not cumulative. */
+  /** One count per bound of `DURATION_BOUNDS`, and one for what is longer. They are not cumulative. */
   readonly counts: number[];
   seconds: number;
 }
@@ -69,7 +69,7 @@ export interface LineSampling {
   readonly logins: Map<string, number>;
 }
 
-/** Seconds: from a check on the same machine to the longest default timeout (8 s) and a little more. */
+/** Seconds, from a check on the same machine to a little more than the longest default timeout (8 s). */
 export const DURATION_BOUNDS: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
@@ -229,7 +229,7 @@ function noVerdicts(): Record<VerdictLabel, number> {
   return { allow: 0, challenge: 0, deny: 0, error: 0 };
 }
 
-/** The fewest of any file that the route or one of its hosts uses: who looks for 0 must not miss an empty one. */
+/** The fewest users of any file that the route or one of its hosts uses, so that an alert on 0 sees an empty one. */
 export function fewestUsers(
   { fallback, hosts }: Route,
   htpasswdUsers: (file: string) => number,

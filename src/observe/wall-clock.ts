@@ -1,6 +1,6 @@
 /** Monotonic times as Unix milliseconds. The same time is always the same, unless somebody sets the clock. */
 
-/** More than clocks are corrected by at once while they run. */
+/** A running clock is never corrected by as much at once, so such a step means that somebody set it. */
 const SET_MS = 1_000;
 
 export type WallClock = (monotonic: number) => number;

@@ -86,7 +86,7 @@ const OF_MODE = {
   },
 } as const;
 
-/** DESIGN section 7, for one route. */
+/** The families of one route, as docs/metrics.md lists them. */
 function seriesOf(route: string, mode: (typeof ROUTES)[RouteName]): readonly string[] {
   const { verdicts, results, faults, fallbacks, suspects } = OF_MODE[mode];
   const check = (source: string, verdict: string) =>

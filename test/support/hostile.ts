@@ -1,5 +1,5 @@
 /**
- * Hostile clients, and an upstream that is healthy but errs for odd input, as real ones do (FACTS, Upstreams).
+ * Hostile clients, and an upstream that is healthy but errs for odd input, as real ones do.
  * The same checks in every run.
  */
 import { type Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";

@@ -133,13 +133,13 @@ function logUnloadable(logger: Logger, error: unknown): void {
   logger.error("a part of sparekey cannot be loaded: checks that need it are not answered", { problem });
 }
 
-/** The place of a defect, without the error's message: that may quote what a client sent. */
+/** The place of a defect. The error's message is left out, because it may quote what a client sent. */
 function placeOf(error: unknown): LogData {
   if (!(error instanceof Error)) return { error: typeof error, at: [] };
   return { error: error.name, at: placesOf(error).slice(0, FRAMES) };
 }
 
-/** One line for a person, without the error's message: that may quote what a client sent. */
+/** One line for a person. The error's message is left out, because it may quote what a client sent. */
 export function defectText(error: unknown): string {
   const [place = "at an unknown place"] = error instanceof Error ? placesOf(error) : [];
   const name = error instanceof Error ? error.name : typeof error;

@@ -1,7 +1,7 @@
 /**
- * Lines for a file descriptor that may be slow, full or gone. Writing never waits and never fails: at most one
- * chunk is on its way, a bounded queue stands behind it, and what does not fit is dropped and counted.
- * (console.log and process.stdout wait on files and terminals, and on a full pipe they pile up without bound.)
+ * Writes lines to a file descriptor that may be slow, full or gone. Writing never waits and never fails: at most one
+ * chunk is on its way, a bounded queue stands behind it, and what does not fit is dropped and counted. console.log
+ * and process.stdout would wait on files and terminals, and would pile up without bound on a full pipe.
  */
 import { constants, fstatSync, openSync, write as writeTo } from "node:fs";
 import { Socket } from "node:net";
@@ -10,12 +10,12 @@ import { isatty } from "node:tty";
 export interface LineWriter {
   /** `line`: one JSON object without its line end. After a loss the next line that fits gets `"dropped": N`. */
   write(line: string): void;
-  /** For the shutdown: resolves once everything is written. After `milliseconds` the rest is given up for good. */
+  /** Resolves once everything is written, and gives up the rest after `milliseconds`. It is for the shutdown. */
   flush(milliseconds: number): Promise<void>;
 }
 
 const MAX_QUEUED_LINES = 1000;
-/** Characters. A pipe of Linux holds 64 KiB itself. */
+/** Characters. A pipe of Linux holds another 64 KiB. */
 const MAX_QUEUED_LENGTH = 64 * 1024;
 const RETRY_AFTER = 100;
 
@@ -99,13 +99,13 @@ function openOutput(fd: number): Output {
 }
 
 /**
- * Pipes and sockets: the kernel tells when there is room. Not fs.write, whose thread would hang in a full pipe
- * and hold up even process.exit, which waits for it.
+ * For pipes and sockets, of which the kernel tells when they can be written to. The thread of an fs.write would hang
+ * in a full pipe and hold up even process.exit, which waits for it.
  */
 function streamOutput(fd: number): Output {
   const socket = new Socket({ fd, readable: false, writable: true });
   socket.unref();
-  // The callback of the write tells the same; without a listener the process would end.
+  // The callback of the write is told the same error. Without a listener the process would end.
   socket.on("error", () => {});
   return {
     write: (text, written) => {
@@ -116,7 +116,7 @@ function streamOutput(fd: number): Output {
   };
 }
 
-/** Files, terminals, /dev/null. A full disk may have room again later. */
+/** For files, terminals and /dev/null. A full disk may have space again later. */
 function fileOutput(stdio: number): Output {
   const fd = isatty(stdio) ? unblockedTerminal(stdio) : stdio;
   let abandoned = false;
@@ -138,12 +138,12 @@ function fileOutput(stdio: number): Output {
   };
 }
 
-/** A terminal stopped with Ctrl-S would hold a thread: its own opening of it can be non-blocking, the shell's must not. */
+/** A terminal stopped with Ctrl-S would hold a thread. An opening of our own can be non-blocking; the shell's must not. */
 function unblockedTerminal(fd: number): number {
   try {
     return openSync(`/dev/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {
-    // Not ours to open (su, some containers): then as it is.
+    // After su and in some containers the terminal is not ours to open; then it is used as it is.
     return fd;
   }
 }

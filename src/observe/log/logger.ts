@@ -1,4 +1,4 @@
-/** JSON lines (DESIGN section 8). Callers name each field: no headers, targets or bodies go in whole. */
+/** JSON lines. Callers name each field, so that no headers, targets or bodies go in whole. */
 import type { LogLevel } from "../../core/snapshot.ts";
 
 export type LogValue = string | number | boolean | null | readonly string[];
@@ -16,7 +16,7 @@ export interface Logger {
 
 export interface LoggerDeps {
   readonly level: LogLevel;
-  /** Takes one line without its end; must neither wait nor throw. */
+  /** Takes one line without its end. It must neither wait nor throw. */
   write(line: string): void;
   /** Unix milliseconds by the wall clock. */
   now(): number;
@@ -47,13 +47,13 @@ export function createLogger(options: LoggerDeps): Logger {
   };
 }
 
-/** Text that a client chose, at a length that a log can bear. */
+/** Cuts text that a client chose to a length that a log can bear. */
 export function clientText(text: string): string {
   return text.length <= MAX_CLIENT_TEXT ? text : `${text.slice(0, MAX_CLIENT_TEXT - 1)}…`;
 }
 
 function line(head: Readonly<Record<"time" | "level" | "msg", string>>, data: LogData | undefined): string {
-  // The head comes last as well: data cannot replace it.
+  // The head comes last as well, so that data cannot replace it.
   return JSON.stringify({ ...head, ...data, ...head }).replace(UNSAFE, escaped);
 }
 

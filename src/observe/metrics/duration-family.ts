@@ -1,6 +1,4 @@
-/**
- * Histograms from counts that exist already: the package's own can only be fed one value at a time.
- */
+/** Histograms from counts that exist already. The package's own can only be fed one value at a time. */
 import type {
   MetricObjectWithValues,
   MetricValueWithName,
@@ -18,7 +16,7 @@ export interface RouteDurations {
 type Label = "route" | "le";
 type Value = MetricValueWithName<Label>;
 
-/** Registers itself. `source` is read at every scrape. */
+/** It registers itself, and reads `source` at every scrape. */
 export class DurationFamily extends Histogram<Label> {
   readonly #head: Omit<MetricObjectWithValues<Value>, "values">;
   readonly #source: () => Iterable<RouteDurations>;

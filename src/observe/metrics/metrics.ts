@@ -27,7 +27,7 @@ export interface MetricsDeps {
   readonly version: string;
   /** Version of Node. */
   readonly node: string;
-  /** As the config in use has them. */
+  /** The routes of the config in use. */
   routes(): readonly Route[];
   /** What all processes have counted by now. Settles soon, never rejects. */
   report(): Promise<ProcessReport>;
@@ -173,8 +173,8 @@ function addRouteFamilies(registry: PrometheusRegistry, routes: () => readonly R
 }
 
 /**
- * Of Node only what costs nothing between two scrapes: the package's default metrics keep a garbage collection
- * observer, a 10 ms timer and a 100 ms timer running.
+ * Node's own numbers are those that cost nothing between two scrapes. The package's default metrics would keep a
+ * garbage collection observer, a 10 ms timer and a 100 ms timer running.
  */
 function addProcessFamilies(
   registry: PrometheusRegistry,

@@ -1,7 +1,7 @@
 /**
- * A route's numbers as labelled series. What can happen on a route is there from the start at 0, because
- * Prometheus cannot see the first increase of a series that appears with it. Labels hold config and our own
- * words, never a client's.
+ * A route's numbers as labelled series. A series of what can happen on a route is there from the start at 0, because
+ * Prometheus cannot see the first increase of a series that appears with it. Labels hold the config's words and our
+ * own, never a client's.
  */
 
 import type { BreakerState } from "../../core/breaker.ts";
@@ -46,7 +46,7 @@ export function* checkSeries({
   }
 }
 
-/** The modes are the route's own and its hosts'; another one stays as long as it has counted something. */
+/** The modes are those of the route and its hosts. Another mode stays as long as it has counted something. */
 export function* fallbackSeries({
   route,
   counts,
@@ -74,7 +74,7 @@ export function* faultSeries({ route, counts }: RouteNumbers): Iterable<Series<"
   }
 }
 
-/** Those a probe is asked about before anybody falls back; others (another 5xx) once they were seen. */
+/** The reasons that a probe has to confirm are there from the start, and others (another 5xx) once they were seen. */
 export function* suspectSeries({
   route,
   counts,
@@ -99,7 +99,7 @@ export function* breakerSeries({ route, breaker }: RouteNumbers): Iterable<Serie
   }
 }
 
-/** Not every status can be there from the start: those that say something about the health of an upstream are. */
+/** Of all statuses, those that say something about the health of an upstream are there from the start. */
 export function* answerSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "code">> {
   const { answers } = counts;
   const { statuses, suspectStatuses } = route.fault;
@@ -188,7 +188,7 @@ function statusReason(status: number): SuspectReason {
   return `status_${status}`;
 }
 
-/** The keys of a record: the compiler sees to it that none is missing. */
+/** The keys of a record, of which the compiler lets none be missing. */
 function keysOf<Key extends string>(record: Readonly<Record<Key, true>>): readonly Key[] {
   return Object.keys(record) as Key[];
 }
@@ -226,7 +226,7 @@ const FAILURES = keysOf<FailureReason>({
   too_large: true,
 });
 const USUAL_STATUSES: readonly number[] = [200, 302, 400, 401, 403, 404, 500];
-/** Suspect even where `suspectStatuses` names others: every 5xx is. */
+/** Every 5xx is suspect, even where `suspectStatuses` names others. */
 const USUAL_SUSPECTS: readonly number[] = [500];
 
 /** What core/fallback.ts makes of each mode. */

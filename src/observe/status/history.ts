@@ -1,6 +1,6 @@
 /**
- * The last 15 minutes of each route, in 60 buckets of 15 s. Fed by the clock with counts that are there already:
- * what they grew by goes into the bucket of the moment. So it costs a check nothing, and a route 4.3 KB.
+ * The last 15 minutes of each route, in 60 buckets of 15 s. The clock feeds it with counts that are there already,
+ * and what they grew by goes into the bucket of the moment. It costs a check nothing, and 4.3 KB a route.
  */
 
 import { DURATION_BOUNDS } from "../route-record.ts";
@@ -9,7 +9,7 @@ import type { RouteFacts } from "./route-facts.ts";
 export const BUCKETS = 60;
 export const BUCKET_MS = 15_000;
 
-/** Oldest first; the last one is still being filled. */
+/** The oldest comes first, and the last one is still being filled. */
 export interface Recent {
   readonly checks: readonly number[];
   readonly fallbacks: readonly number[];
@@ -20,13 +20,13 @@ export interface Recent {
 }
 
 export interface History {
-  /** Call it at least once per bucket, with all routes there are: others are forgotten. `now`: monotonic milliseconds. */
+  /** Call it at least once per bucket with all routes; others are forgotten. `now`: monotonic milliseconds. */
   take(facts: readonly RouteFacts[], now: number): void;
   of(route: string): Recent;
 }
 
 interface Past {
-  /** As last taken. */
+  /** The counts that were taken last. */
   counts: readonly number[];
   /** `BUCKETS` times `WIDTH`; a bucket's place is its number modulo `BUCKETS`. */
   readonly buckets: Uint32Array;
@@ -45,7 +45,7 @@ export function createHistory(): History {
   let filling = 0;
 
   const empty = (from: number, to: number): void => {
-    // After a pause longer than all of them, each is emptied once.
+    // After a pause longer than all buckets together, each is emptied once.
     for (let bucket = Math.max(from, to - BUCKETS + 1); bucket <= to; bucket += 1) {
       const at = (bucket % BUCKETS) * WIDTH;
       for (const { buckets } of pasts.values()) buckets.fill(0, at, at + WIDTH);
@@ -58,7 +58,7 @@ export function createHistory(): History {
     const at = (filling % BUCKETS) * WIDTH;
     for (const [column, count] of counts.entries()) {
       const before = past.counts[column] ?? 0;
-      // A route that went and came back by the same name counts from 0.
+      // A route that was removed and came back under its name counts from 0.
       const grown = count >= before ? count - before : count;
       past.buckets[at + column] = (past.buckets[at + column] ?? 0) + grown;
     }
@@ -113,10 +113,10 @@ const NOTHING: Recent = {
   durations: Array.from({ length: WIDTH - DURATIONS }, () => 0),
 };
 
-/** Seconds: a bound that a value lies within, or one that it exceeds. null: there are no values. */
+/** Seconds that a value stays within or exceeds; null: there are no values. */
 export type Quantile = { readonly atMost: number } | { readonly moreThan: number } | null;
 
-/** The least bound within which `share` of the values lie. `counts`: as `Recent.durations`. */
+/** The least bound within which `share` of the values lie. `counts` are as in `Recent.durations`. */
 export function quantile(counts: readonly number[], share: number): Quantile {
   const all = sum(counts);
   if (all === 0) return null;

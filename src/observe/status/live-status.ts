@@ -1,4 +1,4 @@
-/** All that is known at one time, for the status page: it remembers since when, and the last 15 minutes. */
+/** What the status page shows now: it remembers since when each route is in its state, and the last 15 minutes. */
 
 import type { Route } from "../../core/snapshot.ts";
 import type { Report } from "../event.ts";
@@ -23,9 +23,9 @@ export interface LiveStatus {
   /** Call it every few seconds. */
   tick(): void;
   readonly onEvent: Report;
-  /** With the newest facts there are. */
+  /** Resolves with the newest facts there are. */
   status(): Promise<Status>;
-  /** The newest first; with what is for people who have logged in. */
+  /** The newest first, with the details for people who have logged in. */
   events(): readonly TimelineEntry[];
 }
 
@@ -42,7 +42,7 @@ export interface LiveStatusDeps {
   unixNow(): number;
 }
 
-/** What answers checks, as seen from here. */
+/** What is asked of the processes that answer checks. */
 export interface EngineFacts {
   /** Of all processes together, as they reported last. */
   facts(): readonly RouteFacts[];
@@ -57,7 +57,7 @@ export function createLiveStatus(deps: LiveStatusDeps): LiveStatus {
   const timeline = createTimeline(unixNow);
   const started = unixNow();
   const config: { since: number; lastReload: "ok" | "refused" } = { since: started, lastReload: "ok" };
-  /** What each route was last seen in. */
+  /** The state that each route was last seen in. */
   let states: ReadonlyMap<string, { readonly state: RouteStatusState; readonly since: number }> = new Map();
 
   const look = (time: number): readonly KnownRoute[] => {

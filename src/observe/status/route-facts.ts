@@ -1,4 +1,4 @@
-/** What the status page shows of a route's counts. */
+/** What the status page shows of a route: totals of its counts, beside the rest of its report. */
 import type { LoginResult, Source } from "../../core/types.ts";
 import { emptyRouteReport, type RouteReport } from "../report.ts";
 

@@ -1,6 +1,7 @@
 /**
- * What the status page shows and `/status.json` says (docs/status.md). Fields may come, those that are here stay as
- * long as `format` does. Nothing in it is a client's word, a secret, a person's name or an upstream's address.
+ * What the status page shows and `/status.json` says (docs/status.md). Fields may be added, and those that are here
+ * stay as long as `format` does. None of them holds a client's words, a secret, a person's name or the address of an
+ * upstream.
  */
 import type { BreakerState } from "../../core/breaker.ts";
 import type { Route } from "../../core/snapshot.ts";
@@ -32,7 +33,7 @@ export interface Status {
   readonly events: readonly EventStatus[];
 }
 
-/** `seconds`: from then to `time`, or from `time` until then. */
+/** `seconds` is how long ago it was at `time`, or how long it will take from then. */
 export interface Moment {
   readonly at: string;
   readonly seconds: number;
@@ -60,14 +61,14 @@ export interface RouteStatus {
   /** The state as a sentence. */
   readonly summary: string;
   readonly since: Moment;
-  /** Whom the fallback lets in, as a phrase. */
+  /** A phrase that says which clients the fallback lets in. */
   readonly letsIn: string;
   readonly warnings: readonly string[];
   readonly fallback: FallbackStatus | null;
   readonly override: OverrideStatus | null;
   readonly breaker: { readonly state: BreakerState; readonly since: Moment | null };
   readonly lastFault: (Moment & { readonly reason: FaultReason }) | null;
-  /** Since the start, by who decided. */
+  /** Since the start, by the source of the decision. */
   readonly checks: Readonly<Record<Source, number>>;
   readonly recent: RecentStatus;
   /** Since the start. */
@@ -110,7 +111,7 @@ export interface EventStatus extends Moment {
   readonly text: string;
 }
 
-/** What a route is known by. Times are Unix milliseconds. */
+/** All that is known about a route. Times are Unix milliseconds. */
 export interface KnownRoute {
   readonly route: Route;
   readonly facts: RouteFacts;
@@ -124,9 +125,9 @@ export interface OverrideFacts {
   readonly reason: string | null;
 }
 
-/** One good sign after a fallback is none. */
+/** A shorter time without a fallback says little. */
 const RECOVERING_AFTER_MS = 15_000;
-/** The buckets of the last minute, the one that grows beside them. */
+/** The buckets of the last minute, and the one that is still growing. */
 const MINUTE = 60_000 / BUCKET_MS + 1;
 const ERROR_SHARE = 0.1;
 const MOST_EVENTS = 100;
@@ -147,7 +148,7 @@ function isQuiet({ isHeld, served, since }: FallbackFacts, now: number): boolean
   return !isHeld && now - (served ?? since) > RECOVERING_AFTER_MS;
 }
 
-/** `since`: of a state that is no fallback. */
+/** `since` is when a state began that is no fallback. */
 export function routeStatus(
   known: KnownRoute,
   state: RouteStatusState,
@@ -228,7 +229,7 @@ function lastMinute(counts: readonly number[]): readonly number[] {
   return counts.slice(-MINUTE);
 }
 
-/** About all routes; the worst comes first. */
+/** One sentence about all routes, which names the worst. */
 export function overallText(readiness: Readiness, states: readonly RouteStatusState[]): string {
   if (readiness === "draining") return "Draining: sparekey is about to end";
   if (readiness === "starting") return "Starting";

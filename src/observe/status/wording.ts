@@ -1,4 +1,4 @@
-/** What the status page says, in words. No word of a client is in it. */
+/** What the status page says in words, none of which a client chose. */
 
 import type { ProbeResult } from "../../core/probe.ts";
 import type { Route } from "../../core/snapshot.ts";
@@ -27,7 +27,7 @@ export function counted(count: number, one: string, several = `${one}s`): string
 }
 
 export function numberText(count: number): string {
-  // Not Intl, which would have to be loaded: 1 MB.
+  // Intl would have to be loaded and takes 1 MB.
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
@@ -71,14 +71,14 @@ export function findingText(finding: ProbeResult): string {
   }
 }
 
-/** For every check. */
+/** While every check falls back. */
 const HELD: Readonly<Record<FallbackMode, string>> = {
   "basic-auth": "Emergency login active",
   allow: "Everybody is let through",
   deny: "Everybody is refused",
   none: "Unavailable",
 };
-/** For the checks that meet a fault. */
+/** While only the checks that meet a fault fall back. */
 const PARTLY: Readonly<Record<FallbackMode, string>> = {
   "basic-auth": "Emergency login for some checks",
   allow: "Some checks are let through unasked",
@@ -103,7 +103,7 @@ export function recoveringText({ mode }: FallbackFacts, quiet: number, lasted: n
   return `No fallback for ${durationText(quiet)}, after ${durationText(lasted)} of ${NAMES[mode]}`;
 }
 
-/** Whom the fallback of a route lets in. `users`: null or the fewest of any htpasswd file it uses. */
+/** Says which clients the fallback of a route lets in. `users`: null or the fewest of any htpasswd file it uses. */
 export function letsInText({ fallback, hosts }: Route, users: number | null): string {
   const others = hosts.length === 0 ? "" : `; ${counted(hosts.length, "host pattern")} may differ`;
   return `${admitted(fallback, hosts.length === 0 ? users : null)}${others}`;
