@@ -9,6 +9,7 @@ import Registry from "@prometheus-io/client/lib/registry.js";
 import type { Route } from "../../core/snapshot.ts";
 import type { Report } from "../event.ts";
 import { emptyRouteReport, type ProcessReport, type WorkersReport } from "../report.ts";
+import type { Durations, RouteCounts } from "../route-record.ts";
 import { DurationFamily } from "./duration-family.ts";
 import {
   answerSeries,
@@ -95,81 +96,101 @@ export function createMetrics(deps: MetricsDeps): Metrics {
   };
 }
 
+interface RouteFamily {
+  readonly name: string;
+  readonly help: string;
+  /** Besides `route`. */
+  readonly labels: readonly string[];
+  series(numbers: RouteNumbers): Iterable<Series<string>>;
+}
+
+const ROUTE_COUNTERS: readonly RouteFamily[] = [
+  {
+    name: "sparekey_checks_total",
+    help: "Checks that got a reply, by where the decision came from.",
+    labels: ["source", "verdict"],
+    series: checkSeries,
+  },
+  {
+    name: "sparekey_fallback_total",
+    help: "Checks decided by the fallback, by what was wrong with the upstream.",
+    labels: ["mode", "reason", "result"],
+    series: fallbackSeries,
+  },
+  {
+    name: "sparekey_faults_total",
+    help: "Exchanges in which the upstream gave no usable verdict.",
+    labels: ["reason"],
+    series: faultSeries,
+  },
+  {
+    name: "sparekey_suspects_total",
+    help: "Suspicions that a probe judged: confirmed, or cleared because the client caused them.",
+    labels: ["reason", "finding"],
+    series: suspectSeries,
+  },
+  {
+    name: "sparekey_probes_total",
+    help: "Probes by whether the upstream gave a verdict.",
+    labels: ["result"],
+    series: probeSeries,
+  },
+  {
+    name: "sparekey_upstream_answers_total",
+    help: "Answers of the upstream by status.",
+    labels: ["code"],
+    series: answerSeries,
+  },
+  {
+    name: "sparekey_emergency_logins_total",
+    help: "Checks that met the emergency login.",
+    labels: ["result"],
+    series: loginSeries,
+  },
+];
+
+const ROUTE_GAUGES: readonly RouteFamily[] = [
+  {
+    name: "sparekey_breaker_state",
+    help: "1: the state the breaker is in.",
+    labels: ["state"],
+    series: breakerSeries,
+  },
+  {
+    name: "sparekey_fallback_active",
+    help: "1: a fallback was served in the last 60 s, or the breaker is not closed.",
+    labels: [],
+    series: ({ route, isInFallback }) => [labelled(route, isInFallback ? 1 : 0)],
+  },
+  {
+    name: "sparekey_htpasswd_users",
+    help: "Users who can log in with a password.",
+    labels: [],
+    series: ({ route, users }) => (users === null ? [] : [labelled(route, users)]),
+  },
+];
+
 function addRouteFamilies(registry: PrometheusRegistry, routes: () => readonly RouteNumbers[]): void {
-  counter(
-    registry,
-    "sparekey_checks_total",
-    "Checks that got a reply, by where the decision came from.",
-    ["route", "source", "verdict"],
-    () => each(routes, checkSeries),
-  );
-  counter(
-    registry,
-    "sparekey_fallback_total",
-    "Checks decided by the fallback, by what was wrong with the upstream.",
-    ["route", "mode", "reason", "result"],
-    () => each(routes, fallbackSeries),
-  );
-  counter(
-    registry,
-    "sparekey_faults_total",
-    "Exchanges in which the upstream gave no usable verdict.",
-    ["route", "reason"],
-    () => each(routes, faultSeries),
-  );
-  counter(
-    registry,
-    "sparekey_suspects_total",
-    "Suspicions that a probe judged: confirmed, or cleared because the client caused them.",
-    ["route", "reason", "finding"],
-    () => each(routes, suspectSeries),
-  );
-  counter(
-    registry,
-    "sparekey_probes_total",
-    "Probes by whether the upstream gave a verdict.",
-    ["route", "result"],
-    () => each(routes, probeSeries),
-  );
-  counter(
-    registry,
-    "sparekey_upstream_answers_total",
-    "Answers of the upstream by status.",
-    ["route", "code"],
-    () => each(routes, answerSeries),
-  );
-  counter(
-    registry,
-    "sparekey_emergency_logins_total",
-    "Checks that met the emergency login.",
-    ["route", "result"],
-    () => each(routes, loginSeries),
-  );
-  new DurationFamily(
-    registry,
+  const durations = (name: string, help: string, of: (counts: RouteCounts) => Durations) =>
+    new DurationFamily(registry, name, help, () =>
+      each(routes, ({ route, counts }) => [{ route: route.name, durations: of(counts) }]),
+    );
+  for (const { name, help, labels, series } of ROUTE_COUNTERS) {
+    counter(registry, name, help, ["route", ...labels], () => each(routes, series));
+  }
+  durations(
     "sparekey_check_duration_seconds",
     "From a check to the reply to it, both here.",
-    () => each(routes, ({ route, counts }) => [{ route: route.name, durations: counts.checkDurations }]),
+    ({ checkDurations }) => checkDurations,
   );
-  new DurationFamily(
-    registry,
+  durations(
     "sparekey_upstream_duration_seconds",
     "From a check to the upstream's answer to it.",
-    () => each(routes, ({ route, counts }) => [{ route: route.name, durations: counts.answerDurations }]),
+    ({ answerDurations }) => answerDurations,
   );
-  gauge(registry, "sparekey_breaker_state", "1: the state the breaker is in.", ["route", "state"], () =>
-    each(routes, breakerSeries),
-  );
-  gauge(
-    registry,
-    "sparekey_fallback_active",
-    "1: a fallback was served in the last 60 s, or the breaker is not closed.",
-    ["route"],
-    () => each(routes, ({ route, isInFallback }) => [labelled(route, isInFallback ? 1 : 0)]),
-  );
-  gauge(registry, "sparekey_htpasswd_users", "Users who can log in with a password.", ["route"], () =>
-    each(routes, ({ route, users }) => (users === null ? [] : [labelled(route, users)])),
-  );
+  for (const { name, help, labels, series } of ROUTE_GAUGES) {
+    gauge(registry, name, help, ["route", ...labels], () => each(routes, series));
+  }
 }
 
 /**
@@ -250,12 +271,12 @@ function* each<Item>(
   for (const numbers of routes()) yield* of(numbers);
 }
 
-function counter<Label extends string>(
+function counter(
   registry: PrometheusRegistry,
   name: string,
   help: string,
-  labelNames: readonly Label[],
-  series: () => Iterable<Series<Label>>,
+  labelNames: readonly string[],
+  series: () => Iterable<Series<string>>,
 ): void {
   new Counter<string>({
     name,
@@ -269,12 +290,12 @@ function counter<Label extends string>(
   });
 }
 
-function gauge<Label extends string>(
+function gauge(
   registry: PrometheusRegistry,
   name: string,
   help: string,
-  labelNames: readonly Label[],
-  series: () => Iterable<Series<Label>>,
+  labelNames: readonly string[],
+  series: () => Iterable<Series<string>>,
 ): void {
   new Gauge<string>({
     name,
