@@ -83,7 +83,7 @@ async function probe(args: readonly string[]): Promise<number> {
         stopped: stopped(),
         milliseconds: 1_000,
         now: () => new Date(),
-        paint: (finding, line) => styleText(COLOURS[finding], line, { stream: process.stdout }),
+        paint: (kind, line) => styleText(COLOURS[kind], line, { stream: process.stdout }),
       }
     : null;
   return probeCommand(values.config ?? defaultConfig(), values.route ?? null, io, watch);

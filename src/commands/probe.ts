@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { classify, lacksHeader } from "../core/classify.ts";
-import { BARE, confirms, type ProbeResult } from "../core/probe.ts";
+import { BARE_TEMPLATE, confirms, type ProbeResult } from "../core/probe.ts";
 import type { Route } from "../core/snapshot.ts";
 import type { Outcome } from "../core/types.ts";
 import { version } from "../process/version.ts";
@@ -19,7 +19,7 @@ export interface Watch {
   /** Wall clock. */
   now(): Date;
   /** Marks a line for a terminal. */
-  paint(finding: ProbeResult["kind"], line: string): string;
+  paint(kind: ProbeResult["kind"], line: string): string;
 }
 
 /**
@@ -49,15 +49,15 @@ export async function probeCommand(
   const lineOf = ({ route, text }: Probed): string => `${route.name.padEnd(width)}  ${text}`;
   const print = (probed: Probed, { now, paint }: Watch): void => {
     const time = now().toTimeString().slice(0, "hh:mm:ss".length);
-    io.out(`${paint(probed.finding.kind, `${time}  ${lineOf(probed)}`)}\n`);
+    io.out(`${paint(probed.result.kind, `${time}  ${lineOf(probed)}`)}\n`);
   };
   const never = new AbortController().signal;
-  const results = watch
+  const probes = watch
     ? await Promise.all(routes.map((route) => probeOnAndOn(route, upstreams, watch, print)))
     : await Promise.all(routes.map((route) => probe(route, upstreams, never)));
   upstreams.close();
-  if (!watch) for (const result of results) io.out(`${lineOf(result)}\n`);
-  return results.every(({ finding }) => finding.kind === "fine") ? 0 : 1;
+  if (!watch) for (const probed of probes) io.out(`${lineOf(probed)}\n`);
+  return probes.every(({ result }) => result.kind === "fine") ? 0 : 1;
 }
 
 /** Resolves with the last one that was done. */
@@ -81,7 +81,7 @@ async function probeOnAndOn(
 
 interface Probed {
   readonly route: Route;
-  readonly finding: ProbeResult;
+  readonly result: ProbeResult;
   readonly text: string;
 }
 
@@ -93,12 +93,12 @@ async function probe(route: Route, upstreams: Pick<Upstreams, "ask">, stop: Abor
   };
   const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, deps));
   const begin = performance.now();
-  const { outcome, finding } = await sendProbe(route, route.upstream, BARE, isLoginUp, deps);
+  const { outcome, result } = await sendProbe(route, route.upstream, BARE_TEMPLATE, isLoginUp, deps);
   const milliseconds = Math.round(performance.now() - begin);
-  return { route, finding, text: `${describe(outcome, finding, route)}  ${milliseconds} ms` };
+  return { route, result, text: `${describe(outcome, result, route)}  ${milliseconds} ms` };
 }
 
-function describe(outcome: Outcome, finding: ProbeResult, route: Route): string {
+function describe(outcome: Outcome, result: ProbeResult, route: Route): string {
   if (outcome.kind === "failure") return `no answer  fault ${outcome.reason}`;
   if (outcome.kind !== "answer") return `not asked  ${outcome.kind}`;
   const { status } = outcome.answer;
@@ -107,6 +107,6 @@ function describe(outcome: Outcome, finding: ProbeResult, route: Route): string 
     const lacking = route.requireHeaders.filter((name) => lacksHeader(verdict.answer, [name]));
     return `${status}  deny (lacks ${lacking.join(", ")})`;
   }
-  if (finding.kind === "fine") return `${status}  ${verdict.kind}`;
-  return finding.kind === "unknown" ? `${status}` : `${status}  ${finding.kind} ${finding.reason}`;
+  if (result.kind === "fine") return `${status}  ${verdict.kind}`;
+  return result.kind === "unknown" ? `${status}` : `${status}  ${result.kind} ${result.reason}`;
 }

@@ -1,5 +1,5 @@
 /**
- * What a route knows of its upstream: the breaker, the probe and its last finding. The rules are in core/breaker.ts
+ * What a route knows of its upstream: the breaker, the probe and its last result. The rules are in core/breaker.ts
  * and core/probe.ts; here are the timers, and the one probe that everybody who wonders waits for.
  */
 import type { Ask } from "../core/ask.ts";
@@ -16,12 +16,12 @@ import {
 } from "../core/breaker.ts";
 import { LinkedList } from "../core/linked-list.ts";
 import {
-  BARE,
+  BARE_TEMPLATE,
   bestOf,
   confirms,
-  guessed,
+  guessedTemplate,
   judgementOf,
-  learned,
+  learnedTemplate,
   type ProbeResult,
   type ProbeTemplate,
 } from "../core/probe.ts";
@@ -30,7 +30,7 @@ import { isUnreachable } from "../core/treatment.ts";
 import type { Admission, Asking, Check, FallbackReason, Judgement, Verdict, Waiting } from "../core/types.ts";
 
 import { askLogin, type SendProbeDeps, sendProbe } from "./send-probe.ts";
-import { createSharedFinding, type SharedFinding } from "./shared-finding.ts";
+import { createSharedProbeResult, type SharedProbeResult } from "./shared-probe-result.ts";
 
 const UNKNOWN: ProbeResult = { kind: "unknown" };
 /** Connections for probes, apart from those that checks may have taken all. */
@@ -56,8 +56,8 @@ export class RouteHealth {
   readonly #probeDeps: SendProbeDeps;
   readonly #probeUpstream: Upstream;
   readonly #waiting: Waiting = new LinkedList();
-  readonly #upstream: SharedFinding;
-  readonly #login: SharedFinding;
+  readonly #upstream: SharedProbeResult;
+  readonly #login: SharedProbeResult;
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
   /**
@@ -69,7 +69,7 @@ export class RouteHealth {
   /** What a probe that passed was made of. null: no probe ever worked. */
   #proven: ProbeTemplate | null = null;
   /** From the last check that met a fault before anything could be learned. */
-  #guess: ProbeTemplate = BARE;
+  #guess: ProbeTemplate = BARE_TEMPLATE;
   /** The probe beside the live trial on its way. */
   #beside: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
   /** By a person. */
@@ -80,8 +80,8 @@ export class RouteHealth {
     this.#route = route;
     this.#deps = deps;
     this.#probeDeps = { ask: deps.ask, userAgent: deps.userAgent, stop: this.#closed.signal };
-    this.#upstream = createSharedFinding(route.probe, deps.now);
-    this.#login = createSharedFinding(route.probe, deps.now);
+    this.#upstream = createSharedProbeResult(route.probe, deps.now);
+    this.#login = createSharedProbeResult(route.probe, deps.now);
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
@@ -103,8 +103,8 @@ export class RouteHealth {
     } as const;
     // So that no client holds the breaker open by taking the trial and hanging up.
     this.#beside = this.#examine(check);
-    void this.#beside.then((finding) => {
-      if (evidenceOf(finding, true) === "good") this.#weigh(trial, "good", null);
+    void this.#beside.then((result) => {
+      if (evidenceOf(result, true) === "good") this.#weigh(trial, "good", null);
     });
     return trial;
   }
@@ -118,15 +118,15 @@ export class RouteHealth {
       return this.#weigh(asking, "good", null);
     }
     const { reason } = verdict;
-    if (this.#templates().length === 0) this.#guess = guessed(check);
+    if (this.#templates().length === 0) this.#guess = guessedTemplate(check);
     if (reason === "login_down") return this.#weigh(asking, "good", null);
     if (isUnreachable(reason) || this.#route.fault.confirm === "never")
       return this.#weigh(asking, "fault", reason);
-    const finding = asking.isTrial ? this.#beside : this.#find(check);
-    void finding.then((found) => this.#weigh(asking, evidenceOf(found, asking.isTrial), reason));
+    const result = asking.isTrial ? this.#beside : this.#find(check);
+    void result.then((found) => this.#weigh(asking, evidenceOf(found, asking.isTrial), reason));
   }
 
-  /** By a probe: waits for one, unless a finding still holds. null: our own limits kept it from asking. */
+  /** By a probe: waits for one, unless a result still holds. null: our own limits kept it from asking. */
   async judge(check: Check): Promise<Judgement | null> {
     return judgementOf(await this.#find(check));
   }
@@ -167,16 +167,16 @@ export class RouteHealth {
    */
   async #examine(check: Check | null): Promise<ProbeResult> {
     const known = this.#templates();
-    const templates = known.length > 0 ? known : [check === null ? this.#guess : guessed(check)];
-    const findings = await Promise.all(templates.map((template) => this.#probe(template)));
-    const passed = findings.findIndex((finding) => finding.kind === "fine" && finding.passed);
+    const templates = known.length > 0 ? known : [check === null ? this.#guess : guessedTemplate(check)];
+    const results = await Promise.all(templates.map((template) => this.#probe(template)));
+    const passed = results.findIndex((result) => result.kind === "fine" && result.passed);
     const template = templates[passed];
     if (template) this.#prove(template);
-    return bestOf(findings);
+    return bestOf(results);
   }
 
   #learn(check: Check): void {
-    this.#firstPassed ??= learned(check);
+    this.#firstPassed ??= learnedTemplate(check);
     check.hold();
     this.#lastPassed?.release();
     this.#lastPassed = check;
@@ -184,7 +184,7 @@ export class RouteHealth {
 
   #templates(): readonly ProbeTemplate[] {
     const first = this.#proven ?? this.#firstPassed;
-    const last = this.#lastPassed && learned(this.#lastPassed);
+    const last = this.#lastPassed && learnedTemplate(this.#lastPassed);
     if (first === null) return last === null ? [] : [last];
     return last === null || isSame(last, first) ? [first] : [first, last];
   }
@@ -197,23 +197,23 @@ export class RouteHealth {
 
   async #probe(template: ProbeTemplate): Promise<ProbeResult> {
     const isLoginUp = async (): Promise<boolean> => !confirms(await this.#login.get(this.#lookAtLogin));
-    const { finding } = await sendProbe(
+    const { result } = await sendProbe(
       this.#route,
       this.#probeUpstream,
       template,
       isLoginUp,
       this.#probeDeps,
     );
-    if (finding.kind !== "unknown") {
-      this.#deps.record.probe(this.#route, finding.kind === "fine" ? "ok" : "fault");
+    if (result.kind !== "unknown") {
+      this.#deps.record.probe(this.#route, result.kind === "fine" ? "ok" : "fault");
     }
-    return finding;
+    return result;
   }
 
   /** A trial that its client left is the probe's to decide. */
   #observeNothing(asking: Asking): void {
     if (!asking.isTrial) return;
-    void this.#beside.then((finding) => this.#weigh(asking, evidenceOf(finding, true), null));
+    void this.#beside.then((result) => this.#weigh(asking, evidenceOf(result, true), null));
   }
 
   #weigh(asking: Asking, evidence: BreakerEvidence | null, reason: FallbackReason | null): void {
@@ -254,11 +254,11 @@ export class RouteHealth {
       waiting: this.#waiting,
     } as const;
     const isGuess = this.#templates().length === 0;
-    const finding = await this.#examine(null);
+    const result = await this.#examine(null);
     // A refusal of what was only guessed shows nothing: a server that knows no such host refuses it well or ill.
-    const isOdd = isGuess && finding.kind !== "fault" && !(finding.kind === "fine" && finding.passed);
-    this.#weigh(trial, isOdd ? null : evidenceOf(finding, true), null);
-    return finding;
+    const isOdd = isGuess && result.kind !== "fault" && !(result.kind === "fine" && result.passed);
+    this.#weigh(trial, isOdd ? null : evidenceOf(result, true), null);
+    return result;
   }
 
   #become(next: Breaker, reason: FallbackReason | null): void {
@@ -285,9 +285,9 @@ export class RouteHealth {
 }
 
 /** An answer that is merely suspect shows an upstream that can be asked: people with a session get their 200. */
-function evidenceOf(finding: ProbeResult, isTrial: boolean): BreakerEvidence | null {
-  if (finding.kind === "fault") return "fault";
-  return isTrial && finding.kind !== "unknown" ? "good" : null;
+function evidenceOf(result: ProbeResult, isTrial: boolean): BreakerEvidence | null {
+  if (result.kind === "fault") return "fault";
+  return isTrial && result.kind !== "unknown" ? "good" : null;
 }
 
 function isSame(a: ProbeTemplate, b: ProbeTemplate): boolean {

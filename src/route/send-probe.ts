@@ -4,7 +4,7 @@ import { addressText } from "../core/address-text.ts";
 import type { Ask } from "../core/ask.ts";
 import { isRedirect } from "../core/classify.ts";
 import { LinkedList } from "../core/linked-list.ts";
-import { findingOf, type ProbeResult, type ProbeTemplate, probeRequest } from "../core/probe.ts";
+import { type ProbeResult, type ProbeTemplate, probeRequest, probeResultOf } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
 import type { Outcome, UpstreamRequest } from "../core/types.ts";
 
@@ -25,11 +25,11 @@ export async function sendProbe(
   template: ProbeTemplate,
   isLoginUp: () => Promise<boolean>,
   deps: SendProbeDeps,
-): Promise<{ readonly outcome: Outcome; readonly finding: ProbeResult }> {
+): Promise<{ readonly outcome: Outcome; readonly result: ProbeResult }> {
   const outcome = await send(upstream, probeRequest(route, template, deps.userAgent), deps);
   const redirected = outcome.kind === "answer" && isRedirect(outcome.answer.status);
-  if (redirected && !(await isLoginUp())) return { outcome, finding: LOGIN_DOWN };
-  return { outcome, finding: findingOf(outcome, route.fault) };
+  if (redirected && !(await isLoginUp())) return { outcome, result: LOGIN_DOWN };
+  return { outcome, result: probeResultOf(outcome, route.fault) };
 }
 
 /** Whether the login page answers 2xx. `fine` where the route names none. */

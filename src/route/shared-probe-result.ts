@@ -1,11 +1,11 @@
 import { confirms, holds, type ProbeResult } from "../core/probe.ts";
 import type { ProbeRules } from "../core/snapshot.ts";
 
-/** A bad finding may speak until the next one is there, if that was begun so soon after it ended. */
+/** A bad result may speak until the next one is there, if that was begun so soon after it ended. */
 const STILL_BAD_MS = 5_000;
 
-/** One finding at a time, shared by all who ask while it is being made and as long as it holds. */
-export interface SharedFinding {
+/** One result at a time, shared by all who ask while it is being made and as long as it holds. */
+export interface SharedProbeResult {
   /** The one that holds, or the next one. `find` makes it, unless it is being made already; never rejects. */
   get(find: () => Promise<ProbeResult>): Promise<ProbeResult>;
   /** As `get`, but where a bad one has just ended it is not the next one that is waited for. */
@@ -13,7 +13,7 @@ export interface SharedFinding {
 }
 
 /** `now`: milliseconds, monotonic. */
-export function createSharedFinding(rules: ProbeRules, now: () => number): SharedFinding {
+export function createSharedProbeResult(rules: ProbeRules, now: () => number): SharedProbeResult {
   let last: ProbeResult = { kind: "unknown" };
   let heldUntil = 0;
   let next: { readonly found: Promise<ProbeResult>; readonly since: number } | null = null;
@@ -22,11 +22,11 @@ export function createSharedFinding(rules: ProbeRules, now: () => number): Share
     if (now() < heldUntil) return Promise.resolve(last);
     next ??= {
       since: now(),
-      found: find().then((finding) => {
-        last = finding;
-        heldUntil = now() + holds(finding, rules);
+      found: find().then((result) => {
+        last = result;
+        heldUntil = now() + holds(result, rules);
         next = null;
-        return finding;
+        return result;
       }),
     };
     return next.found;
