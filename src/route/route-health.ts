@@ -1,6 +1,6 @@
 /**
- * What a route knows of its upstream: the breaker, the probe and its last result. The rules are in core/breaker.ts
- * and core/probe.ts; here are the timers, and the one probe that everybody who wonders waits for.
+ * What a route knows of its upstream: the state of the breaker, and how to probe it. The rules are in core/breaker.ts
+ * and core/probe.ts. This file has the timers, and lets all checks in question share one probe.
  */
 import type { Ask } from "../core/ask.ts";
 import {
@@ -28,12 +28,11 @@ import {
 import type { Route, Upstream } from "../core/snapshot.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type { Admission, Asking, Check, FallbackReason, Judgement, Verdict, Waiting } from "../core/types.ts";
-
 import { askLogin, type SendProbeDeps, sendProbe } from "./send-probe.ts";
 import { createSharedProbeResult, type SharedProbeResult } from "./shared-probe-result.ts";
 
 const UNKNOWN: ProbeResult = { kind: "unknown" };
-/** Connections for probes, apart from those that checks may have taken all. */
+/** Probes have connections of their own, because checks may have taken all the others. */
 const PROBE_CONNECTIONS = 2;
 
 export interface RouteHealthDeps {
@@ -61,18 +60,18 @@ export class RouteHealth {
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
   /**
-   * Of the first and the last check that passed or was challenged: one client cannot well be both. The first stays,
-   * so what is kept of it is the template alone; the last is made into one only when a probe is due.
+   * From the first and the last check that passed or was challenged, because one client can hardly send both. The
+   * last check becomes a template only when a probe is due, to save that work on every other check.
    */
   #firstPassed: ProbeTemplate | null = null;
   #lastPassed: Check | null = null;
-  /** What a probe that passed was made of. null: no probe ever worked. */
+  /** The template of the last probe that passed; null: no probe ever passed. */
   #proven: ProbeTemplate | null = null;
-  /** From the last check that met a fault before anything could be learned. */
+  /** From the last check that met a fault while nothing was learned yet. */
   #guess: ProbeTemplate = BARE_TEMPLATE;
-  /** The probe beside the live trial on its way. */
+  /** The probe that runs beside a live trial. */
   #beside: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
-  /** By a person. */
+  /** The probe that a person asked for, while it runs. */
   #asked: Promise<ProbeResult> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
@@ -85,7 +84,7 @@ export class RouteHealth {
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
-  /** All it may ask, and those of its route's checks. */
+  /** The upstreams of the route's checks and probes, and that of its login page. */
   get upstreams(): readonly Upstream[] {
     const { upstream, probe } = this.#route;
     return [upstream, this.#probeUpstream, ...(probe.loginHealth ? [probe.loginHealth.upstream] : [])];
@@ -101,7 +100,7 @@ export class RouteHealth {
       isTrial: true,
       waiting: new LinkedList<() => void>(),
     } as const;
-    // So that no client holds the breaker open by taking the trial and hanging up.
+    // The probe keeps a client from holding the breaker open by taking the trial and hanging up.
     this.#beside = this.#examine(check);
     void this.#beside.then((result) => {
       if (evidenceOf(result, true) === "good") this.#weigh(trial, "good", null);
@@ -109,7 +108,7 @@ export class RouteHealth {
     return trial;
   }
 
-  /** What an admitted check brought. null: nothing that says anything of the upstream. */
+  /** Called once for each admitted check. null: its outcome says nothing about the upstream. */
   observe(asking: Asking, check: Check, verdict: Verdict | null): void {
     if (verdict === null) return this.#observeNothing(asking);
     if (verdict.kind === "suspect") return this.#weigh(asking, asking.isTrial ? "good" : null, null);
@@ -126,21 +125,21 @@ export class RouteHealth {
     void result.then((found) => this.#weigh(asking, evidenceOf(found, asking.isTrial), reason));
   }
 
-  /** By a probe: waits for one, unless a result still holds. null: our own limits kept it from asking. */
+  /** Waits for a probe, unless a result still holds. null: our own limits kept the probe back. */
   async judge(check: Check): Promise<Judgement | null> {
     return judgementOf(await this.#find(check));
   }
 
   /**
-   * Whether a redirect leads anywhere; always, where no `loginHealth` is set. While a page just found down is looked
-   * at again it counts as down: a hung one would hold up every check. No client has a part in that.
+   * Whether the login page works; always true without `loginHealth`. While a page that was just down is asked again,
+   * it counts as down, because a hung page would hold up every check. No client can cause that.
    */
   async isLoginUp(): Promise<boolean> {
     if (this.#route.probe.loginHealth === null) return true;
     return !confirms(await this.#login.getSoon(this.#lookAtLogin));
   }
 
-  /** For a person who asks. While the breaker is open it is the trial: who has mended something need not wait. */
+  /** Probes for a person. While the breaker is open this is its trial, so that a repair shows at once. */
   probeNow(): Promise<ProbeResult> {
     this.#asked ??= (this.#breaker.kind === "open" ? this.#tryNow() : this.#examine(null)).finally(() => {
       this.#asked = null;
@@ -155,15 +154,15 @@ export class RouteHealth {
 
   readonly #lookAtLogin = (): Promise<ProbeResult> => askLogin(this.#route, this.#probeDeps);
 
-  /** Waits for what is true now: an old fault must not let anybody in. */
+  /** Never uses a result that no longer holds, because an old fault must not let anybody in. */
   #find(check: Check): Promise<ProbeResult> {
     return this.#upstream.get(() => this.#examine(check));
   }
 
   /**
-   * Probes with what is known to work and with what passed last, at once: a client can teach something that only
-   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`,
-   * or from the last one in question.
+   * Sends two probes at once: one from the template that is known to work, which may be out of date, and one from the
+   * check that passed last, which may work only with that client's session. While nothing is learned, one probe is
+   * guessed from `check` or from the last check in question.
    */
   async #examine(check: Check | null): Promise<ProbeResult> {
     const known = this.#templates();
@@ -210,7 +209,7 @@ export class RouteHealth {
     return result;
   }
 
-  /** A trial that its client left is the probe's to decide. */
+  /** When the client of a live trial has left, the probe beside it decides. */
   #observeNothing(asking: Asking): void {
     if (!asking.isTrial) return;
     void this.#beside.then((result) => this.#weigh(asking, evidenceOf(result, true), null));
@@ -226,7 +225,10 @@ export class RouteHealth {
     } else if (isTrial) this.#become(withoutResult(this.#breaker, generation, now, random), null);
   }
 
-  /** By a check where no probe ever worked, and where probes have failed for long: a wrong one must not hold it open. */
+  /**
+   * Whether the next trial is a live check: when no probe ever passed, and when probes have failed for long, because
+   * a wrong probe must not keep the breaker open.
+   */
   #triesByCheck(): boolean {
     if (this.#breaker.kind === "closed") return false;
     return this.#proven === null || this.#breaker.wait >= this.#route.breaker.maxInterval;
@@ -235,7 +237,7 @@ export class RouteHealth {
   #beginTrial(): number {
     if (this.#breaker.kind === "closed") return this.#breaker.generation;
     const { total } = this.#route.upstream.timeouts;
-    // Its own exchange, a probe to confirm, and that one's look at the login page.
+    // The time for the trial's own exchange, a probe to confirm it, and that probe's request to the login page.
     this.#become(startTrial(this.#breaker, this.#deps.now(), 3 * total), null);
     return this.#breaker.generation;
   }
@@ -255,7 +257,7 @@ export class RouteHealth {
     } as const;
     const isGuess = this.#templates().length === 0;
     const result = await this.#examine(null);
-    // A refusal of what was only guessed shows nothing: a server that knows no such host refuses it well or ill.
+    // A refusal of a guessed probe shows nothing: a server that does not know the host refuses it in any state.
     const isOdd = isGuess && result.kind !== "fault" && !(result.kind === "fine" && result.passed);
     this.#weigh(trial, isOdd ? null : evidenceOf(result, true), null);
     return result;
@@ -276,15 +278,15 @@ export class RouteHealth {
     if (this.#timer) clearTimeout(this.#timer);
     if (this.#breaker.kind === "closed" || this.#closed.signal.aborted) return;
     const at = this.#breaker.kind === "open" ? this.#breaker.tryAt : this.#breaker.expiresAt;
-    // Where a check shall make the trial, probes give it time to come.
+    // When a live check is to be the trial, the probe waits until one had time to come.
     const patience = this.#triesByCheck() ? this.#route.breaker.maxInterval : 0;
-    // Rounded up: a timer that comes early would find no trial due.
+    // The time is rounded up, because a timer that fires early would find no trial due.
     const wait = Math.max(0, Math.ceil(at + patience - this.#deps.now())) + 1;
     this.#timer = setTimeout(() => void this.#tryByProbe(), wait).unref();
   }
 }
 
-/** An answer that is merely suspect shows an upstream that can be asked: people with a session get their 200. */
+/** A merely suspect answer ends a trial well: the upstream can be asked, and clients with a session get their 200. */
 function evidenceOf(result: ProbeResult, isTrial: boolean): BreakerEvidence | null {
   if (result.kind === "fault") return "fault";
   return isTrial && result.kind !== "unknown" ? "good" : null;

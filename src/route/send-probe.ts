@@ -1,5 +1,4 @@
-/** Sends the checks we make ourselves: to the upstream, and to the login page it redirects to. */
-
+/** Sends probes to the upstream, and to the login page that it redirects to. */
 import { addressText } from "../core/address-text.ts";
 import type { Ask } from "../core/ask.ts";
 import { isRedirect } from "../core/classify.ts";
@@ -11,14 +10,14 @@ import type { Outcome, UpstreamRequest } from "../core/types.ts";
 export interface SendProbeDeps {
   readonly ask: Ask;
   readonly userAgent: string;
-  /** Ends every probe. */
+  /** Aborts every probe. */
   readonly stop: AbortSignal;
 }
 
 const LOGIN_UP: ProbeResult = { kind: "fine", passed: true };
 const LOGIN_DOWN: ProbeResult = { kind: "suspect", reason: "login_down" };
 
-/** `upstream`: the route's own, or one like it whose connections checks cannot have taken all. */
+/** `upstream`: the route's own, or a copy of it with connections that checks cannot take. */
 export async function sendProbe(
   route: Route,
   upstream: Upstream,
@@ -32,7 +31,7 @@ export async function sendProbe(
   return { outcome, result: probeResultOf(outcome, route.fault) };
 }
 
-/** Whether the login page answers 2xx. `fine` where the route names none. */
+/** `fine`: the login page answers 2xx, or the route names none. */
 export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<ProbeResult> {
   if (probe.loginHealth === null) return LOGIN_UP;
   const { upstream, target } = probe.loginHealth;
@@ -48,7 +47,7 @@ export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<P
   return status >= 200 && status < 300 ? LOGIN_UP : LOGIN_DOWN;
 }
 
-/** What a probe's answer says beyond its head is not read, so its connection need not bring it. */
+/** Only the head of a probe's answer matters, so the rest of a stream is cancelled. */
 async function send(
   upstream: Upstream,
   request: UpstreamRequest,

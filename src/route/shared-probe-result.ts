@@ -1,14 +1,14 @@
 import { confirms, holds, type ProbeResult } from "../core/probe.ts";
 import type { ProbeRules } from "../core/snapshot.ts";
 
-/** A bad result may speak until the next one is there, if that was begun so soon after it ended. */
+/** A bad result is used until the next one is there, if the next probe began at most this long after its end. */
 const STILL_BAD_MS = 5_000;
 
-/** One result at a time, shared by all who ask while it is being made and as long as it holds. */
+/** One probe at a time: every caller shares the probe that is on its way, and its result as long as that holds. */
 export interface SharedProbeResult {
-  /** The one that holds, or the next one. `find` makes it, unless it is being made already; never rejects. */
+  /** The result that holds, or else the next one; `find` runs only if no probe is on its way. Never rejects. */
   get(find: () => Promise<ProbeResult>): Promise<ProbeResult>;
-  /** As `get`, but where a bad one has just ended it is not the next one that is waited for. */
+  /** Like `get`, but does not wait for the next result if a bad one has just ended. That one is used instead. */
   getSoon(find: () => Promise<ProbeResult>): Promise<ProbeResult>;
 }
 
