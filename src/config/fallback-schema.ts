@@ -1,4 +1,4 @@
-/** The part of the schema that says what happens while the upstream cannot decide: of a route, and of its hosts. */
+/** The part of the schema for `fallback`, of a route and of its hosts. */
 import * as z from "zod/mini";
 import { hostRule, network } from "./addresses.ts";
 import { filePath, identityHeader, realm } from "./texts.ts";
@@ -59,7 +59,7 @@ export const fallbackShape = {
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };
 
-// Whether a check's body goes along is settled before anybody looks at its host, so none is not for some hosts only.
+// Only none forwards the body of a check. That is decided before the host is known, so none is for whole routes only.
 function hostMode() {
   const known = wrong("known here", "one of allow, basic-auth, deny");
   return z.enum(["allow", "basic-auth", "deny"], {
@@ -89,7 +89,7 @@ export const hostFallbackShape = {
     }),
   ),
   page: inherited(z.nullable(filePath())),
-  // Not inherited: a host that refuses where its route does not means to refuse.
+  // Grace is not inherited, because a host that denies where its route does not is meant to deny.
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };
 

@@ -1,7 +1,4 @@
-/**
- * The one schema of the config (DESIGN, Config). It says what each key alone may hold;
- * combinations.ts says what keys may not hold together.
- */
+/** The schema of the config: what each key alone may hold. combinations.ts finds keys that contradict each other. */
 import * as z from "zod/mini";
 import {
   hostHeader,
@@ -45,7 +42,7 @@ const timeoutsShape = {
   total: optional(duration("10ms", "10m"), "8s", "The whole exchange, waiting for a connection included."),
 };
 
-// 401 and 403 are verdicts: as faults they would let a denied client reach the fallback.
+// 401 and 403 are verdicts. If they were faults, a denied client would reach the fallback.
 function faultStatus() {
   const notVerdict = z.refine<number>((status) => status !== 401 && status !== 403, {
     error: "{value} is a verdict, never a fault; leave it out",
@@ -88,7 +85,7 @@ const probeShape = {
   ),
   uri: optional(requestUri(), "/", "For X-Forwarded-Uri."),
   headers: optional(requestHeaders(), {}, "Headers of a probe, in place of those of the same name."),
-  minInterval: optional(duration("100ms", "1h"), "2s", "How long a good finding holds."),
+  minInterval: optional(duration("100ms", "1h"), "2s", "How long a good probe result holds."),
   loginHealth: described(
     z._default(z.nullable(resource()), null),
     "URL that must answer 2xx for a redirect to count as a verdict; null: not asked.",
@@ -146,7 +143,7 @@ export const adminShape = {
   listen: optional(listenAddress(), "0.0.0.0:9090", "Where health and metrics are served."),
   htpasswd: described(
     z._default(z.nullable(filePath()), null),
-    "File of users and password hashes: who may reload the config and override routes; null: nobody.",
+    "File of users and password hashes; they may reload the config and override routes. null: nobody may.",
   ),
 };
 
@@ -179,8 +176,8 @@ export const rootShape = {
   listen: optional(listenAddress(), "0.0.0.0:9000", "Where routes listen, unless a route names its own."),
   admin: optional(section(adminShape), {}, "The admin listener."),
   log: optional(section(logShape), {}, "JSON lines on stdout."),
-  limits: optional(section(limitsShape), {}, "Bounds of what is held in memory."),
-  drain: optional(section(drainShape), {}, "The way down."),
+  limits: optional(section(limitsShape), {}, "Limits of what is held in memory."),
+  drain: optional(section(drainShape), {}, "What happens after SIGTERM."),
   trustedProxies: optional(
     list(proxyNetwork(), "[10.0.0.0/8]"),
     [],
@@ -190,12 +187,12 @@ export const rootShape = {
   wire: optional(
     oneOf(["auto", "fastify"]),
     "auto",
-    "What carries checks: plain ones as bytes over raw sockets, or all over Fastify and undici.",
+    "auto: plain checks go as bytes over raw sockets, others over Fastify and undici; fastify: all go over these.",
   ),
   notify: optional(
     list(section(notifyShape), "[{ url: https://chat.example.com/hooks/ID }]", MOST_NOTIFIED),
     [],
-    "Who is told when a route enters or leaves fallback.",
+    "Webhooks that get a message when a route enters or leaves fallback.",
   ),
   routes: described(
     list(section(routeShape), "[{ preset: authentik, upstream: http://host:9000 }]").check(
@@ -210,10 +207,7 @@ export type Config = z.output<typeof configSchema>;
 export type RouteConfig = Config["routes"][number];
 export type HostConfig = RouteConfig["hosts"][number];
 
-/**
- * The keys of `raw` that are good by themselves, with defaults filled in.
- * Lets combinations be judged, and reported, beside unrelated mistakes.
- */
+/** The keys of `raw` that are good by themselves, with defaults, so that mistakes elsewhere hide no contradiction. */
 export function validParts<T extends z.core.$ZodShape>(
   shape: T,
   raw: unknown,

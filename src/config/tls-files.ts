@@ -4,7 +4,7 @@ import { errorCode, type Finding, type Path } from "./problem.ts";
 
 export type ReadFile = (file: string) => Promise<Uint8Array>;
 
-/** Where the PEM files of one route are; already resolved against the config's folder. */
+/** The PEM files of one route, as paths that are resolved against the config's folder. */
 interface TlsFiles {
   readonly ca: string | null;
   readonly cert: string | null;
@@ -17,7 +17,7 @@ export interface TlsMaterial {
   readonly key: Uint8Array | null;
 }
 
-/** Reads and tries the PEM files, so that a wrong one is found now and not in the first check. */
+/** Reads and tries the PEM files, so that a wrong one is found now and not by the first check. */
 export async function readTlsFiles(
   files: TlsFiles,
   path: Path,
@@ -53,7 +53,7 @@ export async function readTlsFiles(
 const NO_CERTIFICATE = "{value} holds no readable certificate; write a PEM file";
 const NO_KEY = "{value} holds no readable private key; write a PEM file without a passphrase";
 
-/** All certificates of a PEM file; null when there are none or one is broken. */
+/** All certificates of a PEM file; null: there are none, or one is broken. */
 function certificates(pem: Uint8Array): X509Certificate[] | null {
   const blocks = Buffer.from(pem)
     .toString("latin1")
@@ -73,7 +73,7 @@ function privateKey(pem: Uint8Array): KeyObject | null {
   }
 }
 
-/** OpenSSL has more to refuse, such as keys that are too short for its security level. */
+/** OpenSSL refuses more, such as keys that are too short for its security level. */
 function tryContext({ ca, cert, key }: TlsMaterial, path: Path): Finding[] {
   try {
     createSecureContext({
