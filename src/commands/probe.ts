@@ -11,21 +11,21 @@ import { askLogin, sendProbe } from "../route/send-probe.ts";
 import { createUpstreams, type Upstreams } from "../upstream/upstreams.ts";
 import type { CommandIo } from "./command-io.ts";
 
-/** Probes go on, one at a time for each route, until `stopped`. */
+/** Each route is probed again and again, one probe at a time, until `stopped`. */
 export interface Watch {
   readonly stopped: AbortSignal;
-  /** From the begin of a probe to that of the next, unless the probe takes longer. */
+  /** From the begin of a probe to the begin of the next, unless the probe takes longer. */
   readonly milliseconds: number;
   /** Wall clock. */
   now(): Date;
-  /** Marks a line for a terminal. */
+  /** Colours a line for a terminal. */
   paint(kind: ProbeResult["kind"], line: string): string;
 }
 
 /**
- * Sends each route's probe and prints what came back, how it classifies and how long it took.
- * `name`: only that route; null: all. `watch`: again and again; null: once.
- * Exit code 0: all verdicts, at last; 1: a fault, a bad config or no such route.
+ * Sends each route's probe and prints the answer, the verdict and the time. `name`: the only route to probe; null: all.
+ * `watch`: how to go on probing; null: probe once. Exit code 0: the last probe of each route got a verdict; 1: there
+ * was a fault, a bad config or no such route.
  */
 export async function probeCommand(
   configFile: string,
@@ -60,7 +60,7 @@ export async function probeCommand(
   return probes.every(({ result }) => result.kind === "fine") ? 0 : 1;
 }
 
-/** Resolves with the last one that was done. */
+/** Resolves with the last finished probe. */
 async function probeOnAndOn(
   route: Route,
   upstreams: Pick<Upstreams, "ask">,
