@@ -157,17 +157,14 @@ function readPiped(stdin: PasswordSource): Promise<Line> {
 }
 
 function listen(stdin: PasswordSource, onData: (chunk: string) => void, onEnd: () => void): () => void {
+  const ends = ["end", "close", "error"] as const;
   stdin.setEncoding("utf8");
   stdin.on("data", onData);
-  stdin.on("end", onEnd);
-  stdin.on("close", onEnd);
-  stdin.on("error", onEnd);
+  for (const end of ends) stdin.on(end, onEnd);
   stdin.resume();
   return () => {
     stdin.off("data", onData);
-    stdin.off("end", onEnd);
-    stdin.off("close", onEnd);
-    stdin.off("error", onEnd);
+    for (const end of ends) stdin.off(end, onEnd);
     stdin.pause();
   };
 }

@@ -86,11 +86,7 @@ interface Probed {
 }
 
 async function probe(route: Route, upstreams: Pick<Upstreams, "ask">, stop: AbortSignal): Promise<Probed> {
-  const deps = {
-    ask: upstreams.ask,
-    userAgent: `sparekey/${version()}`,
-    stop,
-  };
+  const deps = { ask: upstreams.ask, userAgent: `sparekey/${version()}`, stop };
   const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, deps));
   const begin = performance.now();
   const { outcome, result } = await sendProbe(route, route.upstream, BARE_TEMPLATE, isLoginUp, deps);

@@ -26,10 +26,8 @@ function canonical(host: string): string {
   return new SocketAddress({ address: host, family: "ipv6" }).address;
 }
 
-export interface Origin {
+export interface Origin extends Address {
   readonly protocol: "http:" | "https:";
-  readonly host: string;
-  readonly port: number;
 }
 
 const ORIGIN = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/;

@@ -216,7 +216,7 @@ function listenFindings(routes: readonly RouteView[]): Finding[] {
 
 function clash(route: RouteView, other: RouteView): Finding | null {
   if (route.listen === null || other.listen === null) return null;
-  if (!sameAddress(route.listen, other.listen)) {
+  if (addressText(route.listen) !== addressText(other.listen)) {
     if (!overlaps(route.listen, other.listen)) return null;
     const message = `the address is taken by route ${other.shownName}, which listens on ${other.shownListen}; use the same one, or another port`;
     return { path: route.listenPath, message };
@@ -248,10 +248,6 @@ function adminFindings(
 
 function ruleText(rule: PathRule): string {
   return rule.kind === "exact" ? rule.path : `${rule.prefix}*`;
-}
-
-function sameAddress(a: Address, b: Address): boolean {
-  return a.host === b.host && a.port === b.port;
 }
 
 /** Whether the second of two listeners would find its port taken. Port 0 is a new port each time. */

@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import { hostRule, network } from "./addresses.ts";
 import { filePath, identityHeader, realm } from "./texts.ts";
-import { described, duration, list, oneOf, optional, section, wholeNumber, wrong } from "./values.ts";
+import { described, duration, list, oneOf, optional, orNull, section, wholeNumber, wrong } from "./values.ts";
 
 const MOST_NAMES = 64;
 
@@ -52,8 +52,8 @@ export const fallbackShape = {
     "basic-auth, and no other mode: networks the emergency login is limited to; empty: anywhere.",
   ),
   rateLimit: optional(section(rateLimitShape), {}, "basic-auth: how many failed logins are too many."),
-  page: described(
-    z._default(z.nullable(filePath()), null),
+  page: orNull(
+    filePath(),
     "basic-auth and deny: an HTML file in UTF-8, up to 64 KiB, in place of the page in 401 and 503; null: sparekey's own.",
   ),
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),

@@ -23,17 +23,16 @@ const TIMEOUT_MS = 60_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The same as `loadConfig` yields, without `htpasswds`. */
-type ReadConfig = { readonly files: LoadedFiles } & (
-  | { readonly ok: true; readonly snapshot: Snapshot }
+type Loaded<Success> = { readonly files: LoadedFiles } & (
+  | ({ readonly ok: true } & Success)
   | { readonly ok: false; readonly problems: readonly Problem[] }
 );
 
+/** The same as `loadConfig` yields, without `htpasswds`. */
+type ReadConfig = Loaded<{ readonly snapshot: Snapshot }>;
+
 /** The one message of the child. */
-export type ChildMessage = { readonly files: LoadedFiles } & (
-  | { readonly ok: true; readonly packed: PackedSnapshot }
-  | { readonly ok: false; readonly problems: readonly Problem[] }
-);
+export type ChildMessage = Loaded<{ readonly packed: PackedSnapshot }>;
 
 interface ReadOptions {
   /** Whether the child keeps this process running. */

@@ -14,25 +14,27 @@ import { fallbackShape, hostShape } from "./fallback-schema.ts";
 import { asMapping } from "./plain-data.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { filePath, identityHeader, requestUri, routeName } from "./texts.ts";
-import { described, duration, list, oneOf, optional, section, size, wholeNumber, yesOrNo } from "./values.ts";
+import {
+  described,
+  duration,
+  list,
+  oneOf,
+  optional,
+  orNull,
+  section,
+  size,
+  wholeNumber,
+  yesOrNo,
+} from "./values.ts";
 
 const MOST_REQUIRED = 32;
 const MOST_NOTIFIED = 8;
 
 export const tlsShape = {
-  ca: described(
-    z._default(z.nullable(filePath()), null),
-    "PEM file of the authorities to trust; null: the system's.",
-  ),
-  cert: described(z._default(z.nullable(filePath()), null), "PEM file of the client certificate; needs key."),
-  key: described(
-    z._default(z.nullable(filePath()), null),
-    "PEM file of the client certificate's key; needs cert.",
-  ),
-  serverName: described(
-    z._default(z.nullable(serverName()), null),
-    "Name to ask for and to verify; null: each server's own host.",
-  ),
+  ca: orNull(filePath(), "PEM file of the authorities to trust; null: the system's."),
+  cert: orNull(filePath(), "PEM file of the client certificate; needs key."),
+  key: orNull(filePath(), "PEM file of the client certificate's key; needs cert."),
+  serverName: orNull(serverName(), "Name to ask for and to verify; null: each server's own host."),
   verify: optional(yesOrNo(), true, "Whether the upstream's certificate must be valid."),
 };
 
@@ -79,15 +81,12 @@ export const breakerShape = {
 };
 
 const probeShape = {
-  host: described(
-    z._default(z.nullable(hostHeader()), null),
-    "For Host and X-Forwarded-Host; null: as the last check had them.",
-  ),
+  host: orNull(hostHeader(), "For Host and X-Forwarded-Host; null: as the last check had them."),
   uri: optional(requestUri(), "/", "For X-Forwarded-Uri."),
   headers: optional(requestHeaders(), {}, "Headers of a probe, in place of those of the same name."),
   minInterval: optional(duration("100ms", "1h"), "2s", "How long a good probe result holds."),
-  loginHealth: described(
-    z._default(z.nullable(resource()), null),
+  loginHealth: orNull(
+    resource(),
     "URL that must answer 2xx for a redirect to count as a verdict; null: not asked.",
   ),
 };
@@ -141,8 +140,8 @@ export const routeShape = {
 
 export const adminShape = {
   listen: optional(listenAddress(), "0.0.0.0:9090", "Where health and metrics are served."),
-  htpasswd: described(
-    z._default(z.nullable(filePath()), null),
+  htpasswd: orNull(
+    filePath(),
     "File of users and password hashes; they may reload the config and override routes. null: nobody may.",
   ),
 };

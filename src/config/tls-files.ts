@@ -1,21 +1,14 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
+import type { UpstreamTls } from "../core/snapshot.ts";
 import { errorCode, type Finding, type Path } from "./problem.ts";
 
 export type ReadFile = (file: string) => Promise<Uint8Array>;
 
 /** The PEM files of one route, as paths that are resolved against the config's folder. */
-interface TlsFiles {
-  readonly ca: string | null;
-  readonly cert: string | null;
-  readonly key: string | null;
-}
+type TlsFiles = Readonly<Record<"ca" | "cert" | "key", string | null>>;
 
-export interface TlsMaterial {
-  readonly ca: Uint8Array | null;
-  readonly cert: Uint8Array | null;
-  readonly key: Uint8Array | null;
-}
+export type TlsMaterial = Pick<UpstreamTls, keyof TlsFiles>;
 
 /** Reads and tries the PEM files, so that a wrong one is found now and not by the first check. */
 export async function readTlsFiles(

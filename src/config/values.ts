@@ -127,6 +127,11 @@ export function optional<T extends z.core.$ZodType>(schema: T, preset: z.core.in
   return described(z.prefault(schema, preset as never), about);
 }
 
+/** A key that is null when it is left out. */
+export function orNull<T extends z.core.$ZodType>(schema: T, about: string) {
+  return described(z._default(z.nullable(schema), null), about);
+}
+
 /** Adds the description that editors show. */
 export function described<T extends z.core.$ZodType>(schema: T, about: string): T {
   z.globalRegistry.add(schema, { description: about });

@@ -171,7 +171,7 @@ export async function answerCheck(
   return finish(await decideByTreatment(asked, verdict, deps));
 }
 
-/** An allow without one of the route's `requireHeaders` is refused, because it does not say for whom it is. */
+/** An allow that lacks one of the route's `requireHeaders` is refused, because it does not name its user. */
 function withIdentity(verdict: Verdict, { requireHeaders }: Route): Verdict {
   if (verdict.kind !== "allow" || !lacksHeader(verdict.answer, requireHeaders)) return verdict;
   discard(verdict.answer);
@@ -211,7 +211,11 @@ async function decideByTreatment(
     const judgement = await state.health.judge(check);
     if (judgement !== null) deps.record.suspect(route, verdict.reason, judgement);
     if (judgement === "cleared") return ownDoing(verdict, "upstream");
-    if (judgement === null) return shed(verdict.answer);
+    // Our own limits kept the probe back, and they never lead to a fallback.
+    if (judgement === null) {
+      if (verdict.answer) discard(verdict.answer);
+      return SHED;
+    }
   }
   if (verdict.kind === "fault" || treatment === "confirm") deps.record.fault(route, verdict.reason);
   if (treatment === "relay") return ownDoing(verdict, "upstream");
@@ -306,12 +310,6 @@ function discard({ body }: Answer): void {
   if (body.kind === "stream") body.cancel();
 }
 
-/** Our own limits kept the probe from being sent. They never lead to a fallback. */
-function shed(answer: Answer | null): Decision {
-  if (answer) discard(answer);
-  return SHED;
-}
-
 /** When a stream breaks off, it is too late for a fallback, but the fault is counted. */
 function watchStream({ body }: Answer, route: Route, deps: AnswerCheckDeps): void {
   if (body.kind !== "stream") return;
@@ -327,7 +325,7 @@ function fromUpstream(answer: Answer, label: VerdictLabel): Decision {
 /** For a check that is sent past the breaker. No generation has this number, so its outcome changes no breaker. */
 const UNJUDGED: Asking = { kind: "ask", generation: -1, isTrial: false, waiting: new LinkedList() };
 
-/** A person who chose the fallback did not choose grace, and a client that is sent to the login has no session. */
+/** A person chose the fallback and not grace, or the client is redirected to the login and so has no session. */
 const ENDS_GRACE: ReadonlySet<FallbackReason> = new Set(["override", "login_down"]);
 /** RFC 9110 section 9.2.1. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

@@ -1,10 +1,4 @@
-interface FileStats {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly size: bigint;
-}
+type FileStats = Readonly<Record<"dev" | "ino" | "mtimeNs" | "ctimeNs" | "size", bigint>>;
 
 /** Two stamps of a path are equal while it resolves to the same file, with the same content and rights. */
 export function fileStamp({ dev, ino, mtimeNs, ctimeNs, size }: FileStats): string {

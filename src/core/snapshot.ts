@@ -13,7 +13,7 @@ export interface Address {
   readonly port: number;
 }
 
-export interface Timeouts {
+interface Timeouts {
   readonly connect: number;
   /** To the next byte of the answer. */
   readonly read: number;

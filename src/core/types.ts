@@ -130,12 +130,8 @@ export type Decided = Exclude<Verdict, { kind: "fault" | "suspect" }>;
 /** What a probe showed: `confirmed`: the upstream is broken; `cleared`: the client caused the fault. */
 export type Judgement = "confirmed" | "cleared";
 
-export interface Reply {
-  readonly status: number;
-  readonly statusText: string;
-  readonly headers: RawHeaders;
-  readonly body: Body;
-}
+/** The reply to the gateway, which has the same parts as an answer. */
+export type Reply = Answer;
 
 /** The label `verdict` of sparekey_checks_total. `error`: a 5xx, so neither a pass, a login nor a refusal. */
 export type VerdictLabel = "allow" | "challenge" | "deny" | "error";

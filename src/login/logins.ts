@@ -2,7 +2,7 @@
  * Emergency logins, as the data path asks for them.
  *
  * - A good pair of name and password is remembered as a keyed digest, until 5 minutes after its last use or until its
- *   file changes. A remembered pair is not limited, so an attacker who uses up the limits locks out no admin at work.
+ *   file changes. A remembered pair is not limited, so an attacker cannot lock out an admin at work by many guesses.
  * - The memory must not answer endless guesses of a client that is limited. So a remembered pair is good from an
  *   address where it was good before. From another address it is good only until a second limit, ten times as wide, is
  *   used up by refusals.

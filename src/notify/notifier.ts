@@ -10,7 +10,7 @@ import type { FallbackChange } from "../core/types.ts";
 import { DeliveryQueue, type DeliveryQueueDeps } from "./delivery-queue.ts";
 
 interface Notifier {
-  /** Replaces the targets. A target whose URL stays keeps its waiting messages. */
+  /** Replaces the targets. A target with the same URL as before keeps its waiting messages. */
   use(targets: readonly NotifyTarget[]): void;
   /** Returns before anything is sent. Never throws. */
   notify(change: FallbackChange): void;

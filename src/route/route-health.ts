@@ -94,12 +94,7 @@ export class RouteHealth {
     const { generation, kind } = this.#breaker;
     if (kind === "closed") return { kind: "ask", generation, isTrial: false, waiting: this.#waiting };
     if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#deps.now())) return { kind: "refused" };
-    const trial = {
-      kind: "ask",
-      generation: this.#beginTrial(),
-      isTrial: true,
-      waiting: new LinkedList<() => void>(),
-    } as const;
+    const trial = this.#beginTrial(new LinkedList());
     // The probe keeps a client from holding the breaker open by taking the trial and hanging up.
     this.#beside = this.#examine(check);
     void this.#beside.then((result) => {
@@ -196,16 +191,10 @@ export class RouteHealth {
 
   async #probe(template: ProbeTemplate): Promise<ProbeResult> {
     const isLoginUp = async (): Promise<boolean> => !confirms(await this.#login.get(this.#lookAtLogin));
-    const { result } = await sendProbe(
-      this.#route,
-      this.#probeUpstream,
-      template,
-      isLoginUp,
-      this.#probeDeps,
-    );
-    if (result.kind !== "unknown") {
+    const sent = await sendProbe(this.#route, this.#probeUpstream, template, isLoginUp, this.#probeDeps);
+    const { result } = sent;
+    if (result.kind !== "unknown")
       this.#deps.record.probe(this.#route, result.kind === "fine" ? "ok" : "fault");
-    }
     return result;
   }
 
@@ -234,12 +223,13 @@ export class RouteHealth {
     return this.#proven === null || this.#breaker.wait >= this.#route.breaker.maxInterval;
   }
 
-  #beginTrial(): number {
-    if (this.#breaker.kind === "closed") return this.#breaker.generation;
-    const { total } = this.#route.upstream.timeouts;
-    // The time for the trial's own exchange, a probe to confirm it, and that probe's request to the login page.
-    this.#become(startTrial(this.#breaker, this.#deps.now(), 3 * total), null);
-    return this.#breaker.generation;
+  #beginTrial(waiting: Waiting): Asking {
+    if (this.#breaker.kind !== "closed") {
+      // The time for the trial's own exchange, a probe to confirm it, and that probe's request to the login page.
+      const expiry = 3 * this.#route.upstream.timeouts.total;
+      this.#become(startTrial(this.#breaker, this.#deps.now(), expiry), null);
+    }
+    return { kind: "ask", generation: this.#breaker.generation, isTrial: true, waiting };
   }
 
   async #tryByProbe(): Promise<void> {
@@ -249,12 +239,7 @@ export class RouteHealth {
   }
 
   async #tryNow(): Promise<ProbeResult> {
-    const trial = {
-      kind: "ask",
-      generation: this.#beginTrial(),
-      isTrial: true,
-      waiting: this.#waiting,
-    } as const;
+    const trial = this.#beginTrial(this.#waiting);
     const isGuess = this.#templates().length === 0;
     const result = await this.#examine(null);
     // A refusal of a guessed probe shows nothing: a server that does not know the host refuses it in any state.
@@ -269,9 +254,7 @@ export class RouteHealth {
     this.#breaker = next;
     if (next.kind !== before.kind) this.#deps.record.breaker(this.#route, next.kind, reason);
     this.#scheduleTrial();
-    if (before.kind === "closed" && next.kind === "open") {
-      this.#waiting.each((release) => release());
-    }
+    if (before.kind === "closed" && next.kind === "open") this.#waiting.each((release) => release());
   }
 
   #scheduleTrial(): void {
