@@ -119,7 +119,7 @@ t.test("a route that is not there", async (t) => {
   });
 });
 
-/** Stops once `done` says so of the lines so far, each with its probe result in front. */
+/** Stops when `done` says so of the lines so far. Each line begins with the kind of its probe result. */
 function watching(done: (lines: readonly string[]) => boolean): Watch & { readonly lines: string[] } {
   const controller = new AbortController();
   const lines: string[] = [];

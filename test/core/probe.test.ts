@@ -22,7 +22,7 @@ function probe(asked: Check, rules: Partial<ProbeRules> = {}, changes: Partial<R
   );
 }
 
-/** What a client may have written into a check, each part with a mark of its own. */
+/** All that a client may have written into a check. Each part has a mark of its own. */
 const MARKED_NAMES = [
   ...["Cookie", "Authorization", "Proxy-Authorization", "X-Forwarded-Uri", "X-Forwarded-For", "X-Real-Ip"],
   ...["X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-User", "X-Forwarded-Prefix", "Forwarded", "Via"],

@@ -1,4 +1,4 @@
-/** What is known of routes, and the status of a whole sparekey: an outage, unless a test says what differs. */
+/** Routes and the status of a sparekey during an outage. A test passes what must differ. */
 
 import { BUCKETS, type Recent } from "../../src/observe/status/history.ts";
 import { createLiveStatus } from "../../src/observe/status/live-status.ts";
@@ -14,7 +14,7 @@ export const ROUTES = [
   routeWith("authentik-login", "none"),
 ];
 
-/** Each list has one count per bucket; given are the last ones. */
+/** Each list has one count per bucket. The last counts are given. */
 export function recent(changes: Partial<Record<keyof Recent, readonly number[]>> = {}): Recent {
   const padded = (counts: readonly number[] = []): readonly number[] => [
     ...Array.from({ length: BUCKETS - counts.length }, () => 0),
@@ -38,7 +38,7 @@ export interface BoardScene {
   overrides: Readonly<Record<string, OverrideFacts>>;
   readiness: Readiness;
   workers: WorkersStatus | null;
-  /** Seconds since it started. */
+  /** Seconds since the start. */
   seconds: number;
 }
 
@@ -64,7 +64,7 @@ export function boardScene(changes: Partial<BoardScene> = {}) {
   return { scene, board };
 }
 
-/** Twelve minutes into an outage of the upstream of `authentik`, with 15 minutes of checks. */
+/** The upstream of `authentik` has been down for 12 minutes of 15 minutes of checks. */
 export async function outage(news: readonly News[] = []): Promise<Status> {
   const { scene, board } = boardScene();
   board.tell({ kind: "started" });
