@@ -2,8 +2,8 @@
  * When a route stops asking its upstream, and when it asks again.
  *
  *  closed     Checks are sent. `failures` counted faults in a row open the breaker; any verdict resets the count.
- *  open       No check is sent. One trial is due at `tryAt`: a probe, or one live check if no probe has ever
- *             succeeded on the route. So a wrong probe never keeps a route open.
+ *  open       No check is sent. One trial is due at `tryAt`: a probe, or one live check if no probe ever passed or
+ *             probes have failed for long. So a wrong probe never keeps a route open.
  *  half-open  The trial is on its way. `successes` good trials in a row close the breaker; a bad one doubles the wait.
  *
  * Each opening, trial and closing begins a new generation. A result of an older generation changes nothing, and a

@@ -55,8 +55,8 @@ export class RouteHealth {
   readonly #probeDeps: SendProbeDeps;
   readonly #probeUpstream: Upstream;
   readonly #waiting: Waiting = new LinkedList();
-  readonly #upstream: SharedProbeResult;
-  readonly #login: SharedProbeResult;
+  readonly #upstreamResult: SharedProbeResult;
+  readonly #loginResult: SharedProbeResult;
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
   /**
@@ -70,17 +70,17 @@ export class RouteHealth {
   /** From the last check that met a fault while nothing was learned yet. */
   #guess: ProbeTemplate = BARE_TEMPLATE;
   /** The probe that runs beside a live trial. */
-  #beside: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
+  #probeBesideTrial: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
   /** The probe that a person asked for, while it runs. */
-  #asked: Promise<ProbeResult> | null = null;
+  #probeForPerson: Promise<ProbeResult> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(route: Route, deps: RouteHealthDeps) {
     this.#route = route;
     this.#deps = deps;
     this.#probeDeps = { ask: deps.ask, userAgent: deps.userAgent, stop: this.#closed.signal };
-    this.#upstream = createSharedProbeResult(route.probe, deps.now);
-    this.#login = createSharedProbeResult(route.probe, deps.now);
+    this.#upstreamResult = createSharedProbeResult(route.probe, deps.now);
+    this.#loginResult = createSharedProbeResult(route.probe, deps.now);
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
@@ -96,33 +96,33 @@ export class RouteHealth {
     if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#deps.now())) return { kind: "refused" };
     const trial = this.#beginTrial(new LinkedList());
     // The probe keeps a client from holding the breaker open by taking the trial and hanging up.
-    this.#beside = this.#examine(check);
-    void this.#beside.then((result) => {
-      if (evidenceOf(result, true) === "good") this.#weigh(trial, "good", null);
+    this.#probeBesideTrial = this.#sendProbes(check);
+    void this.#probeBesideTrial.then((result) => {
+      if (evidenceOf(result, true) === "good") this.#updateBreaker(trial, "good", null);
     });
     return trial;
   }
 
   /** Called once for each admitted check. null: its outcome says nothing about the upstream. */
   observe(asking: Asking, check: Check, verdict: Verdict | null): void {
-    if (verdict === null) return this.#observeNothing(asking);
-    if (verdict.kind === "suspect") return this.#weigh(asking, asking.isTrial ? "good" : null, null);
+    if (verdict === null) return this.#observeLostTrial(asking);
+    if (verdict.kind === "suspect") return this.#updateBreaker(asking, asking.isTrial ? "good" : null, null);
     if (verdict.kind !== "fault") {
       if (verdict.kind !== "deny") this.#learn(check);
-      return this.#weigh(asking, "good", null);
+      return this.#updateBreaker(asking, "good", null);
     }
     const { reason } = verdict;
     if (this.#templates().length === 0) this.#guess = guessedTemplate(check);
-    if (reason === "login_down") return this.#weigh(asking, "good", null);
+    if (reason === "login_down") return this.#updateBreaker(asking, "good", null);
     if (isUnreachable(reason) || this.#route.fault.confirm === "never")
-      return this.#weigh(asking, "fault", reason);
-    const result = asking.isTrial ? this.#beside : this.#find(check);
-    void result.then((found) => this.#weigh(asking, evidenceOf(found, asking.isTrial), reason));
+      return this.#updateBreaker(asking, "fault", reason);
+    const result = asking.isTrial ? this.#probeBesideTrial : this.#sharedResult(check);
+    void result.then((found) => this.#updateBreaker(asking, evidenceOf(found, asking.isTrial), reason));
   }
 
   /** Waits for a probe, unless a result still holds. null: our own limits kept the probe back. */
   async judge(check: Check): Promise<Judgement | null> {
-    return judgementOf(await this.#find(check));
+    return judgementOf(await this.#sharedResult(check));
   }
 
   /**
@@ -131,15 +131,17 @@ export class RouteHealth {
    */
   async isLoginUp(): Promise<boolean> {
     if (this.#route.probe.loginHealth === null) return true;
-    return !confirms(await this.#login.getSoon(this.#lookAtLogin));
+    return !confirms(await this.#loginResult.getSoon(this.#askLogin));
   }
 
   /** Probes for a person. While the breaker is open this is its trial, so that a repair shows at once. */
   probeNow(): Promise<ProbeResult> {
-    this.#asked ??= (this.#breaker.kind === "open" ? this.#tryNow() : this.#examine(null)).finally(() => {
-      this.#asked = null;
+    this.#probeForPerson ??= (
+      this.#breaker.kind === "open" ? this.#tryNow() : this.#sendProbes(null)
+    ).finally(() => {
+      this.#probeForPerson = null;
     });
-    return this.#asked;
+    return this.#probeForPerson;
   }
 
   close(): void {
@@ -147,11 +149,11 @@ export class RouteHealth {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  readonly #lookAtLogin = (): Promise<ProbeResult> => askLogin(this.#route, this.#probeDeps);
+  readonly #askLogin = (): Promise<ProbeResult> => askLogin(this.#route, this.#probeDeps);
 
   /** Never uses a result that no longer holds, because an old fault must not let anybody in. */
-  #find(check: Check): Promise<ProbeResult> {
-    return this.#upstream.get(() => this.#examine(check));
+  #sharedResult(check: Check): Promise<ProbeResult> {
+    return this.#upstreamResult.get(() => this.#sendProbes(check));
   }
 
   /**
@@ -159,13 +161,13 @@ export class RouteHealth {
    * check that passed last, which may work only with that client's session. While nothing is learned, one probe is
    * guessed from `check` or from the last check in question.
    */
-  async #examine(check: Check | null): Promise<ProbeResult> {
+  async #sendProbes(check: Check | null): Promise<ProbeResult> {
     const known = this.#templates();
     const templates = known.length > 0 ? known : [check === null ? this.#guess : guessedTemplate(check)];
     const results = await Promise.all(templates.map((template) => this.#probe(template)));
     const passed = results.findIndex((result) => result.kind === "fine" && result.passed);
     const template = templates[passed];
-    if (template) this.#prove(template);
+    if (template) this.#keepProven(template);
     return bestOf(results);
   }
 
@@ -183,14 +185,14 @@ export class RouteHealth {
     return last === null || isSame(last, first) ? [first] : [first, last];
   }
 
-  #prove(template: ProbeTemplate): void {
+  #keepProven(template: ProbeTemplate): void {
     const isFirst = this.#proven === null;
     this.#proven = template;
     if (isFirst) this.#scheduleTrial();
   }
 
   async #probe(template: ProbeTemplate): Promise<ProbeResult> {
-    const isLoginUp = async (): Promise<boolean> => !confirms(await this.#login.get(this.#lookAtLogin));
+    const isLoginUp = async (): Promise<boolean> => !confirms(await this.#loginResult.get(this.#askLogin));
     const sent = await sendProbe(this.#route, this.#probeUpstream, template, isLoginUp, this.#probeDeps);
     const { result } = sent;
     if (result.kind !== "unknown")
@@ -199,19 +201,19 @@ export class RouteHealth {
   }
 
   /** When the client of a live trial has left, the probe beside it decides. */
-  #observeNothing(asking: Asking): void {
+  #observeLostTrial(asking: Asking): void {
     if (!asking.isTrial) return;
-    void this.#beside.then((result) => this.#weigh(asking, evidenceOf(result, true), null));
+    void this.#probeBesideTrial.then((result) => this.#updateBreaker(asking, evidenceOf(result, true), null));
   }
 
-  #weigh(asking: Asking, evidence: BreakerEvidence | null, reason: FallbackReason | null): void {
+  #updateBreaker(asking: Asking, evidence: BreakerEvidence | null, reason: FallbackReason | null): void {
     const { generation, isTrial } = asking;
     if (evidence === "good" && isAtRest(this.#breaker)) return;
     const [rules, now, random] = [this.#route.breaker, this.#deps.now(), this.#deps.random()];
     if (evidence !== null) {
       const after = isTrial ? afterTrial : afterCheck;
-      this.#become(after(this.#breaker, rules, generation, evidence, now, random), reason);
-    } else if (isTrial) this.#become(withoutResult(this.#breaker, generation, now, random), null);
+      this.#setBreaker(after(this.#breaker, rules, generation, evidence, now, random), reason);
+    } else if (isTrial) this.#setBreaker(withoutResult(this.#breaker, generation, now, random), null);
   }
 
   /**
@@ -227,7 +229,7 @@ export class RouteHealth {
     if (this.#breaker.kind !== "closed") {
       // The time for the trial's own exchange, a probe to confirm it, and that probe's request to the login page.
       const expiry = 3 * this.#route.upstream.timeouts.total;
-      this.#become(startTrial(this.#breaker, this.#deps.now(), expiry), null);
+      this.#setBreaker(startTrial(this.#breaker, this.#deps.now(), expiry), null);
     }
     return { kind: "ask", generation: this.#breaker.generation, isTrial: true, waiting };
   }
@@ -241,14 +243,14 @@ export class RouteHealth {
   async #tryNow(): Promise<ProbeResult> {
     const trial = this.#beginTrial(this.#waiting);
     const isGuess = this.#templates().length === 0;
-    const result = await this.#examine(null);
+    const result = await this.#sendProbes(null);
     // A refusal of a guessed probe shows nothing: a server that does not know the host refuses it in any state.
     const isOdd = isGuess && result.kind !== "fault" && !(result.kind === "fine" && result.passed);
-    this.#weigh(trial, isOdd ? null : evidenceOf(result, true), null);
+    this.#updateBreaker(trial, isOdd ? null : evidenceOf(result, true), null);
     return result;
   }
 
-  #become(next: Breaker, reason: FallbackReason | null): void {
+  #setBreaker(next: Breaker, reason: FallbackReason | null): void {
     const before = this.#breaker;
     if (next === before) return;
     this.#breaker = next;

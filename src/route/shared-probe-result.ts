@@ -6,36 +6,36 @@ const STILL_BAD_MS = 5_000;
 
 /** One probe at a time: every caller shares the probe that is on its way, and its result as long as that holds. */
 export interface SharedProbeResult {
-  /** The result that holds, or else the next one; `find` runs only if no probe is on its way. Never rejects. */
-  get(find: () => Promise<ProbeResult>): Promise<ProbeResult>;
+  /** The result that holds, or else the next one; `probe` runs only if no probe is on its way. Never rejects. */
+  get(probe: () => Promise<ProbeResult>): Promise<ProbeResult>;
   /** Like `get`, but does not wait for the next result if a bad one has just ended. That one is used instead. */
-  getSoon(find: () => Promise<ProbeResult>): Promise<ProbeResult>;
+  getSoon(probe: () => Promise<ProbeResult>): Promise<ProbeResult>;
 }
 
 /** `now`: milliseconds, monotonic. */
 export function createSharedProbeResult(rules: ProbeRules, now: () => number): SharedProbeResult {
   let last: ProbeResult = { kind: "unknown" };
   let heldUntil = 0;
-  let next: { readonly found: Promise<ProbeResult>; readonly since: number } | null = null;
+  let next: { readonly result: Promise<ProbeResult>; readonly since: number } | null = null;
 
-  const get = (find: () => Promise<ProbeResult>): Promise<ProbeResult> => {
+  const get = (probe: () => Promise<ProbeResult>): Promise<ProbeResult> => {
     if (now() < heldUntil) return Promise.resolve(last);
     next ??= {
       since: now(),
-      found: find().then((result) => {
+      result: probe().then((result) => {
         last = result;
         heldUntil = now() + holds(result, rules);
         next = null;
         return result;
       }),
     };
-    return next.found;
+    return next.result;
   };
 
   return {
     get,
-    getSoon: (find) => {
-      const found = get(find);
+    getSoon: (probe) => {
+      const found = get(probe);
       const isStillBad = next !== null && confirms(last) && next.since < heldUntil + STILL_BAD_MS;
       return isStillBad ? Promise.resolve(last) : found;
     },
