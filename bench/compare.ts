@@ -1,9 +1,9 @@
 /**
- * What a check costs: sparekey beside nginx as it ran in production, nginx tuned, HAProxy, Caddy and
- * @fastify/http-proxy, all in front of the same upstream; and the cases that only sparekey is made for. Prints tables;
- * a whole run (about 10 minutes) writes bench/results/ and the README's table.
+ * Measures what a check costs: with sparekey, nginx as it ran in production, nginx tuned, HAProxy, Caddy and
+ * @fastify/http-proxy, all in front of the same upstream. Some cases are made for sparekey only. It prints tables. A
+ * whole run (about 10 minutes) writes bench/results/ and the README's table.
  *
- *   npm run bench                        all of it
+ *   npm run bench                        everything
  *   npm run bench -- --quick             the main cases, fewer rounds; within 2 minutes
  *   npm run bench -- --case kept-32      one case; or `hung`, `logins` or `decision`
  *   npm run bench -- --subject sparekey  one subject beside nginx
@@ -49,11 +49,11 @@ requireKnown("case", values.case, [...CASES.map(({ name }) => name), HUNG, LOGIN
 requireKnown("subject", values.subject, Object.keys(SETTINGS));
 const isWhole = !values.quick && values.case === undefined && values.subject === undefined;
 
-// Everything that is written on the way goes below it, and goes with it.
+// All files of a run are in this folder, which is removed at the end.
 const scratch = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
 process.env.TMPDIR = scratch;
 process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
-// Whatever was started ends at the exit of this process.
+// All started programs end at the exit of this process.
 process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(143));
 
 try {

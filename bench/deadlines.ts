@@ -1,7 +1,7 @@
 /**
- * How far from its value each deadline fires: connect, read before the head, read inside the body, total.
- * Prints the largest and the median distance in milliseconds per deadline and value. From the start of the exchange, so that
- * connecting counts as well. Takes about 33 s.
+ * Measures how far from its value each deadline fires: connect, read before the head, read inside the body, total.
+ * It prints the largest and the median distance in milliseconds per deadline and value. Times count from the start of
+ * the exchange, so they include the connect. A run takes about 33 s.
  */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
@@ -67,7 +67,7 @@ const rows: readonly Row[] = [
 const upstreams = createUpstreams({ now: () => performance.now(), asksInBytes: () => false });
 let worst = 0;
 console.log(`deadline                     value   median      max  (ms off, ${REPEATS} each)`);
-// The first exchange of a process compiles code; and started all at once, they would measure each other.
+// The first exchange of a process compiles code. Exchanges that start all at once would measure each other.
 await Promise.all(rows.map((row) => distance(row, VALUES[0] ?? 0)));
 const measured: Promise<{ row: Row; value: number; offs: number[] }>[] = [];
 for (const row of rows) {
@@ -97,7 +97,7 @@ async function measure(row: Row, value: number): Promise<{ row: Row; value: numb
   return { row, value, offs };
 }
 
-/** Milliseconds late; negative: early. */
+/** Milliseconds; negative: the deadline fired early. */
 async function distance(row: Row, value: number): Promise<number> {
   const upstream: Upstream = {
     protocol: "http:",

@@ -1,12 +1,12 @@
 /**
- * Every fault of an upstream × every fallback mode × every state of the breaker, with real sparekey. Prints, per
- * cell, the replies by kind, their p50 and p99, the times to the first fallback and to recovery, and how many replies
- * were wrong: by the oracle in faults/oracle.ts, there must be none. A whole run takes about three minutes and writes
- * the table in docs/failure-modes.md.
+ * Runs every fault of an upstream × every fallback mode × every state of the breaker with real sparekey. For each cell
+ * it prints the replies by kind, their p50 and p99, the times to the first fallback and to recovery, and how many
+ * replies were wrong. By the oracle in faults/oracle.ts no reply may be wrong. A whole run takes about three minutes
+ * and writes the table in docs/failure-modes.md.
  *
- *   node bench/faults.ts                 all of it; as root, in a network namespace of its own
+ *   node bench/faults.ts                 everything; as root, in a network namespace of its own
  *   node bench/faults.ts --only hang     one fault
- *   node bench/faults.ts --wire fastify  carried by Fastify and undici; leaves the table as it is
+ *   node bench/faults.ts --wire fastify  on the slow path; does not write the table
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -22,10 +22,10 @@ import { type Walk, walk } from "./faults/walk.ts";
 import { WIRE_OPTION, wireOf } from "./wire.ts";
 
 const PAGE = join(import.meta.dirname, "../docs/failure-modes.md");
-/** Two at a time leave the machine time to answer promptly. */
+/** With two scenes at a time the machine still answers promptly. */
 const AT_ONCE = 2;
 const DNS_PORT = 53;
-/** Half of the shortest timeout. */
+/** Half of the shortest timeout of the config. */
 const STALL_MS = 150;
 const MOST_TRIES = 3;
 const INTERRUPTED = new Error("interrupted");
@@ -50,7 +50,7 @@ async function run(obstacle: string | null): Promise<number> {
   if (scenes.length === 0) return 1;
   const stop = new AbortController();
   const interrupt = (): void => stop.abort(INTERRUPTED);
-  // More than once: Ctrl-C comes from the terminal and from the process outside.
+  // Ctrl-C may come twice: from the terminal and from the process outside.
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
   const dns = obstacle === null ? await startDnsServer(NAME_SERVER, DNS_PORT, "127.0.0.1") : null;
   const folder = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
@@ -69,7 +69,7 @@ async function run(obstacle: string | null): Promise<number> {
   }
 }
 
-/** In the order of `scenes`. One that fails ends the others. */
+/** The results are in the order of `scenes`. A scene that fails ends the others. */
 async function walkAll(
   scenes: readonly Scene[],
   stage: Stage,
@@ -94,7 +94,7 @@ async function walkAll(
   return scenes.flatMap((scene) => walks.get(scene) ?? []);
 }
 
-/** What our own stalls spoiled says nothing of the rules, so it is walked again, and said. */
+/** A walk that our own stalls spoiled says nothing about the rules, so it is reported and repeated. */
 async function walkUndisturbed(scene: Scene, stage: Stage, stop: AbortSignal): Promise<Walk> {
   for (let tries = 1; ; tries += 1) {
     const walked = await walk(scene, stage, stop);
@@ -106,8 +106,8 @@ async function walkUndisturbed(scene: Scene, stage: Stage, stop: AbortSignal): P
 }
 
 /**
- * While this process stands still its upstream is silent too, and rightly taken for broken. While sparekey does, it
- * sheds, and a probe that it could not send confirms nothing.
+ * While this process stands still, its upstream is silent too and rightly counts as broken. While sparekey stands
+ * still, it sheds checks, and a probe that it could not send confirms nothing.
  */
 function disturbanceOf({ stalledMs, seen }: Walk): string | null {
   if (stalledMs >= STALL_MS) return `this bench stood still for ${stalledMs.toFixed(0)} ms`;
@@ -143,7 +143,7 @@ function stageWith(dns: DnsServer | null, folder: string): Stage {
   };
 }
 
-/** Self-signed, for 127.0.0.1. */
+/** A self-signed certificate for 127.0.0.1. */
 async function newPair(folder: string, name: string): Promise<KeyPair> {
   const [key, cert] = [join(folder, `${name}.key`), join(folder, `${name}.pem`)];
   const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];

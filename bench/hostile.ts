@@ -1,8 +1,8 @@
 /**
- * What hostile clients cost the others: the latency of 200 honest checks a second beside 200 more of the same kind,
- * and beside 200 hostile ones (errors, resets, garbage, hangs), in turns. Real sparekey; the upstream is healthy and
- * errs for odd input only. Prints p50 and p99 of the honest ones, medians of the rounds, and their ratios.
- * `--wire fastify`: carried by Fastify and undici.
+ * Measures what hostile clients cost the others: the latency of 200 honest checks a second beside 200 more of the same
+ * kind, and beside 200 hostile ones (errors, resets, garbage, hangs), in turns. sparekey is real. The upstream is
+ * healthy and errs for odd input only. It prints p50 and p99 of the honest checks as medians of the rounds, and their
+ * ratios. `--wire fastify` measures the slow path.
  */
 import { once } from "node:events";
 import { Agent, createServer } from "node:http";
@@ -47,7 +47,7 @@ for (let round = 0; round < ROUNDS; round += 1) {
   for (const beside of ["honest", "hostile"] as const) {
     const took = await load(beside === "honest" ? honest : hostile);
     rounds[beside].push({ p50: percentile(took, 0.5), p99: percentile(took, 0.99) });
-    // What hung is over, and no finding of one round holds in the next.
+    // After this time nothing hangs any more, and no probe result of one round holds in the next.
     await sleep(BETWEEN_MS);
   }
 }
@@ -68,7 +68,7 @@ console.log(
 );
 process.exit(wrong === 0 && breaker ? 0 : 1);
 
-/** Milliseconds each honest check took; `others` are sent at the same rate. */
+/** The milliseconds that each honest check took. `others` are sent at the same rate. */
 async function load(others: readonly Asked[]): Promise<readonly number[]> {
   const agents = [new Agent({ keepAlive: true }), new Agent({ keepAlive: true })] as const;
   const took: number[] = [];

@@ -1,7 +1,7 @@
 /**
- * Whether emergency logins block the event loop: 20 at once, each another user, bcrypt cost 12, the upstream
- * refusing; three rounds with a fresh process state each. Client and sparekey share this process, so the loop
- * carries more than it would alone. Prints the longest delay seen, which may be at most 20 ms.
+ * Shows whether emergency logins block the event loop: 20 at once, each with another user and bcrypt cost 12, while the
+ * upstream refuses. There are three rounds, each with a fresh state. Client and sparekey share this process, so its loop
+ * has more work than sparekey's own. It prints the longest delay, which may be at most 20 ms.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
@@ -29,7 +29,7 @@ let worst = 0;
 for (let round = 1; round <= ROUNDS; round += 1) {
   const app = await start();
   const port = app.listeners[0]?.port ?? 0;
-  // The first requests of a process compile code; that is no login's doing.
+  // The first requests of a process compile code, which has nothing to do with logins.
   for (let i = 0; i < 50; i += 1) await check(port, null);
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();

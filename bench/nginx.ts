@@ -1,4 +1,4 @@
-/** Real nginx as the upstream of a bench: the answers of an outpost, as cheap as an answer gets. */
+/** Real nginx as the upstream of a bench. It gives the answers of an outpost as cheaply as possible. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,16 +7,16 @@ import { startProgram } from "./program.ts";
 
 export interface Nginx {
   readonly port: number;
-  /** At once, in the middle of whatever it does. */
+  /** Ends it at once, in the middle of its work. */
   stop(): Promise<void>;
 }
 
 export interface NginxOptions {
-  /** Of 127.0.0.1; 0: one that is free. */
+  /** A port of 127.0.0.1; 0: a free one. */
   readonly port?: number;
-  /** `identity`: 200 with the six identity headers. `login`: 302 to the login, with a cookie. */
+  /** `identity`: a 200 with the six identity headers. `login`: a 302 to the login, with a cookie. */
   readonly answer?: "identity" | "login";
-  /** What goes before the command, as `taskset`. */
+  /** The begin of the command line, such as `taskset`. */
   readonly prefix?: readonly string[];
 }
 
@@ -36,7 +36,7 @@ const ANSWERS = {
     }`,
 } as const;
 
-/** It ends with this process at the latest. */
+/** nginx ends with this process at the latest. */
 export async function startNginx(options: NginxOptions = {}): Promise<Nginx> {
   const { port: wanted = 0, answer = "identity", prefix = [] } = options;
   const port = wanted === 0 ? await freePort() : wanted;
@@ -71,7 +71,7 @@ ${temporaryPaths(folder)}
 `;
 }
 
-/** nginx makes these folders at its start, whether it needs them or not. */
+/** nginx makes these folders at its start, even if it does not need them. */
 export function temporaryPaths(folder: string): string {
   return ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((name) => `  ${name}_temp_path ${folder}/${name};`)

@@ -1,7 +1,7 @@
 /**
- * What an outage costs: real sparekey with the default deadlines, 200 checks/s, and an upstream that hangs, then
- * comes back. Prints when the breaker opened, what waited, how fast replies were from then on, when the first
- * verdict came back, and how many lines were logged. Takes about 70 s; each mode has a route of its own.
+ * Measures what an outage costs: real sparekey with the default deadlines gets 200 checks/s, and its upstream hangs and
+ * then works again. Each mode has a route of its own. It prints when the breaker opened, what waited, how fast replies
+ * were from then on, when the first verdict came, and how many lines were logged. A run takes about 70 s.
  */
 import { once } from "node:events";
 import { Agent, createServer, request, type ServerResponse } from "node:http";
@@ -23,7 +23,7 @@ type Mode = (typeof MODES)[number];
 interface Reply {
   readonly sent: number;
   readonly took: number;
-  /** `200`, or `200 allow` for a fallback. */
+  /** `200` for a verdict, `200 allow` for a fallback. */
   readonly kind: string;
 }
 
@@ -85,7 +85,7 @@ function report(mode: Mode): void {
   const all = replies.get(mode) ?? [];
   const at = opened.get(mode);
   if (at === undefined) throw new Error(`${mode}: the breaker never opened`);
-  // The gauge is polled: what was sent in its last 50 ms may be from either side of the opening.
+  // The gauge is polled, so a check of its last 50 ms may be from before or after the opening.
   const fast = all.filter(({ sent }) => sent > at && sent < back).map(({ took }) => took);
   const waited = all.filter(({ sent }) => sent > outage && sent < at - 50);
   const released = Math.max(...waited.map(({ sent, took }) => sent + took)) - at;

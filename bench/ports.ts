@@ -2,14 +2,14 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 
-/** Where a listening server listens. */
+/** The port of a listening server. */
 export function portOf(server: Server): number {
   const address = server.address();
   if (typeof address !== "object" || address === null) throw new Error("this server listens on no port");
   return address.port;
 }
 
-/** Of 127.0.0.1, free a moment ago. */
+/** A port of 127.0.0.1 that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

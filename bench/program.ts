@@ -1,4 +1,4 @@
-/** Other programs, for the time of a bench: started on a free port, and gone with this process at the latest. */
+/** Starts other programs on free ports, for the time of a bench. They end with this process at the latest. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -11,18 +11,18 @@ const KEPT_ERRORS = 4_096;
 
 export interface Program {
   readonly pid: number;
-  /** At once, in the middle of whatever it does. */
+  /** Ends the program at once, in the middle of its work. */
   stop(): Promise<void>;
 }
 
-/** Resolves once it listens on `port` of 127.0.0.1. Rejects with what it wrote to stderr when it does not. */
+/** Resolves when the program listens on `port` of 127.0.0.1; otherwise rejects with its stderr. */
 export async function startProgram(
   command: readonly string[],
   port: number,
   env: Readonly<Record<string, string>> = {},
 ): Promise<Program> {
   const [file = "", ...args] = command;
-  // A process group of its own: a master that is killed leaves no worker behind.
+  // The process group of its own makes a killed master leave no worker behind.
   const child = spawn(file, args, {
     detached: true,
     stdio: ["ignore", "ignore", "pipe"],
@@ -74,6 +74,6 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // Gone by itself.
+    // The program has ended by itself.
   }
 }

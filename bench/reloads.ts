@@ -1,7 +1,7 @@
 /**
- * Whether anybody notices: 100 reloads of the config and 20 restarts of the upstreams, one of two at a time, while
- * 400 checks a second come over kept and over new connections. Real nginx answers. Prints what came back; fails when
- * a check got anything but the upstream's 200. Takes about a minute.
+ * Shows whether clients notice reloads: the config is reloaded 100 times and the two upstreams are restarted 20 times,
+ * one at a time, while 400 checks a second come over kept and over new connections. Real nginx answers. It prints the
+ * replies, and fails when a check got anything but the upstream's 200. A run takes about a minute.
  */
 import { rename, writeFile } from "node:fs/promises";
 import { Agent, request } from "node:http";
@@ -42,7 +42,7 @@ replies   ${[...replies].map(([kind, count]) => `${kind}: ${count}`).join(", ")}
 fallbacks ${fallbacks}, faults ${faults}`);
 process.exit(replies.size === 1 && replies.has("200") && fallbacks === 0 && reloads >= RELOADS ? 0 : 1);
 
-/** `turn` tells one config from the next. */
+/** `turn` makes each config differ from the one before. */
 function configFor(turn: number): string {
   return `
 admin: { listen: "127.0.0.9:0" }
@@ -56,7 +56,7 @@ routes:
 `;
 }
 
-/** The next one comes when the last one is in use. */
+/** The next reload begins when the last config is in use. */
 async function reload(): Promise<void> {
   for (let turn = 1; turn <= RELOADS; turn += 1) {
     const aside = join(sparekey.folder, "aside");

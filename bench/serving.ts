@@ -1,4 +1,4 @@
-/** sparekey as operators run it: a process of its own, for the time of a bench. */
+/** Starts sparekey as a process of its own, as operators do, for the time of a bench. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -17,27 +17,27 @@ export interface LogLine {
 
 export interface Serving {
   readonly pid: number;
-  /** Where the config and its files are. */
+  /** The folder of the config and its files. */
   readonly folder: string;
   readonly config: string;
   /** `http://host:port` of each distinct `listen`, in the config's order. */
   readonly origins: readonly string[];
   /** `http://host:port`. */
   readonly admin: string;
-  /** Of all log lines so far, those with this `msg`. */
+  /** The log lines so far with this `msg`. */
   count(msg: string): number;
   /** All log lines so far. */
   lines(): number;
-  /** From now on, for each line as it comes. */
+  /** Called from now on for each line. */
   onLine(listener: (line: LogLine) => void): void;
   metrics(): Promise<string>;
-  /** Drains. Resolves with the exit code; null: it had to be killed. */
+  /** Drains sparekey. Resolves with the exit code; null: it had to be killed. */
   stop(): Promise<number | null>;
 }
 
 /**
- * `files`: texts by name, beside the config. `command`: how to start sparekey, when not from source. Rejects when it
- * does not serve. It ends with this process at the latest.
+ * `files`: texts by name, beside the config. `command`: how to start sparekey if not from source. Rejects when sparekey
+ * does not serve. sparekey ends with this process at the latest.
  */
 export async function startServing(
   yaml: string,

@@ -1,9 +1,10 @@
 /**
- * Whether memory stays flat: 10 minutes of full load over 256 kept connections, and beside it a little of everything:
- * new connections, a route whose upstream is down, emergency logins, grace, and a reload every half minute. Real
- * nginx answers, wrk asks. Prints resident memory by the minute and, from the third on, its slope and the means of
- * the first and the last quarter; fails when the last is above the first by more than a tenth, or when a check at
- * full load failed. `--minutes N` for a shorter one, `--wire fastify` for one carried by Fastify and undici.
+ * Shows whether memory stays flat under 10 minutes of full load over 256 kept connections. Beside it there is a little
+ * of everything: new connections, a route with an upstream that is down, emergency logins, grace, and a reload every
+ * half minute. Real nginx answers, and wrk asks. It prints resident memory by the minute and, from the third minute on,
+ * its slope and the means of the first and the last quarter. It fails when the last quarter is above the first by more
+ * than a tenth, or when a check at full load failed. `--minutes N`: another time.
+ * `--wire fastify`: the slow path.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -93,7 +94,7 @@ routes:
 }
 
 interface Sample {
-  /** Since the load began; not whole. */
+  /** Minutes since the load began, with a fraction. */
   readonly minute: number;
   readonly megabytes: number;
 }
@@ -114,7 +115,7 @@ function megabytesOf({ megabytes }: Sample): number {
   return megabytes;
 }
 
-/** On new connections: clients with sessions of their own, and logins good and bad on a route that is down. */
+/** On new connections: clients with sessions of their own, and good and bad logins on a route that is down. */
 async function askBeside({ origins: [busy = "", down = ""] }: Serving): Promise<void> {
   const agent = new Agent({ keepAlive: false });
   for (let turn = 0; performance.now() < end; turn += 1) {
@@ -138,7 +139,7 @@ function ask(origin: string, headers: Readonly<Record<string, string>>, agent: A
   });
 }
 
-/** A touch is a change; nothing in the config is. */
+/** Touching the file counts as a change, although the config stays the same. */
 async function reloadNowAndThen({ config }: Serving): Promise<void> {
   while (performance.now() + RELOAD_MS < end) {
     await sleep(RELOAD_MS);

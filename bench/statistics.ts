@@ -1,6 +1,6 @@
-/** What many measurements say together. */
+/** Statistics over many measurements. */
 
-/** NaN in each where there was nothing. */
+/** All parts are NaN when there are no values. */
 export interface Spread {
   readonly min: number;
   readonly median: number;
@@ -15,7 +15,7 @@ export function spreadOf(values: readonly number[]): Spread {
   return { min: sorted[0] ?? Number.NaN, median: (low + high) / 2, max: sorted.at(-1) ?? Number.NaN };
 }
 
-/** The one that a `share` of all lie below; 1: the largest. NaN where there is nothing. */
+/** The value that a `share` of all values lie below; 1: the largest. NaN: there are no values. */
 export function percentile(values: readonly number[], share: number): number {
   const rank = Math.min(Math.floor(values.length * share), values.length - 1);
   return values.toSorted((a, b) => a - b)[rank] ?? Number.NaN;
@@ -26,7 +26,7 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** By which y grows for each 1 of x, by least squares. NaN where there are not two. */
+/** How much y grows when x grows by 1, by least squares. NaN: there are fewer than two points. */
 export function slope(points: readonly { readonly x: number; readonly y: number }[]): number {
   const meanX = mean(points.map(({ x }) => x));
   const meanY = mean(points.map(({ y }) => y));

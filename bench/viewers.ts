@@ -1,7 +1,7 @@
 /**
- * What open status pages cost while checks come in: 600 checks/s over three routes, in turns with nobody watching,
- * with one viewer and with the most there may be. CPU time of the process by the kernel's accounting. Needs a build
- * (`npm run build`) and takes 90 s.
+ * Measures what open status pages cost while checks come in: 600 checks/s over three routes, in turns without a
+ * viewer, with one viewer, and with the highest number allowed. The figure is the CPU time of the process as the
+ * kernel counts it. It needs a build (`npm run build`) and takes 90 s.
  */
 import { once } from "node:events";
 import { Agent, createServer, request } from "node:http";
@@ -56,7 +56,7 @@ function watch(): Socket {
   return socket;
 }
 
-/** Of one core. */
+/** Share of one core. */
 async function percentWith(viewers: number): Promise<number> {
   const sockets = Array.from({ length: viewers }, watch);
   await sleep(500);

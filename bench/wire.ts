@@ -1,4 +1,4 @@
-/** `--wire fastify` of a bench: what carries the checks, by the names of the config. */
+/** The option `--wire` of a bench: fast path or slow path, by the names of the config. */
 import type { WireMode } from "../src/core/snapshot.ts";
 
 const WIRES: readonly WireMode[] = ["auto", "fastify"];
@@ -6,7 +6,7 @@ const WIRES: readonly WireMode[] = ["auto", "fastify"];
 /** For `parseArgs`. */
 export const WIRE_OPTION = { type: "string", default: "auto" } as const;
 
-/** Ends the process when there is no such carrier. */
+/** Ends the process when there is no such mode. */
 export function wireOf(value: string): WireMode {
   const wire = WIRES.find((name) => name === value);
   if (wire !== undefined) return wire;

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Arguments, signals and exit codes. What a command does is in commands/. */
+/** Arguments, signals and exit codes. The commands are in commands/. */
 import { parseArgs, styleText } from "node:util";
 import type { CommandIo } from "./commands/command-io.ts";
 import type { Watch } from "./commands/probe.ts";
@@ -83,7 +83,7 @@ async function probe(args: readonly string[]): Promise<number> {
         stopped: stopped(),
         milliseconds: 1_000,
         now: () => new Date(),
-        paint: (finding, line) => styleText(COLOURS[finding], line, { stream: process.stdout }),
+        paint: (kind, line) => styleText(COLOURS[kind], line, { stream: process.stdout }),
       }
     : null;
   return probeCommand(values.config ?? defaultConfig(), values.route ?? null, io, watch);
@@ -145,7 +145,7 @@ function defaultConfig(): string {
   return process.env.SPAREKEY_CONFIG ?? "config/sparekey.yaml";
 }
 
-/** The first SIGTERM or SIGINT starts a drain; a second one ends the process as the system does by itself. */
+/** The first SIGTERM or SIGINT starts a drain. A second one ends the process at once, which is the system's default. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     const stop = (): void => {
@@ -162,7 +162,7 @@ function stopped(): AbortSignal {
   return controller.signal;
 }
 
-/** SIGHUP ends a process that does not listen: one that comes while sparekey starts must not. */
+/** SIGHUP ends a process without a listener, so this one is set before the start, when no reload is possible yet. */
 function reloadSignal(): (listener: () => void) => void {
   let onReload = (): void => {};
   process.on("SIGHUP", () => onReload());
@@ -178,7 +178,7 @@ function print(text: string): number {
 
 class UsageError extends Error {}
 
-/** One line for a person. */
+/** Prints one line for a person, and returns the exit code. */
 function fail(error: unknown): number {
   if (error instanceof UsageError) {
     io.err(`sparekey: ${error.message}; see sparekey --help\n`);
@@ -188,7 +188,7 @@ function fail(error: unknown): number {
   return 1;
 }
 
-/** A reader that went away, such as `head`, wants no more and is no defect. */
+// When the reader of a pipe goes away, as `head` does, that is no defect.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit());
 process.on("uncaughtException", (error) => process.exit(fail(error)));
 process.exitCode = await main(process.argv.slice(2)).catch(fail);

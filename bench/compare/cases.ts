@@ -1,4 +1,4 @@
-/** The cases that all figures of one kind are taken in: who is asked, how, and what must come back. */
+/** The cases of the comparison: which subjects get which checks, and what they must reply. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { type NginxOptions, startNginx } from "../nginx.ts";
@@ -10,16 +10,16 @@ export interface Case {
   readonly name: string;
   readonly title: string;
   readonly load: Load;
-  /** The reference first. */
+  /** The first one is the reference. */
   readonly subjects: readonly [SubjectName, ...SubjectName[]];
   readonly upstream: UpstreamKind;
-  /** Of every reply. */
+  /** The status of every reply. */
   readonly status: number;
-  /** Part of a quick bench. */
+  /** Whether a quick bench includes the case. */
   readonly isQuick: boolean;
 }
 
-/** `hung`: accepts and never answers. `gone`: nobody listens. */
+/** `hung`: it accepts and never answers. `gone`: nothing listens. */
 export type UpstreamKind = NonNullable<NginxOptions["answer"]> | "hung" | "gone";
 
 export interface UpstreamInUse {
@@ -30,7 +30,7 @@ export interface UpstreamInUse {
 type Subjects = readonly [SubjectName, ...SubjectName[]];
 
 const ALL: Subjects = ["nginx", "nginx keepalive 512", "HAProxy", "Caddy", "@fastify/http-proxy", "sparekey"];
-/** That package fails some connections where each check brings a new one, so its runs would not count. */
+/** That package fails some connections when each check needs a new one, so its runs would not count. */
 const WITHOUT_HTTP_PROXY: Subjects = ["nginx", "nginx keepalive 512", "HAProxy", "Caddy", "sparekey"];
 const COMMON = {
   load: PLAIN,
@@ -40,10 +40,10 @@ const COMMON = {
   isQuick: false,
 } as const;
 const COOKIE_BYTES = 16 * 1024;
-/** tcpmux, which nobody serves. */
+/** The port of tcpmux, where nothing listens. */
 const UNUSED_PORT = 1;
 
-/** What the pipelining of a route is measured in. */
+/** The loads for which pipelining to the upstream is measured too. */
 const LOADS: readonly Case[] = [
   { ...COMMON, name: "kept-32", title: "32 kept connections", isQuick: true },
   {
@@ -103,7 +103,7 @@ export async function startUpstream(kind: UpstreamKind, prefix: readonly string[
   return startNginx({ answer: kind, prefix });
 }
 
-/** Why it is not ready to be measured; null: it is. */
+/** Why the subject is not ready to be measured; null: it is ready. */
 export async function whyNotReady({ upstream }: Case, { metrics }: Subject): Promise<string | null> {
   if (upstream !== "gone" || metrics === null) return null;
   const isOpen = /^sparekey_breaker_state\{.*state="(open|half-open)".*\} 1$/m.test(await metrics());
@@ -115,7 +115,7 @@ async function startHung(): Promise<UpstreamInUse> {
   await once(server, "listening");
   return {
     port: portOf(server),
-    // What it holds open ends with those who opened it.
+    // Its connections end when the subjects end.
     stop: async () => void server.close(),
   };
 }

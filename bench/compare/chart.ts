@@ -1,4 +1,4 @@
-/** Bars as plain SVG. It brings its own background, so that it can be read on a light page and on a dark one. */
+/** Bar charts as plain SVG, with a background of their own, so that they are readable on light and dark pages. */
 import type { Spread } from "../statistics.ts";
 
 export interface Bar {
@@ -13,13 +13,13 @@ export interface Group {
 
 export interface Chart {
   readonly title: string;
-  /** Below the title: what a bar means. */
+  /** The text below the title, which says what a bar means. */
   readonly note: string;
   readonly unit: string;
   readonly groups: readonly Group[];
-  /** Where a line is drawn from top to bottom; null: nowhere. */
+  /** The value where a vertical line is drawn; null: no line. */
   readonly mark: number | null;
-  /** Which labels stand out. */
+  /** The labels that stand out. */
   readonly highlighted: string;
 }
 
@@ -54,7 +54,7 @@ const STYLE = `
   }
 `;
 
-/** A bar reaches to the median, its line from the least to the most. */
+/** A bar reaches to the median. The line over it reaches from the least to the most. */
 export function svgOf(chart: Chart): string {
   const { title, note, groups, mark } = chart;
   const most = Math.max(...groups.flatMap(({ bars }) => bars.map(({ spread }) => spread.max)), mark ?? 0);
@@ -98,7 +98,7 @@ function drawBar({ label, spread }: Bar, y: number, toX: (value: number) => numb
   ];
 }
 
-/** Three digits that count. */
+/** Three significant digits. */
 export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) return "–";
   if (value >= 1_000) return Math.round(value).toLocaleString("en-US");

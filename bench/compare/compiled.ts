@@ -1,4 +1,4 @@
-/** Compiled parts of sparekey, and what a check is to them, for benches without any reading or writing. */
+/** Compiled parts of sparekey, and a check for them, for benches without I/O. */
 import type { LogOptions, Route } from "../../src/core/snapshot.ts";
 import type { Answer, Check } from "../../src/core/types.ts";
 import type { Recorder } from "../../src/observe/recorder.ts";
@@ -7,7 +7,7 @@ import { headersOf, PLAIN } from "./wrk.ts";
 
 const DIST = new URL("../../dist/", import.meta.url);
 
-/** Of the last `npm run build`. */
+/** The folder that `npm run build` writes. */
 export function compiled<Module>(file: string): Promise<Module> {
   return import(new URL(file, DIST).href);
 }
@@ -30,7 +30,7 @@ export const ANSWER: Answer = {
   body: { kind: "whole", bytes: new Uint8Array() },
 };
 
-/** With an emergency login. */
+/** A route with an emergency login. */
 export async function newRoute(): Promise<Route> {
   const { parseConfig }: typeof import("../../src/config/load.ts") = await compiled("config/load.js");
   const yaml = `
@@ -48,7 +48,7 @@ routes:
   return first;
 }
 
-/** Its lines are made and go nowhere. */
+/** This recorder makes its log lines, but writes them nowhere. */
 export async function newRecorder(route: Route, access: LogOptions["access"]): Promise<Recorder> {
   const { clientAddress }: typeof import("../../src/core/client-address.ts") =
     await compiled("core/client-address.js");

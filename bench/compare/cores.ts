@@ -1,11 +1,11 @@
-/** Which core works for whom: what is measured on one, everything that loads it on another. */
+/** Gives the measured program one core, and everything that loads it another one. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 export interface Cores {
-  /** False: there is one core only, or no taskset. */
+  /** False: there is only one core, or no taskset. */
   readonly areApart: boolean;
-  /** What goes before a command. */
+  /** The begin of a command line. */
   readonly subject: readonly string[];
   readonly load: readonly string[];
 }

@@ -1,9 +1,9 @@
-/** What processes have used, by the kernel's own accounting: /proc/PID/stat and /proc/PID/status (proc(5)). */
+/** CPU time and memory of processes as the kernel counts them: /proc/PID/stat and /proc/PID/status (proc(5)). */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
 export interface Used {
-  /** User and system time of all threads, ended ones and children waited for included. */
+  /** User and system time of all threads, with ended threads and children that were waited for. */
   readonly cpuSeconds: number;
   readonly residentBytes: number;
 }
@@ -15,7 +15,7 @@ export interface Stat {
   readonly ticks: number;
 }
 
-/** Of a process and all that descend from it. Precise to a tick (10 ms) each. */
+/** The sum over a process and its descendants. The time of each is exact to a tick (10 ms). */
 export function usedBy(root: number): Used {
   const stats = allStats();
   const family = descendants(root, stats);
@@ -25,7 +25,7 @@ export function usedBy(root: number): Used {
   return { cpuSeconds: ticks / ticksPerSecond(), residentBytes };
 }
 
-/** null: this is no line of /proc/PID/stat. A name may hold blanks and brackets. */
+/** null: the text is no line of /proc/PID/stat. A name may hold blanks and brackets. */
 export function parseStat(text: string): Stat | null {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const pid = Number.parseInt(text, 10);
@@ -34,7 +34,7 @@ export function parseStat(text: string): Stat | null {
   return fields.length < 15 || [pid, parent, ticks].some(Number.isNaN) ? null : { pid, parent, ticks };
 }
 
-/** `root` among them. */
+/** The descendants of `root`, and `root` itself. */
 export function descendants(root: number, stats: readonly Stat[]): ReadonlySet<number> {
   const family = new Set([root]);
   for (let size = 0; size !== family.size; ) {
@@ -44,7 +44,7 @@ export function descendants(root: number, stats: readonly Stat[]): ReadonlySet<n
   return family;
 }
 
-/** 0: it has no memory (any more). */
+/** 0: the process has no memory, or no longer. */
 export function parseResident(status: string): number {
   return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
 }

@@ -1,6 +1,6 @@
 /**
- * The decision path alone, on compiled code: classify, record, and the reply, without any reading or writing. Prints
- * `DecisionFigures[]` as JSON. A process of its own, so that nothing else has shaped what its compiler knows.
+ * Measures the decision alone, on compiled code: classify, record and reply, without I/O. It prints `DecisionFigures[]`
+ * as JSON. It has a process of its own, so that no other code influences how this code is compiled.
  */
 import type { Decision } from "../../src/core/types.ts";
 import { ANSWER, CHECK, compiled, newRecorder, newRoute } from "./compiled.ts";

@@ -1,4 +1,4 @@
-/** `@fastify/http-proxy` with its defaults: PORT and UPSTREAM_PORT of 127.0.0.1 as arguments. */
+/** Runs `@fastify/http-proxy` with its defaults. The arguments are PORT and UPSTREAM_PORT of 127.0.0.1. */
 import httpProxy from "@fastify/http-proxy";
 import fastify from "fastify";
 

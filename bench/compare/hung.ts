@@ -1,7 +1,7 @@
 /**
- * An upstream that accepts checks and never answers: how long a few clients wait for the login page, once sparekey's
- * breaker has opened. Real times of single replies: wrk's percentiles assume that a client goes on asking at the same
- * rate, and would count one check that tries the upstream as thousands.
+ * Measures how long a few clients wait for the login page when the upstream accepts checks and never answers, and
+ * sparekey's breaker has opened. It takes the times of single replies. The percentiles of wrk assume that a client goes
+ * on asking at the same rate, so they would count one check that tries the upstream as thousands.
  */
 import { Agent, get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,14 +14,14 @@ import { headersOf, PLAIN } from "./wrk.ts";
 
 const CLIENTS = 8;
 const BETWEEN_CHECKS_MS = 10;
-/** 5 s for the answer, 5 s for the probe, and time to spare. */
+/** This leaves 5 s for the answer, 5 s for the probe, and some more. */
 const OPEN_MS = 20_000;
 const POLL_MS = 50;
 const DUE = 401;
 
 export const HUNG_SUBJECTS: readonly SubjectName[] = ["nginx", "sparekey"];
 
-/** At the same time: they hardly do anything. */
+/** The subjects run at the same time, because they hardly use the CPU. */
 export async function measureHung(
   names: readonly SubjectName[],
   seconds: number,
@@ -82,7 +82,7 @@ async function opened({ metrics }: Subject): Promise<void> {
   }
 }
 
-/** One check after the other; milliseconds of each into `waits`. */
+/** Sends one check after the other, and adds the milliseconds of each to `waits`. */
 async function askOn(
   { name, url }: Subject,
   agent: Agent,

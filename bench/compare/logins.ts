@@ -1,6 +1,6 @@
 /**
- * Emergency logins while the upstream is gone and an attacker guesses: an admin's checks, each with the password,
- * beside wrong passwords, each another one from another address. bcrypt, cost 12.
+ * Measures emergency logins while the upstream is gone and an attacker guesses. An admin sends checks with the password.
+ * The attacker sends wrong passwords, each a new one from a new address. The hash is bcrypt with cost 12.
  */
 import { readFile, rm } from "node:fs/promises";
 import { request } from "node:http";
@@ -88,7 +88,7 @@ async function written(file: string): Promise<NonNullable<LoginFigures["loopDela
   }
 }
 
-/** The first time, which takes the whole bcrypt. */
+/** The first login, which needs the whole bcrypt. */
 function logIn({ name, url }: Subject): Promise<void> {
   return new Promise((resolve, reject) => {
     const asked = request(url, { headers: headersOf(ADMIN), agent: false }, ({ statusCode = 0 }) => {

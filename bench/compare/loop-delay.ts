@@ -1,7 +1,7 @@
 /**
- * Loaded into sparekey before anything else (`node --import`). SIGUSR2 begins to measure how late its event loop is;
- * the next one writes the figures, in milliseconds, into the file that this module's `?file=` names. Timers of 1 ms,
- * which the delays include.
+ * Measures the delay of sparekey's event loop. It is loaded into sparekey before anything else (`node --import`). A
+ * SIGUSR2 begins the measurement. The next one writes the figures, in milliseconds, into the file that this module's
+ * `?file=` names. The delays include the 1 ms of the timers.
  */
 import { writeFileSync } from "node:fs";
 import { monitorEventLoopDelay } from "node:perf_hooks";

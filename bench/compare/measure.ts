@@ -1,4 +1,4 @@
-/** One case measured: all its subjects side by side, idle but for the one whose turn it is; A B A B … with the reference. */
+/** Measures one case. All its subjects run, but only one at a time has load: the reference and another one in turns. */
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 import { type Case, startUpstream, whyNotReady } from "./cases.ts";
@@ -12,7 +12,7 @@ export interface Bench {
   readonly cores: Cores;
   readonly htpasswd: string;
   readonly rounds: number;
-  /** Something a reader of the figures should know. */
+  /** Adds a remark for readers of the figures. */
   remark(text: string): void;
 }
 
@@ -20,7 +20,7 @@ export const SECONDS_PER_RUN = 1;
 const TRIES = 2;
 const BYTES_PER_MB = 1024 * 1024;
 
-/** Rejects when a subject cannot be measured: replies other than due, or failed connections, time and again. */
+/** Rejects when a subject repeatedly gives wrong replies or fails connections. */
 export async function measureCase(
   one: Case,
   names: readonly SubjectName[],
@@ -55,7 +55,7 @@ async function warmUp(one: Case, subjects: readonly Subject[], bench: Bench): Pr
   }
 }
 
-/** wrk tells replies below 400 from the others only; this one is looked at as a whole. */
+/** wrk only distinguishes replies below 400 from others. So one reply is checked as a whole. */
 async function expectReply({ name, url }: Subject, { status, load, upstream }: Case): Promise<void> {
   const { statusCode, headers } = await ask(url, load);
   if (statusCode !== status) throw new Error(`${name} answers ${statusCode} where ${status} is due`);
@@ -100,7 +100,7 @@ async function interleave(
   };
 }
 
-/** Once more when something went wrong, and said so. */
+/** A run that went wrong is remarked on and repeated once. */
 async function measure(one: Case, subject: Subject, bench: Bench): Promise<Run> {
   let problem = "";
   for (let tries = 0; tries < TRIES; tries += 1) {
@@ -112,7 +112,7 @@ async function measure(one: Case, subject: Subject, bench: Bench): Promise<Run> 
   throw new Error(problem);
 }
 
-/** A text: why it does not count. */
+/** A text: why the run does not count. */
 async function runOnce(one: Case, { pid, url }: Subject, bench: Bench): Promise<Run | string> {
   const before = usedBy(pid);
   const load = { ...one.load, seconds: SECONDS_PER_RUN };

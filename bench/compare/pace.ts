@@ -1,8 +1,8 @@
-/** How long one call takes, and what it leaves to the garbage collector. */
+/** Measures how long one call takes, and how much garbage it makes. */
 import { getHeapStatistics } from "node:v8";
 import { type Spread, spreadOf } from "../statistics.ts";
 
-/** Of one call. */
+/** The figures of one call. */
 export interface Pace {
   readonly nanos: Spread;
   readonly allocatedBytes: Spread;
@@ -12,7 +12,7 @@ const ROUNDS = 7;
 const CALLS = 200_000;
 const NANOS_PER_MS = 1e6;
 
-/** `call` returns a number above 0: what nobody uses, the compiler may leave out. The first round is not counted. */
+/** `call` returns a number above 0, because the compiler may omit unused work. The first round does not count. */
 export function paceOf(call: () => number): Pace {
   roundOf(call);
   const rounds = Array.from({ length: ROUNDS }, () => roundOf(call));

@@ -1,7 +1,7 @@
 /**
- * What counting and logging cost a check: `record.answer` and `record.check` on compiled code, with the recorder that
- * is the argument: `none`, one that does nothing, or the real one with `log.access` as named. Prints a
- * `DecisionFigures[]` as JSON. A process for each, so that none has shaped what the compiler knows of another.
+ * Measures what counting and logging cost a check: `record.answer` and `record.check` on compiled code. The argument
+ * names the recorder: `none` does nothing, and any other name is the real one with this `log.access`. It prints a
+ * `DecisionFigures[]` as JSON. Each recorder has a process of its own, so that none influences how another is compiled.
  */
 import type { Decision } from "../../src/core/types.ts";
 import type { Recorder } from "../../src/observe/recorder.ts";
@@ -19,7 +19,7 @@ const decision: Decision = { source: "upstream", verdict: "allow", reply: relaye
 const now = (): number => performance.now();
 
 const pace = paceOf(() => {
-  // The clock is read either way: what is compared is the recorder alone.
+  // The clock is always read, so that only the recorders differ.
   const begin = now();
   recorder.answer(route, ANSWER.status, now() - begin);
   recorder.check(route, CHECK, decision, now() - begin);

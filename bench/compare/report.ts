@@ -1,4 +1,4 @@
-/** The figures as text: tables for the person who ran it; files, and the README's table, for all others. */
+/** The figures as text: tables for the terminal, files, and the README's table. */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Spread } from "../statistics.ts";
@@ -43,7 +43,7 @@ export function decisionText({ what, nanos, allocatedBytes }: DecisionFigures): 
   return `  ${what}: ${nanos.median.toFixed(0)} ns (${nanos.min.toFixed(0)}–${nanos.max.toFixed(0)}), ${allocatedBytes.median.toFixed(0)} bytes allocated`;
 }
 
-/** Median; behind it the ratio to the reference: median (min–max). */
+/** The median, followed by the ratio to the reference: median (min–max). */
 function cellsOf({ subject, figures, ratios, idleMb }: SubjectFigures): readonly string[] {
   const cells = COLUMNS.map(({ metric }) => {
     const figure = shortNumber(figures[metric].median);
@@ -114,7 +114,7 @@ function chartsOf(cases: readonly CaseFigures[]): Readonly<Record<string, Chart>
   };
 }
 
-/** All proxies do the same there. */
+/** Whether all proxies are compared in the case, because they do the same work in it. */
 function isCompared({ subjects }: CaseFigures): boolean {
   return subjects.length > 2;
 }
@@ -154,7 +154,7 @@ function pageOf(results: Results): string {
   ].join("\n")}\n`;
 }
 
-/** For the README: the CPU time, and what sparekey stands at. */
+/** The README's table: the ratios of the CPU time, and sparekey's own figures. */
 function summaryOf({ cases }: Results): string {
   const compared = cases.filter(isCompared);
   const names =
@@ -213,7 +213,7 @@ function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Four digits say more than the noise allows. */
+/** Four digits are enough, because the noise is larger than the rest. */
 function rounded(_: string, value: unknown): unknown {
   return typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
 }

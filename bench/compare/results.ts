@@ -1,4 +1,4 @@
-/** What the bench finds. Ratios are to the reference's run just before, so that what disturbs both cancels out. */
+/** The figures of the bench. A ratio is to the reference's run just before, so that disturbances cancel out. */
 
 import { type Spread, spreadOf } from "../statistics.ts";
 import type { Pace } from "./pace.ts";
@@ -16,24 +16,24 @@ export const METRICS: readonly Metric[] = ["cpuMicros", "perSecond", "p50Ms", "p
 
 export interface Pair {
   readonly subject: Run;
-  /** The run of the reference before it. */
+  /** The run of the reference just before. */
   readonly reference: Run;
 }
 
 export interface SubjectFigures {
   readonly subject: string;
   readonly runs: number;
-  /** Before its first check. */
+  /** Resident memory before the first check. */
   readonly idleMb: number;
   readonly figures: Readonly<Record<Metric, Spread>>;
-  /** null: it is the reference. */
+  /** null: the subject is the reference. */
   readonly ratios: Readonly<Record<Metric, Spread>> | null;
 }
 
 export interface CaseFigures {
   readonly name: string;
   readonly title: string;
-  /** The reference first. */
+  /** The first one is the reference. */
   readonly subjects: readonly SubjectFigures[];
 }
 
@@ -49,19 +49,19 @@ export interface HungFigures {
 /** Emergency logins beside an attacker. */
 export interface LoginFigures {
   readonly subject: string;
-  /** Checks with the remembered login. */
+  /** Checks with a remembered login. */
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly guessesPerSecond: number;
-  /** null: it tells nothing of its event loop. */
+  /** null: the subject reports no delay of its event loop. */
   readonly loopDelay: { readonly p99Ms: number; readonly maxMs: number } | null;
 }
 
-/** `none` does nothing; the others are the real one, with their `log.access`. */
+/** `none` is a recorder that does nothing. The others are the real one with this `log.access`. */
 export const RECORDERS = ["none", "off", "sampled", "all"] as const;
 
-/** Of one check. */
+/** The cost of one check. */
 export interface DecisionFigures extends Pace {
   readonly what: string;
 }
@@ -72,7 +72,7 @@ export interface Results {
     readonly rounds: number;
     readonly secondsPerRun: number;
     readonly headBytes: number;
-    /** Whether what is measured and what loads it had a core each. */
+    /** Whether the subject and its load had a core each. */
     readonly coresApart: boolean;
     readonly subjects: Readonly<Record<string, string>>;
   };
@@ -80,7 +80,7 @@ export interface Results {
   readonly hung: readonly HungFigures[];
   readonly logins: readonly LoginFigures[];
   readonly decisions: readonly DecisionFigures[];
-  /** What had to be measured again, or could not be. */
+  /** What had to be measured again or could not be measured. */
   readonly remarks: readonly string[];
 }
 

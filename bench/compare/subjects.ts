@@ -1,4 +1,4 @@
-/** What is compared: each started by itself, in front of the same upstream, with one worker or thread. */
+/** The compared programs. Each has the same upstream, and one worker or thread. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -21,20 +21,20 @@ export interface Surroundings {
   readonly upstreamPort: number;
   /** Text of the htpasswd file of the emergency login. */
   readonly htpasswd: string;
-  /** What goes before the command, as `taskset`. */
+  /** The begin of the command line, such as `taskset`. */
   readonly prefix: readonly string[];
-  /** Options of node, for sparekey. */
+  /** Options of node for sparekey. */
   readonly nodeOptions?: readonly string[];
 }
 
 export interface Subject {
   readonly name: SubjectName;
   readonly pid: number;
-  /** Of load, before its figures hold: until hot code is compiled. */
+  /** Seconds of load before the figures count, until hot code is compiled. */
   readonly warmSeconds: number;
   /** Where checks go. */
   readonly url: string;
-  /** What it says of itself in Prometheus' format; null: nothing. */
+  /** Its own metrics in Prometheus' format; null: it has none. */
   readonly metrics: (() => Promise<string>) | null;
   stop(): Promise<void>;
 }
@@ -44,15 +44,15 @@ const ROOT = join(import.meta.dirname, "../..");
 const SPAREKEY = join(ROOT, "dist/main.js");
 const FASTIFY = join(import.meta.dirname, "fastify-http-proxy.ts");
 const MANY_ROUTES = 1_000;
-/** So few connections that checks do stand behind each other. */
+/** With so few connections, checks do share one. */
 const PIPELINED = "pipelining: 4\n    maxConnections: 8";
 const WARM_SECONDS = 1;
-/** Seen on one core: the CPU time per check falls to a half over that time. */
+/** On one core, the CPU time per check was seen to fall by half in this time. */
 const NODE_WARM_SECONDS = 8;
 /** A head of 16 KiB and more must fit. */
 const NODE_HEAD_BYTES = 65_536;
 
-/** What makes the figures of each what they are. */
+/** The settings that matter for the figures. */
 export const SETTINGS: Readonly<Record<SubjectName, string>> = {
   nginx:
     "as it ran in production: worker_processes 1, keepalive 32 to the upstream, proxy_connect_timeout 3s, proxy_read_timeout 5s, large_client_header_buffers 8 256k, error_page 502 503 504 to a basic auth; without logs",
@@ -65,7 +65,7 @@ export const SETTINGS: Readonly<Record<SubjectName, string>> = {
   "sparekey, pipelining 4": "the same with pipelining: 4 and maxConnections: 8",
 };
 
-/** It ends with this process at the latest. */
+/** The subject ends with this process at the latest. */
 export function startSubject(name: SubjectName, around: Surroundings): Promise<Subject> {
   switch (name) {
     case "nginx":
@@ -109,7 +109,7 @@ interface Place {
 
 interface Recipe {
   readonly command: readonly string[];
-  /** Texts by name, in the folder. */
+  /** The files in its folder: texts by name. */
   readonly files: Readonly<Record<string, string>>;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -141,7 +141,7 @@ async function startOther(
   };
 }
 
-/** `before`: other routes than the one that is asked. `keys`: of that one. */
+/** `before`: how many other routes stand before the one that is asked. `keys`: more keys of that one. */
 async function startSparekey(
   name: SubjectName,
   around: Surroundings,
@@ -172,7 +172,7 @@ ${others.join("")}  - preset: authentik\n    ${policy}\n    ${keys}
   };
 }
 
-/** The auth proxy that sparekey replaces: a check to the outpost, a basic auth when that fails. */
+/** The auth proxy that sparekey replaces. It sends a check to the outpost, and asks for basic auth if that fails. */
 function nginxFor(
   { folder, port, upstreamPort, htpasswd }: Place,
   keepalive: string,

@@ -1,4 +1,4 @@
-/** Which versions were compared. */
+/** The versions of the compared programs. */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-/** By name; what is not installed is left out. */
+/** Versions by name, without programs that are not installed. */
 export async function versionsOf(): Promise<Readonly<Record<string, string>>> {
   const found: readonly (readonly [string, string | null])[] = [
     ["sparekey", await packageVersion("package.json")],
@@ -20,7 +20,7 @@ export async function versionsOf(): Promise<Readonly<Record<string, string>>> {
   return Object.fromEntries(found.flatMap(([name, version]) => (version === null ? [] : [[name, version]])));
 }
 
-/** The first version number in what a program prints; some exit with 1 after it. */
+/** The first version number that a program prints. Some exit with 1 after that. */
 async function said(program: string, args: readonly string[]): Promise<string | null> {
   const { stdout, stderr } = await promisify(execFile)(program, args).catch((error: unknown) => ({
     stdout: "",

@@ -1,4 +1,4 @@
-/** wrk as the gateway: heads as Traefik sends them, figures as numbers. */
+/** Runs wrk as the gateway, with heads as Traefik sends them, and reads its figures. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -9,11 +9,11 @@ import { text } from "node:stream/consumers";
 export interface Load {
   readonly connections: number;
   readonly seconds: number;
-  /** `Connection: close` on each check. */
+  /** Whether each check has `Connection: close`. */
   readonly isClosing: boolean;
-  /** Bytes of the cookie. */
+  /** Bytes of the Cookie header. */
   readonly cookieBytes: number;
-  /** Sent with every check. null: none. */
+  /** The Authorization of every check; null: none. */
   readonly authorization: string | null;
 }
 
@@ -31,7 +31,7 @@ export interface WrkFigures {
 /** Longer than any reply may take. */
 const TIMEOUT = "30s";
 const COOKIE_BYTES = 240;
-/** Distinct guesses; sent again after that. */
+/** How many different guesses there are before they repeat. */
 const GUESSES = 4_096;
 const MARK = "figures ";
 
@@ -65,13 +65,13 @@ export function headersOf({ isClosing, cookieBytes, authorization }: Load): Read
   };
 }
 
-/** Many cookies of a session each, as outposts leave them behind. */
+/** Many session cookies, as outposts leave them behind. */
 function cookieOf(bytes: number): string {
   const one = "authentik_proxy_5f2c9a1e=MTcxMzM0OTk4N3xTbE9HUmtOWFJWcFVaMGQ; ";
   return one.repeat(Math.ceil(bytes / one.length)).slice(0, bytes);
 }
 
-/** `prefix` goes before the command. Rejects when wrk does not end well; `stop` ends it early. */
+/** `prefix` begins the command line. Rejects when wrk fails; `stop` ends it early. */
 export async function runWrk(
   url: string,
   load: Load,
@@ -102,7 +102,7 @@ export async function runWrk(
   }
 }
 
-/** null: no figures in it. */
+/** null: the text holds no figures. */
 export function parseFigures(output: string): WrkFigures | null {
   const line = output.split("\n").find((one) => one.startsWith(MARK));
   if (line === undefined) return null;
@@ -126,7 +126,7 @@ function scriptFor(load: Load): string {
   return `${lines.join("\n")}\n${DONE}`;
 }
 
-/** Another wrong password and another address each time, `delayMs` after each reply. */
+/** Sends a new wrong password from a new address each time, `delayMs` after each reply. */
 export function guessingScript(load: Load, user: string, delayMs: number): string {
   const guesses = Array.from({ length: GUESSES }, (_, index) => {
     const address = `198.51.${Math.floor(index / 250)}.${1 + (index % 250)}`;
@@ -147,7 +147,7 @@ delay = function() return ${delayMs} end
 `;
 }
 
-/** Its own report is for people and rounds. */
+/** The script prints exact figures, because wrk's own report rounds them. */
 const DONE = `
 done = function(summary, latency)
   local errors = summary.errors

@@ -1,8 +1,8 @@
-/** What the bench's upstream says of each client while it is well, and what the clients send. */
+/** What the clients of the bench send, and what its healthy upstream answers to each of them. */
 
 /**
- * `visitor`: nothing; `member`: a session; `banned`: a session that may not; `admin`: the emergency password;
- * `guesser`: a wrong one.
+ * What a client sends: `visitor`: nothing; `member`: a session; `banned`: a session without rights; `admin`: the
+ * emergency password; `guesser`: a wrong password.
  */
 export const CLIENTS = ["visitor", "member", "banned", "admin", "guesser"] as const;
 export type Client = (typeof CLIENTS)[number];
@@ -14,13 +14,13 @@ export interface UpstreamAnswer {
   readonly body: string;
 }
 
-/** On every answer of the upstream, and on nothing else. */
+/** A header that is on every answer of the upstream, and on no other reply. */
 export const MARK = { name: "X-Upstream", value: "stand-in" } as const;
 
 export const ADMIN = {
   user: "admin",
   password: "right",
-  /** {SHA}, so that what is measured is not the hash. */
+  /** {SHA} is fast, so that the bench does not measure the hash. */
   htpasswd: "admin:{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=\n",
 } as const;
 
@@ -29,7 +29,7 @@ const TO_LOGIN = answer(302, "Found", "", {
   "Set-Cookie": "authentik_proxy_0a1b2c3d=state; Path=/; HttpOnly",
 });
 
-/** Emergency credentials never reach an upstream: to it, who sends them is a visitor. */
+/** Emergency credentials never reach an upstream, so it takes their sender for a visitor. */
 export const VERDICTS: Readonly<Record<Client, UpstreamAnswer>> = {
   visitor: TO_LOGIN,
   member: answer(200, "OK", "", { "X-authentik-username": "mia" }),
@@ -58,7 +58,7 @@ export function headersOf(client: Client): Readonly<Record<string, string>> {
   return { ...gateway, ...SENT[client] };
 }
 
-/** Whom the upstream takes the sender of this head for. */
+/** The client that the upstream sees in this head. */
 export function clientOf(head: string): "visitor" | "member" | "banned" {
   const session = /^cookie: session=(member|banned)\r$/im.exec(head)?.[1];
   return session === "member" || session === "banned" ? session : "visitor";
@@ -73,7 +73,7 @@ export function answer(
   return { status, statusText, headers: { [MARK.name]: MARK.value, ...headers }, body };
 }
 
-/** The bytes of an answer. `version` 1.0: without a length, ended by the connection's end. */
+/** The bytes of an answer. `version` 1.0: it has no length and ends with the connection. */
 export function bytesOf({ status, statusText, headers, body }: UpstreamAnswer, version = "1.1"): string {
   const length = version === "1.0" ? {} : { "Content-Length": String(Buffer.byteLength(body)) };
   const lines = Object.entries({ ...headers, ...length }).map(([name, value]) => `${name}: ${value}\r\n`);

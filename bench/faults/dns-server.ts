@@ -1,11 +1,11 @@
-/** A name server of a few lines (RFC 1035): A records for one address, or the failure a name is set to. */
+/** A small name server (RFC 1035). It answers one address for each name, or the failure that the name is set to. */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 
 export type Behaviour = "address" | "nxdomain" | "servfail" | "silence";
 
 export interface DnsServer {
-  /** Lower case, without the root's dot. Names that were never set do not exist. */
+  /** Lower case, without the root's dot. A name that was never set does not exist. */
   set(name: string, behaviour: Behaviour): void;
   close(): void;
 }
@@ -17,7 +17,7 @@ const TYPE_A = 1;
 const HEADER_BYTES = 12;
 const TTL_SECONDS = 1;
 
-/** `address`: IPv4, what every name that works resolves to. */
+/** `address`: the IPv4 address of every name that works. */
 export async function startDnsServer(host: string, port: number, address: string): Promise<DnsServer> {
   const names = new Map<string, Behaviour>();
   const socket = createSocket("udp4");
@@ -39,7 +39,7 @@ export async function startDnsServer(host: string, port: number, address: string
 interface Question {
   readonly name: string;
   readonly type: number;
-  /** Where it ends in the query. */
+  /** The offset of its end in the query. */
   readonly end: number;
 }
 
@@ -60,7 +60,7 @@ function answerTo(query: Buffer, question: Question, behaviour: Behaviour, addre
   const record = code === NO_ERROR && question.type === TYPE_A ? addressRecord(address) : Buffer.alloc(0);
   const header = Buffer.alloc(HEADER_BYTES);
   query.copy(header, 0, 0, 2);
-  // An answer, recursion desired and available; then the code.
+  // The flags say: an answer, recursion desired and available. The code follows.
   header.writeUInt16BE(0x8180 | code, 2);
   header.writeUInt16BE(1, 4);
   header.writeUInt16BE(record.length === 0 ? 0 : 1, 6);
@@ -69,7 +69,7 @@ function answerTo(query: Buffer, question: Question, behaviour: Behaviour, addre
 
 function addressRecord(address: string): Buffer {
   const record = Buffer.alloc(16);
-  // The name: a pointer to the question's.
+  // The name is a pointer to the name of the question.
   record.writeUInt16BE(0xc00c, 0);
   record.writeUInt16BE(TYPE_A, 2);
   record.writeUInt16BE(1, 4);

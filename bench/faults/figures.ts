@@ -1,4 +1,4 @@
-/** What a walk comes to: a cell for each mode and state of the breaker, and the replies that were wrong. */
+/** The figures of a walk: a cell for each mode and state of the breaker, and the wrong replies. */
 import { isRight, MODES, type Mode, type Moment, opens, type ReplyKind } from "./oracle.ts";
 import { BAD_HOLDS_MS, GOOD_HOLDS_MS } from "./sparekey.ts";
 import type { Round, Seen, Walk } from "./walk.ts";
@@ -9,28 +9,28 @@ export type BreakerPhase = (typeof BREAKERS)[number];
 export interface Cell {
   readonly mode: Mode;
   readonly breaker: BreakerPhase;
-  /** How many of each kind. */
+  /** How many replies of each kind. */
   readonly replies: ReadonlyMap<ReplyKind, number>;
   /** Milliseconds. */
   readonly took: readonly number[];
   readonly wrong: readonly Seen[];
 }
 
-/** Milliseconds, one for each mode and round in which it happened. */
+/** Milliseconds, one for each mode and round in which the event happened. */
 export interface Times {
-  /** From the fault's begin to the first reply that is a fallback. */
+  /** From the begin of the fault to the first fallback. */
   readonly firstFallback: readonly number[];
   readonly opened: readonly number[];
-  /** From its end to the first reply that is the upstream's, for a client the fault hits. */
+  /** From the end of the fault to the first verdict for a client that the fault affects. */
   readonly firstVerdict: readonly number[];
   readonly closed: readonly number[];
 }
 
-/** A finding is used a moment later than it was good for. */
+/** A probe result may still be used a moment after its time. */
 const SLACK_MS = 100;
-/** A log line tells of an opening a little later than checks do. */
+/** A log line reports an opening a little later than the replies show it. */
 const LINE_MS = 250;
-/** Where the breaker stays closed: what is late in the fault is told apart from its begin all the same. */
+/** Where the breaker stays closed, this time separates the begin of the fault from the rest. */
 const EARLY_MS = 1_000;
 const AFTER_MS = 1_000;
 const FALLBACKS: ReadonlySet<ReplyKind> = new Set([
@@ -57,7 +57,7 @@ export function cellsOf(walk: Walk): readonly Cell[] {
   );
 }
 
-/** Those of the time before and after the fault included. */
+/** The wrong replies, with those before and after the fault. */
 export function wrongOf(walk: Walk): readonly Seen[] {
   return walk.seen.filter((reply) => isWrong(reply, walk));
 }
@@ -94,7 +94,7 @@ interface Span {
   readonly to: number;
 }
 
-/** All that a check has lived through, from its sending to its reply. `lags`: findings about a login hold. */
+/** All moments between a check and its reply. `lags`: results of asking the login page hold for some time. */
 function momentsOf({ mode, sent, done }: Seen, rounds: readonly Round[], lags: boolean): readonly Moment[] {
   const spans = rounds.flatMap((round, index): readonly Span[] => {
     const { begin, begun, heal, healed, opened } = round;
@@ -114,7 +114,7 @@ function momentsOf({ mode, sent, done }: Seen, rounds: readonly Round[], lags: b
   return [...spans, after].filter(({ from, to }) => sent <= to && done >= from).map(({ moment }) => moment);
 }
 
-/** When nothing but verdicts is right again. */
+/** When only verdicts are right again. */
 function recovered({ healed, closed }: Round, mode: Mode, lags: boolean): number {
   return Math.max(closed.get(mode) ?? healed, healed + (lags ? BAD_HOLDS_MS + SLACK_MS : 0));
 }

@@ -1,4 +1,4 @@
-/** Checks at a steady rate, whatever becomes of the ones before: a slow reply slows nobody down. */
+/** Sends checks at a steady rate. It never waits for a reply, so a slow reply delays no other check. */
 import { Agent, request } from "node:http";
 import { CLIENTS, type Client, headersOf } from "./answers.ts";
 import { MODES, type Mode, type SeenReply } from "./oracle.ts";
@@ -13,16 +13,16 @@ export interface Replied {
   /** `performance.now()` of both. */
   readonly sent: number;
   readonly done: number;
-  /** A text: why there is none. */
+  /** A text: why there is no reply. */
   readonly reply: SeenReply | string;
 }
 
 export interface Load {
-  /** Resolves once every check has its reply. */
+  /** Resolves when every check has its reply. */
   stop(): Promise<void>;
 }
 
-/** `PER_SECOND` checks per mode, of each kind of client in turn. `origin`: of sparekey; a mode's path is its name. */
+/** Sends `PER_SECOND` checks per mode, of each kind of client in turn. The path for a mode is the mode's name. */
 export function startLoad(origin: string, onReply: (replied: Replied) => void): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
   const pending = new Set<Promise<void>>();

@@ -1,4 +1,4 @@
-/** Whether sparekey's own counters tell what its clients saw. */
+/** Checks whether sparekey's own counters agree with what its clients saw. */
 import type { Client } from "./answers.ts";
 import { type Fault, MODES, type Mode, opens, type ReplyKind } from "./oracle.ts";
 
@@ -14,7 +14,7 @@ export interface Counted {
   readonly kind: ReplyKind;
 }
 
-/** What does not fit; empty when all does. `text`: of /metrics, once nothing is in flight. */
+/** What does not agree. `text`: the text of /metrics when nothing is in flight. */
 export function metricProblems(text: string, fault: Fault, seen: readonly Counted[]): string[] {
   const samples = parse(text);
   const sum = (name: string, labels: Readonly<Record<string, string>>): number =>

@@ -1,6 +1,6 @@
 /**
- * A network namespace of the bench's own, where dropping packets and answering for names harms nobody. The bench
- * runs itself again inside; this process stays outside and clears away, whatever becomes of the one inside.
+ * A network namespace of the bench's own, where dropped packets and false answers for names harm nobody. The bench runs
+ * itself again inside. This process stays outside and cleans up, however the one inside ends.
  */
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,31 +12,31 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** Set for the process inside. */
+/** This variable is set for the process inside. */
 const MARK = "SPAREKEY_BENCH_NAMESPACE";
 export const NAME_SERVER = "127.0.0.1";
-/** Attempts end soon, and no name is tried with another one's end. */
+/** Attempts end soon, and no search domain is tried. */
 const RESOLV_CONF = `nameserver ${NAME_SERVER}\nsearch .\noptions timeout:1 attempts:1\n`;
 
 export function isInside(): boolean {
   return process.env[MARK] !== undefined;
 }
 
-/** Why there can be no namespace here; null where there can. */
+/** Why there can be no namespace here; null: there can. */
 export async function whyNot(): Promise<string | null> {
   if (process.platform !== "linux") return "this is not Linux";
   if (process.getuid?.() !== 0) return "this is not root";
   const folders = (process.env.PATH ?? "").split(":");
   const missing = ["ip", "nft"].filter((tool) => !folders.some((folder) => existsSync(join(folder, tool))));
   if (missing.length > 0) return `${missing.join(" and ")} cannot be found`;
-  // Root of a container is not always allowed to.
+  // The root user of a container may not be allowed to make one.
   return run("unshare", ["--net", "--mount", "true"]).then(
     () => null,
     () => "the system does not allow it",
   );
 }
 
-/** This very command, inside. Resolves with its exit code; the namespace is gone then. */
+/** Runs this command inside. Resolves with its exit code, when the namespace is gone. */
 export async function runInside(): Promise<number> {
   const name = `sparekey-faults-${process.pid}`;
   const folder = `/etc/netns/${name}`;
@@ -68,19 +68,19 @@ async function clearAway(name: string, folders: readonly string[]): Promise<void
     try {
       process.kill(Number(pid), "SIGKILL");
     } catch {
-      // Gone by itself.
+      // It has ended by itself.
     }
   }
   await run("ip", ["netns", "del", name]).catch(() => {});
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
 }
 
-/** Only called inside. */
+/** Must be called inside only. */
 export async function addAddress(address: string): Promise<void> {
   await run("ip", ["addr", "add", `${address}/32`, "dev", "lo"]);
 }
 
-/** The kernel says "no route to host" for it. */
+/** Makes the kernel say "no route to host" for the address. */
 export async function makeUnreachable(address: string): Promise<void> {
   await run("ip", ["addr", "del", `${address}/32`, "dev", "lo"]);
   await run("ip", ["route", "add", "unreachable", `${address}/32`]);
@@ -91,7 +91,7 @@ export async function makeReachable(address: string): Promise<void> {
   await addAddress(address);
 }
 
-/** `new connections`: those that exist go on. Packets vanish without a word until `letThrough`. */
+/** Packets are silently dropped until `letThrough`. `new connections`: existing connections go on. */
 export async function drop(port: number, what: "all packets" | "new connections"): Promise<void> {
   const table = tableOf(port);
   const rules = {

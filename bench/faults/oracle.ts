@@ -1,13 +1,13 @@
 /**
- * Which replies are right: the evidence table and the fallback modes, written down a second time as data, from the
- * documents (README, "What starts a fallback") and not from sparekey's code.
+ * Which replies are right: the evidence table and the fallback modes as data. They are written down here a second time,
+ * from the documents (README, "What starts a fallback") and not from sparekey's code.
  *
  *  row 1  cannot be reached                   every mode falls back
  *  row 2  silent, broken off, a fault status  every mode falls back; a probe fails as well, so `allow` does too
  *  row 3  a 500, a bare 400                   the same, check by check: the breaker stays closed
- *  login  a redirect to a dead login page     the same, for those who are redirected
+ *  login  a redirect to a dead login page     the same, for clients that are redirected
  *  fine   an answer like any other            it goes back as it came
- * `none` has no policy to apply: the upstream's own answer where one came, else 502 or 504.
+ * Mode `none` relays the upstream's own answer, and replies 502 or 504 where there is none.
  */
 import { type Client, MARK, type UpstreamAnswer, VERDICTS } from "./answers.ts";
 
@@ -17,17 +17,17 @@ export type Mode = (typeof MODES)[number];
 export interface Fault {
   readonly name: string;
   readonly row: 1 | 2 | 3 | "login" | "fine";
-  /** What the upstream answers under the fault; null: no answer, or the one it gives when it is well. */
+  /** The upstream's answer under the fault; null: no answer, or the same as of a healthy upstream. */
   readonly answer: UpstreamAnswer | null;
-  /** `cookie-less`: who has a session gets a verdict all along. */
+  /** `cookie-less`: clients with a session get a verdict at all times. */
   readonly hits: "all" | "cookie-less";
-  /** As metrics may name it. The first must be seen, the others may be: what was in flight when it began. */
+  /** The reasons in metrics. The first must be seen. The others may be, for checks in flight when the fault began. */
   readonly reasons: readonly string[];
 }
 
 /**
- * `verdict`: what the upstream says of this client when it is well, unchanged. `own answer`: what it says under the
- * fault, unchanged. `odd`: none of these, and never right.
+ * `verdict`: the unchanged answer of the healthy upstream to this client. `own answer`: the unchanged answer under the
+ * fault. `odd`: any other reply, which is never right.
  */
 export type ReplyKind =
   | "verdict"
@@ -52,7 +52,7 @@ export interface SeenReply {
 const CLEARED = ["x-authentik-uid", "x-authentik-email", "x-authentik-name", "x-authentik-groups"];
 const IDENTITY = [...CLEARED, "x-authentik-username"];
 
-/** By status and X-Auth-Fallback: the one kind it may be, and what else it must hold for that. */
+/** By status and X-Auth-Fallback: the only possible kind of a reply, and what else the reply must hold. */
 const OURS: Readonly<Record<string, readonly [kind: ReplyKind, holds: (reply: SeenReply) => boolean]>> = {
   "200 allow": ["allow", (reply) => namesNobody(reply) && reply.body === ""],
   "200 basic-auth": ["logged in", isLogin],
@@ -63,7 +63,7 @@ const OURS: Readonly<Record<string, readonly [kind: ReplyKind, holds: (reply: Se
   "504": ["proxy error", namesNobody],
 };
 
-/** What a reply is, by all that it must hold: a fallback that lacks one thing is `odd`. */
+/** The kind of a reply. A fallback that lacks anything it must hold is `odd`. */
 export function kindOf(reply: SeenReply, client: Client, fault: Fault): ReplyKind {
   const { status, headers } = reply;
   if (headers[MARK.name.toLowerCase()] !== undefined) return relayedKind(reply, client, fault);
@@ -72,7 +72,7 @@ export function kindOf(reply: SeenReply, client: Client, fault: Fault): ReplyKin
   return holds?.(reply) ? kind : "odd";
 }
 
-/** `moments`: all that the check has lived through. */
+/** `moments`: all moments between the check and its reply. */
 export function isRight(
   kind: ReplyKind,
   fault: Fault,
@@ -80,12 +80,12 @@ export function isRight(
   client: Client,
   moments: readonly Moment[],
 ): boolean {
-  // sparekey's own limits: never a pass, at no time; the figures show how many.
+  // sparekey's own limits may refuse a check at any time, because that is no pass. The figures show how often.
   if (kind === "shed") return true;
   return moments.some((moment) => rightKinds(fault, mode, client, moment).includes(kind));
 }
 
-/** Whether the breaker may, and must, open. */
+/** Whether the breaker must open. If not, it must stay closed. */
 export function opens({ row }: Fault): boolean {
   return row === 1 || row === 2;
 }

@@ -1,4 +1,4 @@
-/** The figures as text: every cell for the person who ran it, and one table for docs/failure-modes.md. */
+/** The figures as text: every cell for the terminal, and one table for docs/failure-modes.md. */
 import { readFile, writeFile } from "node:fs/promises";
 import type { WireMode } from "../../src/core/snapshot.ts";
 import { percentile } from "../statistics.ts";
@@ -18,7 +18,7 @@ export function settingsText(wire: WireMode): string {
   return `wire: ${wire}, ${SETTINGS_TEXT}`;
 }
 
-/** Whether all was as it must be. */
+/** Whether nothing broke the rules. */
 export function isGood(walk: Walk): boolean {
   return wrongOf(walk).length === 0 && walk.problems.length === 0;
 }
@@ -66,7 +66,7 @@ function milliseconds(value: number): string {
   return Number.isNaN(value) ? "–" : value.toFixed(1);
 }
 
-/** Puts the table of these walks between the markers of the page. */
+/** Writes the table of these walks between the markers of the page. */
 export async function writeTable(file: string, walks: readonly Walk[], wire: WireMode): Promise<void> {
   const page = await readFile(file, "utf8");
   const [head, rest] = page.split(BEGIN);
@@ -111,7 +111,7 @@ function tableRow(walk: Walk): string {
   return `| ${cells.join(" | ")} |`;
 }
 
-/** `none` relays what came, so its waits are the upstream's. */
+/** Mode `none` relays answers, so its waiting times are the upstream's. */
 function isFalling(mode: Mode): boolean {
   return mode !== "none";
 }

@@ -1,4 +1,4 @@
-/** The rows of the matrix: what each fault is to the oracle, and how it is brought about and healed. */
+/** The rows of the matrix: what the oracle says about each fault, and how it is caused and healed. */
 import type { WireMode } from "../../src/core/snapshot.ts";
 import { answer } from "./answers.ts";
 import type { Behaviour, DnsServer } from "./dns-server.ts";
@@ -7,20 +7,20 @@ import type { Fault } from "./oracle.ts";
 import * as speeches from "./speeches.ts";
 import { type KeyPair, type Speech, type StandIn, startStandIn } from "./stand-in.ts";
 
-/** What only this run has. */
+/** What belongs to this run of the bench. */
 export interface Stage {
   readonly wire: WireMode;
   /** null without a namespace. */
   readonly dns: DnsServer | null;
   readonly goodPair: () => Promise<KeyPair>;
   readonly strangerPair: () => Promise<KeyPair>;
-  /** For upstreams with addresses of their own; each one once. */
+  /** A new address at each call, for upstreams that need their own. */
   readonly freeAddress: () => string;
 }
 
 export interface Staged {
   readonly upstream: string;
-  /** PEM text of the authority the route trusts. */
+  /** PEM text of the authority that the route trusts. */
   readonly ca: string | null;
   readonly loginHealth: string | null;
   begin(): Promise<void>;
@@ -31,15 +31,15 @@ export interface Staged {
 export interface Scene {
   readonly fault: Fault;
   readonly needsNamespace: boolean;
-  /** It is there before sparekey is, and healed once: what was learned since outlives it. */
+  /** The fault begins before sparekey does, and is healed once, because what sparekey learns then remains. */
   readonly fromTheStart: boolean;
-  /** How long it lasts at least, where it opens no breaker. */
+  /** The least time that the fault lasts if it opens no breaker. */
   readonly lastsMs: number;
   stage(stage: Stage): Promise<Staged>;
 }
 
 const LASTS_MS = 3_000;
-/** Longer than addresses are taken for fresh (5 s), so that lookups are tried and fail. */
+/** Longer than addresses count as fresh (5 s), so that lookups are tried and fail. */
 const DNS_LASTS_MS = 7_000;
 
 const JSON_400 = answer(400, "Bad Request", '{"Message":"no app for hostname"}', {
@@ -104,7 +104,7 @@ function inNamespace(fault: FaultData, stage: Scene["stage"]): Scene {
   return { ...scene(fault, stage), needsNamespace: true };
 }
 
-/** Of a name that has never resolved: one that has keeps its addresses. */
+/** The name must never have resolved, because a name that has resolved keeps its addresses. */
 function byName(name: string, behaviour: Behaviour): Scene {
   const host = `${name}.test`;
   const made = inNamespace({ name, row: 1, reasons: ["dns"] }, (stage) => named(stage, host, behaviour));
@@ -114,7 +114,7 @@ function byName(name: string, behaviour: Behaviour): Scene {
 function speaking(fault: FaultData, speech: Speech): Scene {
   return scene(fault, async () => {
     const standIn = await startStandIn();
-    // A cut is a fault by itself: whose check is on a fresh connection then gets a fallback, and rightly.
+    // A cut is a fault too: a check that is then on a fresh connection rightly gets a fallback.
     const say = fault.row === "fine" ? standIn.speakOn : standIn.speak;
     return staged(standIn, { begin: async () => say(speech), heal: async () => say(null) });
   });
@@ -172,14 +172,14 @@ async function named({ dns }: Stage, host: string, behaviour: Behaviour): Promis
     upstream: `http://${host}:${standIn.port}`,
     begin: async () => {
       dns?.set(host, behaviour);
-      // Connections that exist need no name.
+      // Existing connections need no name.
       standIn.speak(null);
     },
     heal: async () => dns?.set(host, "address"),
   });
 }
 
-/** It has become somebody else's server, or its certificate has run out. */
+/** The server has become another one, or its certificate has expired. */
 async function strangeCertificate({ goodPair, strangerPair }: Stage): Promise<Staged> {
   const [good, stranger] = await Promise.all([goodPair(), strangerPair()]);
   const standIn = await startStandIn("127.0.0.1", good);

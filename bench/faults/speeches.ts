@@ -1,10 +1,10 @@
-/** How an upstream that can be reached fails to answer. */
+/** The ways in which an upstream that can be reached fails to answer. */
 import type { Socket } from "node:net";
 import { bytesOf, type UpstreamAnswer, VERDICTS } from "./answers.ts";
 import { type Speech, sayWell } from "./stand-in.ts";
 
 const DRIP_MS = 100;
-/** Time for what was written to arrive: a reset throws away what it overtakes. */
+/** Time for written bytes to arrive, because a reset discards bytes that it overtakes. */
 const BEFORE_RESET_MS = 10;
 /** More than the config's `limits.headBytes`. */
 const OVERSIZE = 24 * 1024;
@@ -39,16 +39,16 @@ export const oversizeHead: Speech = (socket) => {
   socket.write(`HTTP/1.1 200 OK\r\nX-Large: ${"x".repeat(OVERSIZE)}\r\nContent-Length: 0\r\n\r\n`);
 };
 
-/** Interim answers as fast as they are taken, and never a final one. */
+/** Sends interim answers as fast as they are read, and never a final one. */
 export const interimFlood: Speech = (socket) => {
   const flood = (): void => {
-    // Turn by turn: a loop of writes would not end while the reader keeps up.
+    // One write per turn of the event loop, because a loop of writes would not end while the reader keeps up.
     if (!socket.destroyed) socket.write(INTERIM, () => setImmediate(flood));
   };
   flood();
 };
 
-/** As Python's http.server does: no length, and the connection's end is the answer's. */
+/** Answers like Python's http.server: without a length, so that the end of the connection ends the answer. */
 export const closeDelimited: Speech = (socket, client) => {
   socket.end(bytesOf(VERDICTS[client], "1.0"));
 };
@@ -59,7 +59,7 @@ export function always(answer: UpstreamAnswer): Speech {
   };
 }
 
-/** A session store that is full: who has a session does not notice. */
+/** A full session store, which clients with a session do not notice. */
 export function toVisitors(answer: UpstreamAnswer): Speech {
   return (socket, client) => {
     if (client === "visitor") socket.write(bytesOf(answer));

@@ -1,4 +1,4 @@
-/** An upstream that is well until it is told how to fail: raw TCP, so that it can send any bytes or none. */
+/** An upstream that is healthy until it is told how to fail. It is raw TCP, so it can send any bytes or none. */
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type Server as TlsServer } from "node:tls";
@@ -15,14 +15,14 @@ export interface KeyPair {
 
 export interface StandIn {
   readonly port: number;
-  /** null: it is well. Connections in use are cut, as by a restart. */
+  /** null: it is healthy. Connections in use are cut, as by a restart. */
   speak(speech: Speech | null): void;
-  /** The same, and connections go on. */
+  /** Does the same without cutting connections. */
   speakOn(speech: Speech | null): void;
-  /** Nobody listens on the port. */
+  /** From now on nothing listens on the port. */
   refuse(): Promise<void>;
   listen(): Promise<void>;
-  /** TLS only: the certificate of connections from now on; those that exist are cut. */
+  /** TLS only: sets the certificate of new connections, and cuts the existing ones. */
   present(pair: KeyPair): void;
   close(): Promise<void>;
 }
@@ -31,7 +31,7 @@ export function sayWell(socket: Socket, client: "visitor" | "member" | "banned")
   socket.write(bytesOf(VERDICTS[client]));
 }
 
-/** `pair`: it speaks TLS. */
+/** `pair`: the key and certificate if it speaks TLS. */
 export async function startStandIn(host = "127.0.0.1", pair: KeyPair | null = null): Promise<StandIn> {
   const sockets = new Set<Socket>();
   let speech: Speech = sayWell;

@@ -1,4 +1,4 @@
-/** One fault's way: well, broken until the breaker is open and a while longer, healed until it is closed; twice. */
+/** Walks through one fault twice: healthy, broken until some time after the breaker opens, healed until it closes. */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Serving } from "../serving.ts";
@@ -18,11 +18,11 @@ const ROUNDS = 2;
 
 /** `performance.now()` of each step. */
 export interface Round {
-  /** The fault was being brought about between these. */
+  /** The fault began between these two. */
   readonly begin: number;
   readonly begun: number;
   readonly opened: ReadonlyMap<Mode, number>;
-  /** It was being healed between these. */
+  /** The fault was healed between these two. */
   readonly heal: number;
   readonly healed: number;
   readonly closed: ReadonlyMap<Mode, number>;
@@ -34,7 +34,7 @@ export interface Seen {
   readonly sent: number;
   readonly done: number;
   readonly kind: ReplyKind;
-  /** Of an odd reply: what it was. */
+  /** The text of an odd reply. */
   readonly text: string;
 }
 
@@ -42,9 +42,9 @@ export interface Walk {
   readonly scene: Scene;
   readonly rounds: readonly Round[];
   readonly seen: readonly Seen[];
-  /** What went another way than the rules say, replies aside. */
+  /** What broke the rules, apart from replies. */
   readonly problems: readonly string[];
-  /** The longest time that this process, and with it the upstream, stood still. */
+  /** The longest time for which this process, and with it the upstream, stood still. */
   readonly stalledMs: number;
 }
 

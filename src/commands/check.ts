@@ -6,7 +6,7 @@ import { readHtpasswdText } from "../login/htpasswd-files.ts";
 import { inTime } from "../process/file-patience.ts";
 import type { CommandIo } from "./command-io.ts";
 
-/** Prints every problem of a config and of the htpasswd files it names. Exit code 0: none; 1: some. */
+/** Prints all problems of a config and of the htpasswd files that it names. Exit code 0: there are none; 1: some. */
 export async function checkCommand(configFile: string, io: CommandIo): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
   const { inConfig, inFiles } = await htpasswdProblems(loaded.htpasswds);
@@ -19,38 +19,38 @@ export async function checkCommand(configFile: string, io: CommandIo): Promise<n
   return 0;
 }
 
-/** What is wrong with one file: as a whole, said where the config names it, and line by line. */
-interface HtpasswdFindings {
+/** `whole`: a problem of the file, placed where the config names it; `lines`: problems of its lines. */
+interface HtpasswdProblems {
   readonly whole: string | null;
   readonly lines: readonly { readonly line: number; readonly message: string }[];
 }
 
 async function htpasswdProblems(htpasswds: readonly NamedHtpasswd[]) {
-  const read = new Map<string, HtpasswdFindings>();
+  const read = new Map<string, HtpasswdProblems>();
   const inConfig: Problem[] = [];
   const inFiles: Problem[] = [];
   for (const { file, written, problem } of htpasswds) {
     const known = read.get(file);
-    const findings = known ?? (await readHtpasswdFile(file));
-    read.set(file, findings);
-    // A path with an environment variable in it is shown as written: what the variable holds may be a secret.
+    const found = known ?? (await readHtpasswdFile(file));
+    read.set(file, found);
+    // A path with an environment variable is shown as written, because its value may be a secret.
     const shown = written.includes("${") ? written : file;
-    if (findings.whole !== null)
-      inConfig.push(problem(`file ${quote(written)}${where(written, shown)} ${findings.whole}`));
+    if (found.whole !== null)
+      inConfig.push(problem(`file ${quote(written)}${where(written, shown)} ${found.whole}`));
     if (known !== undefined) continue;
-    inFiles.push(...findings.lines.map((found) => ({ file: shown, column: 1, path: "htpasswd", ...found })));
+    inFiles.push(...found.lines.map((line) => ({ file: shown, column: 1, path: "htpasswd", ...line })));
   }
   return { inConfig, inFiles };
 }
 
-/** Where a relative path led to, from the folder of the config. */
+/** The place of a relative path, which starts at the folder of the config. */
 function where(written: string, shown: string): string {
   return written === shown ? "" : ` (that is ${resolve(shown)})`;
 }
 
 const NO_ANSWER = { kind: "unreadable", problem: "its file system does not answer" } as const;
 
-async function readHtpasswdFile(file: string): Promise<HtpasswdFindings> {
+async function readHtpasswdFile(file: string): Promise<HtpasswdProblems> {
   const read = await inTime(file, () => readHtpasswdText(file)).catch(() => NO_ANSWER);
   if (read.kind === "changing") return { whole: "is being written to; check again", lines: [] };
   if (read.kind === "unreadable") {

@@ -1,4 +1,4 @@
-/** What a command may touch of the process; tests pass their own. Texts come with their line ends. */
+/** What a command uses of the process; tests pass their own. Texts have their line ends. */
 export type CommandIo = {
   readonly out: (text: string) => void;
   readonly err: (text: string) => void;

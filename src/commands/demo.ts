@@ -1,6 +1,6 @@
 /**
- * `sparekey demo`: the whole scene on one machine. Client, gateway, sparekey, then the stand-in outpost and
- * bot blocker it asks; the sample app lies behind the gateway, and a switchboard makes the stand-ins fail.
+ * `sparekey demo`: the whole scene on one machine. A gateway guards a sample app and asks sparekey, which asks a
+ * stand-in outpost and a stand-in bot blocker. A switchboard makes the stand-ins fail.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -28,7 +28,7 @@ export type DemoIo = CommandIo & {
   readonly startSparekey: (yaml: string, dir: string) => Promise<{ close(): Promise<void> }>;
 };
 
-/** The real sparekey, as `run` would start it. `writeLine` takes its log lines. */
+/** Starts the real sparekey, as `run` does. `writeLine` gets its log lines. */
 export async function startSparekey(
   yaml: string,
   dir: string,
@@ -49,7 +49,7 @@ type Ports = Readonly<Record<Part, ReservedPort>>;
 const emergencyUser = "admin";
 const bcryptCost = 10;
 
-/** Serves until `stopped`, then removes what it made. Exit code 0, or 1 when something did not start. */
+/** Serves until `stopped`, then removes its files. The exit code is 0, or 1 when something did not start. */
 export async function demoCommand(io: DemoIo): Promise<number> {
   await using scene = new AsyncDisposableStack();
   try {
@@ -62,7 +62,7 @@ export async function demoCommand(io: DemoIo): Promise<number> {
   return 0;
 }
 
-/** Starts everything, the gateway last, so that it is the first to close. Returns what to tell people. */
+/** Starts everything. The gateway comes last, so that it closes first. Returns the text to print. */
 async function startScene(scene: AsyncDisposableStack, io: DemoIo): Promise<string> {
   const dir = await mkdtemp(join(io.env.TMPDIR || tmpdir(), "sparekey-demo-"));
   scene.defer(() => rm(dir, { recursive: true, force: true }));
@@ -110,7 +110,7 @@ async function startScene(scene: AsyncDisposableStack, io: DemoIo): Promise<stri
   return instructions(ports, password);
 }
 
-/** Authorization is among them so that the app never sees the emergency password. */
+/** These include Authorization, so that the app never sees the emergency password. */
 const authResponseHeaders: readonly string[] = [
   ...identityHeaders.filter((_, index) => index % 2 === 0),
   "X-Auth-Fallback",
@@ -134,7 +134,7 @@ async function reservePorts(scene: AsyncDisposableStack): Promise<Ports> {
   };
 }
 
-/** Timeouts are short so that a fault shows quickly. */
+/** The timeouts are short, so that a fault shows quickly. */
 function composeConfig(ports: Ports, htpasswd: string): string {
   return `listen: 127.0.0.1:${ports.sparekey.port}
 admin: { listen: "127.0.0.1:${ports.admin.port}" }
@@ -160,13 +160,13 @@ function appFooter(ports: Ports): string {
 <a href="${ports.admin.url}/">sparekey</a> · <a href="${outpostPrefix}sign_out">Log out</a></p>`;
 }
 
-/** Every curl line can be copied as it stands; what it shows is said above it. */
+/** Every curl line can be copied as it is. The text above it says what it shows. */
 function instructions(ports: Ports, password: string): string {
   const app = `${ports.gateway.url}/`;
   const board = ports.switchboard.url;
   const switchTo = (fault: string) => `    curl -X POST ${board}/fault/${fault}`;
   const ask = `    curl -i ${app}`;
-  // Without a good answer after each, the breaker would open and hide those that follow.
+  // Without a good answer after each fault, the breaker would open and hide the next faults.
   const shownAlone = (fault: string) => [switchTo(fault), ask, switchTo("ok"), ask].join("\n");
   return `sparekey demo: a sample app behind a gateway; the gateway asks sparekey, sparekey asks a stand-in
 outpost (who is logged in?) and a stand-in bot blocker. Nothing leaves this machine.

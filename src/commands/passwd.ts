@@ -3,15 +3,15 @@ import { hash } from "bcrypt";
 
 export const DEFAULT_COST = 12;
 const COSTS = { min: 10, max: 16 };
-/** bcrypt ignores what comes after. */
+/** bcrypt ignores all further bytes. */
 const MAX_PASSWORD_BYTES = 72;
 const MAX_NAME_BYTES = 255;
-/** No password is longer; a pipe without an end must not fill the memory. */
+/** No password is longer, and an endless pipe must not fill the memory. */
 const MAX_LINE_CHARS = 4096;
 const CONTROL = /\p{Cc}/u;
 
-/** What is used of process.stdin. */
-export interface PasswordSource {
+/** The parts of process.stdin that are used. */
+interface PasswordSource {
   readonly isTTY?: boolean;
   setRawMode?(raw: boolean): unknown;
   setEncoding(encoding: "utf8"): unknown;
@@ -23,7 +23,7 @@ export interface PasswordSource {
   off(event: "end" | "close" | "error", listener: () => void): unknown;
 }
 
-export interface PasswdIo {
+interface PasswdIo {
   readonly stdin: PasswordSource;
   readonly out: { write(text: string): unknown };
   readonly err: { write(text: string): unknown };
@@ -31,7 +31,7 @@ export interface PasswdIo {
 
 type Line = { readonly kind: "line"; readonly text: string } | { readonly kind: "interrupted" };
 
-/** Prints `USER:$2y$…` on `out`; prompts and the one line about what is wrong go to `err`. Returns the exit code. */
+/** Prints `USER:$2y$…` on `out`. Prompts and the one line about a mistake go to `err`. Returns the exit code. */
 export async function passwdCommand(user: string, cost: number, io: PasswdIo): Promise<number> {
   const refused = userProblem(user) ?? costProblem(cost);
   if (refused !== null) return fail(io, refused);
@@ -42,7 +42,7 @@ export async function passwdCommand(user: string, cost: number, io: PasswdIo): P
   if (problem !== null) return fail(io, problem);
   if (second.text !== first.text) return fail(io, "the two passwords differ; start again");
   const made = await hash(first.text, cost);
-  // $2y$ is what the htpasswd program writes, and Apache and nginx read; it is the same algorithm as $2b$.
+  // The htpasswd program writes $2y$, and Apache and nginx read it. It is the same algorithm as $2b$.
   io.out.write(`${user}:${made.replace(/^\$2b\$/, "$2y$")}\n`);
   return 0;
 }
@@ -95,7 +95,7 @@ async function askTwice(user: string, { stdin, err }: PasswdIo): Promise<readonl
   }
 }
 
-/** Lines typed on a terminal in raw mode, which neither echoes nor edits. Keys beyond a line stay for the next. */
+/** Reads lines from a terminal in raw mode, which neither echoes nor edits. Keys after a line belong to the next one. */
 function createKeys(stdin: PasswordSource): { line(): Promise<Line>; stop(): void } {
   let pending: string[] = [];
   let typed: string[] = [];
@@ -140,7 +140,7 @@ function createKeys(stdin: PasswordSource): { line(): Promise<Line>; stop(): voi
   };
 }
 
-/** The first line of a pipe, without its end. */
+/** The first line of a pipe, without its line end. */
 function readPiped(stdin: PasswordSource): Promise<Line> {
   return new Promise((resolve) => {
     let text = "";
@@ -157,17 +157,14 @@ function readPiped(stdin: PasswordSource): Promise<Line> {
 }
 
 function listen(stdin: PasswordSource, onData: (chunk: string) => void, onEnd: () => void): () => void {
+  const ends = ["end", "close", "error"] as const;
   stdin.setEncoding("utf8");
   stdin.on("data", onData);
-  stdin.on("end", onEnd);
-  stdin.on("close", onEnd);
-  stdin.on("error", onEnd);
+  for (const end of ends) stdin.on(end, onEnd);
   stdin.resume();
   return () => {
     stdin.off("data", onData);
-    stdin.off("end", onEnd);
-    stdin.off("close", onEnd);
-    stdin.off("error", onEnd);
+    for (const end of ends) stdin.off(end, onEnd);
     stdin.pause();
   };
 }

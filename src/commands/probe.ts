@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { classify, lacksHeader } from "../core/classify.ts";
-import { BARE, confirms, type ProbeResult } from "../core/probe.ts";
+import { BARE_TEMPLATE, confirms, type ProbeResult } from "../core/probe.ts";
 import type { Route } from "../core/snapshot.ts";
 import type { Outcome } from "../core/types.ts";
 import { version } from "../process/version.ts";
@@ -11,21 +11,21 @@ import { askLogin, sendProbe } from "../route/send-probe.ts";
 import { createUpstreams, type Upstreams } from "../upstream/upstreams.ts";
 import type { CommandIo } from "./command-io.ts";
 
-/** Probes go on, one at a time for each route, until `stopped`. */
+/** Each route is probed again and again, one probe at a time, until `stopped`. */
 export interface Watch {
   readonly stopped: AbortSignal;
-  /** From the begin of a probe to that of the next, unless the probe takes longer. */
+  /** From the begin of a probe to the begin of the next, unless the probe takes longer. */
   readonly milliseconds: number;
   /** Wall clock. */
   now(): Date;
-  /** Marks a line for a terminal. */
-  paint(finding: ProbeResult["kind"], line: string): string;
+  /** Colours a line for a terminal. */
+  paint(kind: ProbeResult["kind"], line: string): string;
 }
 
 /**
- * Sends each route's probe and prints what came back, how it classifies and how long it took.
- * `name`: only that route; null: all. `watch`: again and again; null: once.
- * Exit code 0: all verdicts, at last; 1: a fault, a bad config or no such route.
+ * Sends each route's probe and prints the answer, the verdict and the time. `name`: the only route to probe; null: all.
+ * `watch`: how to go on probing; null: probe once. Exit code 0: the last probe of each route got a verdict; 1: there
+ * was a fault, a bad config or no such route.
  */
 export async function probeCommand(
   configFile: string,
@@ -49,18 +49,18 @@ export async function probeCommand(
   const lineOf = ({ route, text }: Probed): string => `${route.name.padEnd(width)}  ${text}`;
   const print = (probed: Probed, { now, paint }: Watch): void => {
     const time = now().toTimeString().slice(0, "hh:mm:ss".length);
-    io.out(`${paint(probed.finding.kind, `${time}  ${lineOf(probed)}`)}\n`);
+    io.out(`${paint(probed.result.kind, `${time}  ${lineOf(probed)}`)}\n`);
   };
   const never = new AbortController().signal;
-  const results = watch
+  const probes = watch
     ? await Promise.all(routes.map((route) => probeOnAndOn(route, upstreams, watch, print)))
     : await Promise.all(routes.map((route) => probe(route, upstreams, never)));
   upstreams.close();
-  if (!watch) for (const result of results) io.out(`${lineOf(result)}\n`);
-  return results.every(({ finding }) => finding.kind === "fine") ? 0 : 1;
+  if (!watch) for (const probed of probes) io.out(`${lineOf(probed)}\n`);
+  return probes.every(({ result }) => result.kind === "fine") ? 0 : 1;
 }
 
-/** Resolves with the last one that was done. */
+/** Resolves with the last finished probe. */
 async function probeOnAndOn(
   route: Route,
   upstreams: Pick<Upstreams, "ask">,
@@ -81,24 +81,20 @@ async function probeOnAndOn(
 
 interface Probed {
   readonly route: Route;
-  readonly finding: ProbeResult;
+  readonly result: ProbeResult;
   readonly text: string;
 }
 
 async function probe(route: Route, upstreams: Pick<Upstreams, "ask">, stop: AbortSignal): Promise<Probed> {
-  const deps = {
-    ask: upstreams.ask,
-    userAgent: `sparekey/${version()}`,
-    stop,
-  };
+  const deps = { ask: upstreams.ask, userAgent: `sparekey/${version()}`, stop };
   const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, deps));
   const begin = performance.now();
-  const { outcome, finding } = await sendProbe(route, route.upstream, BARE, isLoginUp, deps);
+  const { outcome, result } = await sendProbe(route, route.upstream, BARE_TEMPLATE, isLoginUp, deps);
   const milliseconds = Math.round(performance.now() - begin);
-  return { route, finding, text: `${describe(outcome, finding, route)}  ${milliseconds} ms` };
+  return { route, result, text: `${describe(outcome, result, route)}  ${milliseconds} ms` };
 }
 
-function describe(outcome: Outcome, finding: ProbeResult, route: Route): string {
+function describe(outcome: Outcome, result: ProbeResult, route: Route): string {
   if (outcome.kind === "failure") return `no answer  fault ${outcome.reason}`;
   if (outcome.kind !== "answer") return `not asked  ${outcome.kind}`;
   const { status } = outcome.answer;
@@ -107,6 +103,6 @@ function describe(outcome: Outcome, finding: ProbeResult, route: Route): string 
     const lacking = route.requireHeaders.filter((name) => lacksHeader(verdict.answer, [name]));
     return `${status}  deny (lacks ${lacking.join(", ")})`;
   }
-  if (finding.kind === "fine") return `${status}  ${verdict.kind}`;
-  return finding.kind === "unknown" ? `${status}` : `${status}  ${finding.kind} ${finding.reason}`;
+  if (result.kind === "fine") return `${status}  ${verdict.kind}`;
+  return result.kind === "unknown" ? `${status}` : `${status}  ${result.kind} ${result.reason}`;
 }

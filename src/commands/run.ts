@@ -11,25 +11,24 @@ import type { WorkerEngineDeps } from "../workers/worker-engine.ts";
 import type { CommandIo } from "./command-io.ts";
 
 const STDOUT = 1;
-/** What a stdout that takes nothing more may cost a shutdown. */
+/** How long a shutdown waits for a stdout that takes nothing more. */
 const FLUSH_MS = 1_000;
-/** What a file system or a name server that hangs may cost it. The system's resolver gives up after 10 s by itself. */
+/** How long a shutdown waits for hung files and name servers. The system's resolver gives up after 10 s by itself. */
 const END_MS = 12_000;
-/** A change is used within two looks. */
+/** A change takes effect within two looks. */
 const WATCH_MS = 500;
 
 const STARTING: ReloadResult = { ok: false, problems: ["sparekey is starting"] };
 
-export interface RunSignals {
+interface RunSignals {
   readonly stop: Promise<void>;
-  /** `listener` is called whenever the config shall be read again. */
+  /** `listener` is called whenever the config must be read again. */
   onReload(listener: () => void): void;
 }
 
 /**
- * Serves until `stop` settles, then drains; reloads when the config changes and when it is told to.
- * Exit code 0: after a drain; 1: bad config, a port that cannot be had, or no worker that serves. Ends by SIGKILL
- * where a file hangs.
+ * Serves until `stop` settles, then drains. Reloads when the config changes, and on request. Exit code 0: it has
+ * drained; 1: a bad config, a port that is taken, or no working worker. A hung file makes it end by SIGKILL.
  */
 export async function runCommand(configFile: string, signals: RunSignals, io: CommandIo): Promise<number> {
   const loaded = await readConfig(configFile, io.env);
@@ -53,7 +52,7 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   const watch = watchConfig({
     interval: WATCH_MS,
     files: loaded.files,
-    // A drain need not wait for it.
+    // A drain does not wait for the child that reads the config.
     load: () => readConfig(configFile, io.env, { holds: false }),
     onLoaded: (read) => (read.ok ? app.reload(read.snapshot) : app.refuse(read.problems.map(formatProblem))),
   });
@@ -68,7 +67,7 @@ export async function runCommand(configFile: string, signals: RunSignals, io: Co
   return failure ? 1 : 0;
 }
 
-/** undefined: in this process. Else its program is not even read. */
+/** undefined: this process answers the checks itself, and the code for workers is not even loaded. */
 async function engineMaker({ workers }: Snapshot, deps: WorkerEngineDeps): Promise<EngineMaker | undefined> {
   if (workers === 1) return undefined;
   const { workerEngine } = await import("../workers/worker-engine.ts");
@@ -76,8 +75,8 @@ async function engineMaker({ workers }: Snapshot, deps: WorkerEngineDeps): Promi
 }
 
 /**
- * By now nothing is left to do. Only a thread that waits for a file or a name keeps the process, and would hold up
- * process.exit as well: Node waits for its threads.
+ * Nothing is left to do now. Only a thread that waits for a file or a name can keep the process. process.exit would
+ * not help, because Node waits for its threads.
  */
 function endSoon(io: CommandIo): void {
   const kill = (): void => {

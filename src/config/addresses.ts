@@ -1,4 +1,4 @@
-/** Values that name places on the network: listen addresses, upstreams, networks of clients. */
+/** Config values that are network addresses: listen addresses, upstreams, hosts, networks of clients. */
 import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
 import * as z from "zod/mini";
 import type { Address, HostRule, PathRule } from "../core/snapshot.ts";
@@ -6,7 +6,7 @@ import { list, type ParsedValue, text, wrong } from "./values.ts";
 
 const LISTEN = /^(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):(\d{1,5})$/;
 
-/** `127.0.0.1:9000`, `[::]:9000`, `localhost:9000`; port 0 lets the system choose. */
+/** `127.0.0.1:9000`, `[::]:9000` or `localhost:9000`. With port 0 the system chooses one. */
 export function listenAddress() {
   const write = "IP:PORT, as in 0.0.0.0:9000 or [::]:9000";
   return text("a listen address", write, LISTEN, (written): ParsedValue<Address> => {
@@ -26,17 +26,15 @@ function canonical(host: string): string {
   return new SocketAddress({ address: host, family: "ipv6" }).address;
 }
 
-export interface Origin {
+export interface Origin extends Address {
   readonly protocol: "http:" | "https:";
-  readonly host: string;
-  readonly port: number;
 }
 
 const ORIGIN = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?\/?$/;
 
 const ORIGIN_WRITE = "http://HOST:PORT or https://HOST:PORT, without user, path or query";
 
-/** `http://host:9000` or `https://host`: where an upstream is, and nothing of what is asked there. */
+/** The URL of an upstream without a path: `http://host:9000` or `https://host`. */
 export function origin() {
   const what = "an upstream URL";
   return text(what, ORIGIN_WRITE, ORIGIN, (written): ParsedValue<Origin> => {
@@ -48,7 +46,7 @@ export function origin() {
 
 const MOST_SERVERS = 16;
 
-/** One origin or a list of them, the preferred one first; a list in either case. */
+/** One origin, or a list of them with the preferred one first. The value is always a list. */
 export function origins() {
   const several = list(origin(), "[http://one:9000, http://two:9000]", MOST_SERVERS).check(
     z.minLength(1, { error: `holds no upstream; write ${ORIGIN_WRITE}` }),
@@ -66,24 +64,24 @@ function originOf(url: URL): Origin {
   return { protocol, host: url.hostname.replace(/^\[|\]$/g, ""), port };
 }
 
-export interface Resource {
+interface Resource {
   readonly origin: Origin;
   /** Path and query. */
   readonly target: string;
 }
 
-/** An origin, then any visible ASCII but "#". */
+/** An origin, followed by any visible ASCII characters but "#". */
 const RESOURCE = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?([/?][!"$-~]*)?$/;
 const LONGEST_URL = 2048;
 
-/** `https://host/-/health/ready/`: one thing to ask for, and where. */
+/** A URL with a path, such as `https://host/-/health/ready/`. */
 export function resource() {
   const what = "a URL to ask";
   const write = "http://HOST:PORT/PATH or https://HOST:PORT/PATH, without user or fragment";
   return text(what, write, RESOURCE, (written) => readResource(written, what, write));
 }
 
-/** Where a webhook is. The path and the query are often all the secret there is. */
+/** The URL of a webhook. Its path and query are often secrets. */
 export function webhookUrl() {
   const what = "a webhook URL";
   const write = `http://HOST/PATH or https://HOST/PATH, up to ${LONGEST_URL} visible ASCII characters, without fragment, and without user: credentials go into headers`;
@@ -101,7 +99,7 @@ function readResource(written: string, what: string, write: string): ParsedValue
 const HOST = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/;
 const LONGEST_HOST = 259;
 
-/** What a Host header says: kept as written, since apps are found by it. */
+/** The value of a Host header. It is kept as written, because apps are found by it. */
 export function hostHeader() {
   const what = "a host";
   const write = "HOST or HOST:PORT, as in app.example.com";
@@ -114,11 +112,11 @@ export function hostHeader() {
   });
 }
 
-/** Labels of letters, digits and "-" (RFC 952); in front perhaps "*.", which stands for one label or more. */
+/** Labels of letters, digits and "-" (RFC 952). A "*." in front stands for one label or more. */
 const HOST_RULE = /^(\*\.)?[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*$/;
 const LONGEST_NAME = 253;
 
-/** Which hosts a policy is for. Without port and in lower case, as hosts are compared. */
+/** The hosts that a policy is for. The value is in lower case and without port, because hosts are compared so. */
 export function hostRule() {
   const what = "a host to match";
   const write = "HOST or *.HOST of letters, digits, - and dots, without port, as in *.example.com";
@@ -130,7 +128,7 @@ export function hostRule() {
   });
 }
 
-/** RFC 6066 takes names only: an IP address is never sent as server name. */
+/** A DNS name. RFC 6066 allows no IP address as a server name. */
 export function serverName() {
   const what = "a server name";
   const write = "a DNS name, as in auth.example.com";
@@ -140,10 +138,10 @@ export function serverName() {
   });
 }
 
-/** Unreserved characters, sub-delimiters, ":", "@", escapes and "/" of RFC 3986, then perhaps "*". */
+/** Unreserved characters, sub-delimiters, ":", "@", escapes and "/" of RFC 3986. A "*" may end the path. */
 const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()+,;=:@/]|%[0-9A-Fa-f]{2})*\*?$/;
 
-/** A path as requests spell it: paths are compared undecoded, so anything else could never match. */
+/** A path as requests spell it. Paths are compared undecoded, so any other spelling could never match. */
 export function routePath() {
   const what = "a path";
   const write = "/PATH without ?, #, spaces or dot segments; * only after the last /";
@@ -172,7 +170,7 @@ export function network() {
   return text("a network", NETWORK_WRITE, NETWORK, readNetwork);
 }
 
-/** A network of proxies. To trust everybody would let each client choose the address it is counted under. */
+/** A network of proxies. It must not hold every address: each client could then choose the address it is counted by. */
 export function proxyNetwork() {
   return text("a network", NETWORK_WRITE, NETWORK, (written) => {
     const reading = readNetwork(written);
@@ -191,7 +189,7 @@ function readNetwork(written: string): ParsedValue<Network> {
   return { value: unmapped({ address, prefix, family: bits === 32 ? "ipv4" : "ipv6" }) };
 }
 
-/** IPv4 in IPv6 clothes (RFC 4291, 2.5.5.2) is IPv4: a check may show either. */
+/** Turns an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) into IPv4, because a check may show either. */
 function unmapped(given: Network): Network {
   if (given.family === "ipv4" || given.prefix < 96) return given;
   const [, address] = /^::ffff:([0-9.]+)$/.exec(canonical(given.address)) ?? [];
@@ -199,7 +197,7 @@ function unmapped(given: Network): Network {
   return { address, prefix: given.prefix - 96, family: "ipv4" };
 }
 
-/** The networks as one list to ask; null when there are none. */
+/** null: there are no networks. */
 export function toBlockList(networks: readonly Network[]): BlockList | null {
   if (networks.length === 0) return null;
   const list = new BlockList();

@@ -1,17 +1,17 @@
-/** The program that reads a config for another process: src/config/read-in-child.ts. Without that process it ends at once. */
+/** The child program of src/config/read-in-child.ts: it reads a config, and ends at once when its parent is gone. */
 import { pack } from "../core/packed-snapshot.ts";
 import { loadConfig } from "./load.ts";
-import type { ReadMessage } from "./read-in-child.ts";
+import type { ChildMessage } from "./read-in-child.ts";
 
 const file = process.argv[2] ?? "";
 
-// A terminal and a service manager may signal all processes: what is to be done is the other's to say.
+// A terminal or a service manager may signal all processes. Only the parent decides what happens then.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
-// Not process.exit: that waits for threads, and one may wait for a file that hangs.
+// process.exit would wait for threads, and one of them may wait for a file that hangs.
 process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
 const loaded = await loadConfig(file, process.env);
 const { files } = loaded;
-const message: ReadMessage = loaded.ok
+const message: ChildMessage = loaded.ok
   ? { ok: true, files, packed: pack(loaded.snapshot) }
   : { ok: false, files, problems: loaded.problems };
 process.send?.(message);

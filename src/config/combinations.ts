@@ -1,6 +1,6 @@
 /**
- * What keys may not hold together. Judged on the parts that are good by themselves,
- * so that one mistake never hides another.
+ * Finds keys that contradict each other. Only values that are good by themselves are compared, so that one mistake
+ * never hides another.
  */
 import { addressText } from "../core/address-text.ts";
 import type { Address, PathRule } from "../core/snapshot.ts";
@@ -25,7 +25,7 @@ import {
 } from "./schema.ts";
 import { configDuration } from "./values.ts";
 
-/** `routes`: what each entry of the document's `routes` means. */
+/** `routes`: the meaning of each entry of the document's `routes`. */
 export function findCombinations(document: ConfigDocument, routes: readonly EffectiveRoute[]): Finding[] {
   const data = asMapping(document.data);
   const raws = asList(data.routes);
@@ -61,14 +61,14 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
 const OF_PROBES: HeaderOwner = { what: "a probe", host: "probe.host" };
 
 interface RouteView extends EffectiveRoute {
-  /** Of the route in the config. */
+  /** The route's place in the config. */
   readonly at: Path;
   readonly raw: Mapping;
-  /** As written, for messages; the index when the route has no good name. */
+  /** The name as written, for messages; the index when the route has no good name. */
   readonly shownName: string;
-  /** The key that gives `listen`: the route's own or the top's. */
+  /** The key that sets `listen`: the route's own, or the one at the top. */
   readonly listenPath: Path;
-  /** As written, for messages; what an environment variable holds is not shown. */
+  /** `listen` as written, for messages, which never show the value of an environment variable. */
   readonly shownListen: string;
 }
 
@@ -117,7 +117,7 @@ function tlsFindings({ at, raw }: RouteView): Finding[] {
   return findings;
 }
 
-/** What is pipelined is carried as bytes, over plain HTTP alone. */
+/** Only the fast path pipelines checks, and it speaks plain HTTP only. */
 function pipeliningFindings({ at, raw }: RouteView): Finding[] {
   const { pipelining = 1 } = validParts({ pipelining: routeShape.pipelining }, raw);
   if (pipelining === 1 || !originsOf(raw).some(({ origin }) => origin.protocol === "https:")) return [];
@@ -125,7 +125,7 @@ function pipeliningFindings({ at, raw }: RouteView): Finding[] {
   return [{ path: [...at, "pipelining"], message }];
 }
 
-/** Those that are good by themselves. `step`: from `upstream` to it. */
+/** The upstreams that are good by themselves. `step`: the path from `upstream` to this one. */
 function originsOf({ upstream }: Mapping): { readonly step: Path; readonly origin: Origin }[] {
   const many = Array.isArray(upstream);
   const entries: readonly unknown[] = many ? upstream : [upstream];
@@ -203,7 +203,7 @@ function nameFindings(routes: readonly RouteView[]): Finding[] {
   });
 }
 
-/** One problem at most for a route: with the first route it clashes with. */
+/** A route has at most one problem here: with the first route that it clashes with. */
 function listenFindings(routes: readonly RouteView[]): Finding[] {
   return routes.flatMap((route, index) => {
     for (const other of routes.slice(0, index)) {
@@ -216,14 +216,14 @@ function listenFindings(routes: readonly RouteView[]): Finding[] {
 
 function clash(route: RouteView, other: RouteView): Finding | null {
   if (route.listen === null || other.listen === null) return null;
-  if (!sameAddress(route.listen, other.listen)) {
+  if (addressText(route.listen) !== addressText(other.listen)) {
     if (!overlaps(route.listen, other.listen)) return null;
     const message = `the address is taken by route ${other.shownName}, which listens on ${other.shownListen}; use the same one, or another port`;
     return { path: route.listenPath, message };
   }
   if (route.path === null || other.path === null) return null;
   if (ruleText(route.path) !== ruleText(other.path)) return null;
-  // Two of one preset have the same name, where they say none.
+  // Two routes of one preset without a name of their own have the same name.
   const names =
     other.shownName === route.shownName
       ? `${formatPath(other.at)} and ${formatPath(route.at)}`
@@ -250,11 +250,7 @@ function ruleText(rule: PathRule): string {
   return rule.kind === "exact" ? rule.path : `${rule.prefix}*`;
 }
 
-function sameAddress(a: Address, b: Address): boolean {
-  return a.host === b.host && a.port === b.port;
-}
-
-/** Whether the second of two listeners would find the port taken. Port 0 is a new one each time. */
+/** Whether the second of two listeners would find its port taken. Port 0 is a new port each time. */
 function overlaps(a: Address, b: Address): boolean {
   if (a.port !== b.port || a.port === 0) return false;
   const wild = (host: string, other: string) => host === "::" || (host === "0.0.0.0" && !other.includes(":"));
@@ -281,7 +277,7 @@ function notifyFindings(raw: unknown): Finding[] {
   return [...headers, ...twice];
 }
 
-/** In one spelling; null: it is no good by itself. */
+/** The URL in one spelling; null: it is not good by itself. */
 function urlText(entry: unknown): string | null {
   const { url } = validParts({ url: notifyShape.url }, entry);
   return url === undefined ? null : JSON.stringify([url.origin, url.target]);
@@ -305,7 +301,7 @@ function shareFindings(workers: number, at: Path, raw: Mapping): Finding[] {
   return maxConnections < workers ? [{ path: [...at, "maxConnections"], message }] : [];
 }
 
-/** Else a client whom one worker has heard to be refused would go on by what another remembers. */
+/** Grace needs a single worker: a client that one worker saw refused would still pass by what another one remembers. */
 function graceFindings(at: Path, { fallback }: Mapping, mode: FallbackMode | null): Finding[] {
   if (mode !== "basic-auth" && mode !== "deny") return [];
   const { grace = 0 } = validParts({ grace: hostFallbackShape.grace }, fallback);

@@ -19,15 +19,15 @@ interface Position {
   readonly column: number;
 }
 
-/** A YAML file as plain data that still knows where, and how, each value was written. */
+/** A YAML file as plain data that still knows where and how each value was written. */
 export interface ConfigDocument {
   /** Lists, mappings without prototype, and scalars; environment variables are filled in. */
   readonly data: unknown;
-  /** Of the value at `path`, or of the nearest one around it. */
+  /** The position of the value at `path`, or of the nearest value around it. */
   position(path: Path, at?: "key" | "value"): Position;
-  /** The scalar at `path` as it stands in the file, before environment variables; null when there is none. */
+  /** The scalar at `path` as written, before environment variables are filled in; null: there is none. */
   written(path: Path): string | null;
-  /** Subject of a message: `value 5sec`, `a list`, `an empty value`. Never an expanded variable. */
+  /** The subject of a message: `value 5sec`, `a list`, `an empty value`. It never shows an expanded variable. */
   shown(path: Path): string;
 }
 
@@ -35,7 +35,7 @@ type ReadDocument =
   | { readonly ok: true; readonly document: ConfigDocument; readonly findings: readonly Finding[] }
   | { readonly ok: false; readonly problems: readonly (Position & { readonly message: string })[] };
 
-// Limits far above any real config: a file made to exhaust memory (an alias bomb) stops here.
+// These limits are far above any real config. They stop a file that is made to exhaust memory (an alias bomb).
 const MOST_NODES = 100_000;
 const MOST_ALIASES = 100;
 const DEEPEST = 32;
@@ -47,7 +47,7 @@ interface Place {
   readonly shown: string;
 }
 
-/** Reads one YAML 1.2 document. Broken YAML is all that fails; the rest comes as findings. */
+/** Reads one YAML 1.2 document. Only broken YAML makes it fail. All other mistakes are findings. */
 export function readDocument(text: string, env: Readonly<Record<string, string | undefined>>): ReadDocument {
   const lines = new LineCounter();
   const parsed = parseYaml(text, lines);
@@ -124,7 +124,7 @@ interface Walker {
   read(node: unknown, path: Path, key: number | null): unknown;
 }
 
-/** Turns YAML nodes into data and notes the place of each value, aliases followed. */
+/** Turns YAML nodes into data, follows aliases, and notes the place of each value. */
 function createWalker(document: Document, env: Readonly<Record<string, string | undefined>>): Walker {
   const places = new Map<string, Place>();
   const findings: Finding[] = [];
@@ -211,13 +211,13 @@ function createWalker(document: Document, env: Readonly<Record<string, string | 
   return { places, findings, read };
 }
 
-/** Quoted in the file, quoted in the message: "true" is not true. */
+/** A value that is quoted in the file is quoted in the message too, because "true" is not true. */
 function show(node: Scalar, text: string): string {
   const shown = quote(redact(text));
   return node.type?.startsWith("QUOTE") && !shown.startsWith('"') ? `"${shown}"` : shown;
 }
 
-/** The same without the user and password of a URL. */
+/** Hides the user and password of a URL. */
 function redact(text: string): string {
   return text.replace(/\/\/.*@/s, "//***@");
 }

@@ -1,6 +1,6 @@
 /**
- * What a route means once its preset has filled in what it leaves open. Worked out once, for judging and for
- * building, so that the config judged is the config built.
+ * The meaning of a route after its preset has filled in what it leaves open. It is worked out once, for the checks of
+ * the config and for building the snapshot, so that both see the same.
  */
 import type { Address, HostRule, PathRule } from "../core/snapshot.ts";
 import type { FallbackMode } from "../core/types.ts";
@@ -9,17 +9,17 @@ import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
 import { presets } from "./presets.ts";
 import { rootShape, routeShape, validParts } from "./schema.ts";
 
-/** null: cannot be told, because what is written is no good or because nobody says it. */
+/** null: the value is unknown, because what is written is wrong or because it is missing. */
 export interface EffectiveFallback {
   readonly mode: FallbackMode | null;
-  /** As in the config: not resolved against its folder yet. */
+  /** As in the config, not resolved against its folder yet. */
   readonly htpasswd: string | null;
   readonly usernameHeader: string | null;
   readonly clearHeaders: readonly string[] | null;
 }
 
-/** What an entry of `hosts` means once its route has filled in what it leaves open. */
-export interface EffectiveHost extends EffectiveFallback {
+/** The meaning of an entry of `hosts` after its route has filled in what it leaves open. */
+interface EffectiveHost extends EffectiveFallback {
   readonly host: HostRule | null;
 }
 
@@ -27,11 +27,11 @@ export interface EffectiveRoute extends EffectiveFallback {
   readonly name: string | null;
   readonly listen: Address | null;
   readonly path: PathRule | null;
-  /** One for each entry of `hosts`, whatever the entry is. */
+  /** One for each entry of `hosts`, even for a wrong one. */
   readonly hosts: readonly EffectiveHost[];
 }
 
-/** One for each entry of `routes`, whatever the entry is. */
+/** One for each entry of `routes`, even for a wrong one. */
 export function effectiveRoutes(data: unknown): readonly EffectiveRoute[] {
   const { listen = null } = validParts({ listen: rootShape.listen }, data);
   return asList(asMapping(data).routes).map((raw) =>
@@ -41,7 +41,7 @@ export function effectiveRoutes(data: unknown): readonly EffectiveRoute[] {
 
 export type Settled<T> = { readonly [K in keyof T]: NonNullable<T[K]> };
 
-/** The same without gaps. Throws where there is one: a config without problems has none. */
+/** Throws when a value is unknown, which cannot be in a config without problems. */
 export function settled<T extends object>(part: T | undefined): Settled<T> {
   if (part === undefined || !isSettled(part)) throw new Error("a config without problems has a gap");
   return part;
@@ -104,7 +104,7 @@ function presetRoute(name: keyof typeof presets): EffectiveRoute {
   return { ...UNKNOWN, ...preset, path };
 }
 
-/** What is written counts even where it is no good; then nothing can be told. */
+/** A written value counts even if it is wrong; the result is then unknown. */
 function written<T>(raw: Mapping, key: string, value: T | undefined, otherwise: T | null): T | null {
   return Object.hasOwn(raw, key) ? (value ?? null) : otherwise;
 }

@@ -3,9 +3,8 @@ type Expansion =
   | { readonly ok: false; readonly messages: readonly string[] };
 
 /**
- * Replaces every `${NAME}` by the environment variable of that name.
- * The expansion may be a secret: messages name the variable and never show what it holds,
- * nor the text around it: where a variable is written, a secret may stand beside it.
+ * Replaces every `${NAME}` by the environment variable of that name. Its value may be a secret, and so may the text
+ * around it. So messages name the variable, and show neither.
  */
 export function expandEnvironment(
   text: string,

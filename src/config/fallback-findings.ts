@@ -1,11 +1,11 @@
-/** What the keys of `fallback`, of a route and of its hosts, may not hold together. */
+/** Finds keys of `fallback` that contradict each other, in a route and in its hosts. */
 import type { HostRule } from "../core/snapshot.ts";
 import type { FallbackMode } from "../core/types.ts";
 import type { EffectiveFallback, EffectiveRoute } from "./effective.ts";
 import { asList, asMapping, type Mapping } from "./plain-data.ts";
 import type { Finding, Path } from "./problem.ts";
 
-/** `raw`: the route at `at`, as written. Its identity headers count as well where only a host logs in by them. */
+/** `raw`: the route at `at`, as written. Its identity headers matter even if only a host of it has a login. */
 export function fallbackFindings(at: Path, raw: Mapping, route: EffectiveRoute): Finding[] {
   const path = [...at, "fallback"];
   const given = asMapping(raw.fallback);
@@ -18,7 +18,7 @@ export function fallbackFindings(at: Path, raw: Mapping, route: EffectiveRoute):
   return [...headers, ...allowFromFindings(path, given, route.mode)];
 }
 
-/** `raws`: the list at `at`, as written; `route` says what its entries mean. */
+/** `raws`: the list at `at`, as written. `route` has the meaning of its entries. */
 export function hostFindings(at: Path, raws: readonly unknown[], route: EffectiveRoute): Finding[] {
   const ofFallbacks = route.hosts.flatMap((host, index) => {
     const path = [...at, index, "fallback"];
@@ -32,7 +32,7 @@ export function hostFindings(at: Path, raws: readonly unknown[], route: Effectiv
   return [{ path: at, message, at: "key" }, ...findings];
 }
 
-/** The first match wins, so a rule that an earlier one covers would do nothing, whatever it promises. */
+/** The first match wins, so a rule that an earlier one covers would never apply. */
 function matchFindings(at: Path, { hosts }: EffectiveRoute): Finding[] {
   return hosts.flatMap(({ host }, index) => {
     if (host === null) return [];
@@ -52,7 +52,7 @@ function covers(earlier: HostRule, later: HostRule): boolean {
   return later.kind === "exact" && later.match === earlier.match;
 }
 
-/** `otherwise`: who names the headers to clear where `given` does not. */
+/** `otherwise`: where the headers to clear come from if `given` does not name them. */
 function headerFindings(
   path: Path,
   given: Mapping,
@@ -76,7 +76,7 @@ function headerFindings(
   });
 }
 
-/** Other keys of the login may stay beside any mode. This one reads as a restriction that would not be there. */
+/** Other keys of the login may stand beside any mode. This one would look like a restriction that does not exist. */
 function allowFromFindings(path: Path, given: Mapping, mode: FallbackMode | null): Finding[] {
   if (mode === null || mode === "basic-auth") return [];
   if (asList(given.allowFrom).length === 0) return [];

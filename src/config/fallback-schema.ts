@@ -1,8 +1,8 @@
-/** The part of the schema that says what happens while the upstream cannot decide: of a route, and of its hosts. */
+/** The part of the schema for `fallback`, of a route and of its hosts. */
 import * as z from "zod/mini";
 import { hostRule, network } from "./addresses.ts";
 import { filePath, identityHeader, realm } from "./texts.ts";
-import { described, duration, list, oneOf, optional, section, wholeNumber, wrong } from "./values.ts";
+import { described, duration, list, oneOf, optional, orNull, section, wholeNumber, wrong } from "./values.ts";
 
 const MOST_NAMES = 64;
 
@@ -52,14 +52,14 @@ export const fallbackShape = {
     "basic-auth, and no other mode: networks the emergency login is limited to; empty: anywhere.",
   ),
   rateLimit: optional(section(rateLimitShape), {}, "basic-auth: how many failed logins are too many."),
-  page: described(
-    z._default(z.nullable(filePath()), null),
+  page: orNull(
+    filePath(),
     "basic-auth and deny: an HTML file in UTF-8, up to 64 KiB, in place of the page in 401 and 503; null: sparekey's own.",
   ),
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };
 
-// Whether a check's body goes along is settled before anybody looks at its host, so none is not for some hosts only.
+// Only none forwards the body of a check. That is decided before the host is known, so none is for whole routes only.
 function hostMode() {
   const known = wrong("known here", "one of allow, basic-auth, deny");
   return z.enum(["allow", "basic-auth", "deny"], {
@@ -89,7 +89,7 @@ export const hostFallbackShape = {
     }),
   ),
   page: inherited(z.nullable(filePath())),
-  // Not inherited: a host that refuses where its route does not means to refuse.
+  // Grace is not inherited, because a host that denies where its route does not is meant to deny.
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
 };
 

@@ -6,7 +6,7 @@ import type { Finding, Path } from "./problem.ts";
 import { configSchema } from "./schema.ts";
 import { withoutBlank } from "./syntax.ts";
 
-/** Everything that is wrong with a key by itself. */
+/** Finds everything that is wrong with a key by itself. */
 export function findIssues(document: ConfigDocument): Finding[] {
   const reading = configSchema.safeParse(document.data);
   if (reading.success) return [];
@@ -21,7 +21,7 @@ function findingsOf(issue: z.core.$ZodIssue, around: Path): Finding[] {
   return [{ path, message: issue.message }];
 }
 
-/** What is wrong by the one option of the value's own type; null where its type is that of none. */
+/** The issues of the one option that has the value's type; null: no option has, or several have. */
 function meantOption(options: readonly (readonly z.core.$ZodIssue[])[]) {
   const isOtherType = ({ code, path }: z.core.$ZodIssue): boolean =>
     code === "invalid_type" && path.length === 0;
@@ -33,7 +33,7 @@ function unknownKey(parent: Path, key: string): Finding {
   const here = keysAt(parent);
   const allowed = Object.keys(here);
   const blank = withoutBlank(key);
-  // Where a blank is missing, the value is part of the key, and may be a secret.
+  // When a blank is missing, the value is part of the key and may be a secret.
   if (blank !== null) return { path: parent, message: blank };
   const near = nearest(key, allowed);
   const home = near === null ? homeOf(key, here) : null;
@@ -55,7 +55,7 @@ function keysAt(path: Path): Mapping {
   return asMapping(asMapping(node).properties);
 }
 
-/** The one section beside `key` that knows it: it was written a level too high. null: none or several do. */
+/** The one section beside `key` that knows it, because it was written a level too high; null: none or several do. */
 function homeOf(key: string, here: Mapping): string | null {
   const [home, ...more] = Object.entries(here).flatMap(([name, schema]) => {
     const { items, properties } = asMapping(schema);
@@ -65,7 +65,7 @@ function homeOf(key: string, here: Mapping): string | null {
   return home !== undefined && more.length === 0 ? home : null;
 }
 
-/** The allowed key a slip of the hand away: two edits at most, fewer for short keys. */
+/** The allowed key that differs from `key` by a typo: by at most two edits, and by fewer for short keys. */
 function nearest(key: string, allowed: readonly string[]): string | null {
   const most = Math.min(2, Math.floor(key.length / 3));
   const near = allowed
@@ -75,7 +75,7 @@ function nearest(key: string, allowed: readonly string[]): string | null {
   return near[0]?.name ?? null;
 }
 
-/** Levenshtein's edit distance; texts whose lengths differ by more than `most` are far apart. */
+/** Levenshtein's edit distance. If the lengths differ by more than `most`, the result is only a lower bound. */
 function distance(from: string, to: string, most: number): number {
   if (Math.abs(from.length - to.length) > most) return most + 1;
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);

@@ -4,16 +4,16 @@ import { configSchema } from "./schema.ts";
 
 const REFERENCE = "|\\$\\{[A-Za-z_][A-Za-z0-9_]*\\}";
 
-/** What a config may hold, as JSON Schema draft 7: the draft editors know best. */
+/** The schema of a config as JSON Schema draft 7, which most editors know. */
 export function configJsonSchema(): z.core.JSONSchema.JSONSchema {
   const schema = z.toJSONSchema(configSchema, {
     io: "input",
     target: "draft-7",
     override: ({ jsonSchema, path }) => {
-      // Any text may come from the environment; only the program knows what it will be.
-      // Wrappers such as a default come here again with what they wrap.
+      // Any text may come from the environment, and only the program knows its value.
+      // A wrapper such as a default calls this again for the schema in it.
       const { pattern } = jsonSchema;
-      // Keys are never filled in.
+      // Keys never come from the environment.
       if (path.at(-1) === "propertyNames") return;
       if (pattern !== undefined && !pattern.endsWith(REFERENCE)) jsonSchema.pattern = pattern + REFERENCE;
     },
@@ -21,7 +21,7 @@ export function configJsonSchema(): z.core.JSONSchema.JSONSchema {
   return { ...schema, title: "sparekey config" };
 }
 
-/** Every key there is, wherever it belongs. */
+/** All keys of all sections. */
 export function knownKeys(): ReadonlySet<string> {
   return new Set(keysIn(configJsonSchema()));
 }

@@ -1,4 +1,4 @@
-/** The way of a config from file to snapshot. Every problem is reported at once; a bad file yields nothing. */
+/** Loads a config from its file into a snapshot. All problems are reported at once, and a bad file yields nothing. */
 import { dirname, resolve } from "node:path";
 import type { Snapshot } from "../core/snapshot.ts";
 import { findCombinations } from "./combinations.ts";
@@ -15,26 +15,26 @@ import { type ReadFile, readTlsFiles, type TlsMaterial } from "./tls-files.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `htpasswds`: one for each emergency login that can be told, even from a config with problems. */
+/** `htpasswds`: one for each emergency login that is known, even in a config with problems. */
 export type LoadResult = { readonly htpasswds: readonly NamedHtpasswd[] } & (
   | { readonly ok: true; readonly snapshot: Snapshot }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 );
 
-/** An htpasswd file as a route names it. It is not read here: it may be missing and come later. */
+/** An htpasswd file that a route names. It is not read here, because it may be created later. */
 export interface NamedHtpasswd {
   /** Absolute, or relative to the working directory. */
   readonly file: string;
-  /** As the config has it, environment variables not filled in. */
+  /** As in the config, before environment variables are filled in. */
   readonly written: string;
-  /** A problem of the file, placed where the config names it. */
+  /** A problem of the file, at the place where the config names it. */
   problem(message: string): Problem;
 }
 
-/** `files`: the stamp of every file that was read, or asked for in vain, from just before. */
+/** The stamp of every file that was read or could not be read, from just before. */
 export type LoadedFiles = ReadonlyMap<string, FileStamp>;
 
-/** Reads and judges `file` and the TLS files and pages it names. Never rejects. */
+/** Reads and checks `file`, and the TLS files and pages that it names. Never rejects. */
 export async function loadConfig(
   file: string,
   env: Environment,
@@ -68,7 +68,7 @@ function unreadable(code: string): string {
   return "there is no such file; write it, or name another with --config FILE or $SPAREKEY_CONFIG";
 }
 
-/** `file` names the config in messages and is where relative paths start; only `readFile` does I/O. */
+/** Messages name `file`, and relative paths start at its folder. Only `readFile` does I/O. */
 export async function parseConfig(
   text: string,
   file: string,
@@ -159,7 +159,7 @@ function namedHtpasswds(data: unknown, routes: readonly EffectiveRoute[]): Named
   ];
 }
 
-/** A host without an htpasswd of its own uses the route's, which is named once however many use it. */
+/** A host without an htpasswd of its own uses the route's, which is listed once even if several hosts use it. */
 function namedByRoute(raw: Mapping, route: EffectiveRoute, at: Path): NamedAt[] {
   const raws = asList(raw.hosts);
   const own = route.hosts.map((_, index) =>
@@ -177,7 +177,7 @@ function namedByRoute(raw: Mapping, route: EffectiveRoute, at: Path): NamedAt[] 
   ];
 }
 
-/** Whether a value could not even be filled in: what else is said of it follows from that first mistake. */
+/** Tells whether a value could not even be read. Any further problem at its path then follows from that mistake. */
 function followersOf(causes: readonly Finding[]): (path: Path) => boolean {
   const broken = new Set(causes.map(({ path }) => formatPath(path)));
   return (path) => broken.has(formatPath(path));
@@ -188,9 +188,9 @@ function sorted(file: string, document: ConfigDocument, findings: readonly Findi
   return [...unique.values()].map((finding) => place(file, document, finding)).sort(byPosition);
 }
 
-/** Webhook URLs are secrets, and so may be what stands in their place: no message shows any of it. */
+/** Webhook URLs are secrets, and so may be anything in their place. No message shows it. */
 const SECRET = "notify";
-/** Values of headers are as well: one that is written without a blank before it is part of a key. */
+/** Values of headers are secrets too. A value without a blank before it is part of a key. */
 const WITH_SECRETS: ReadonlySet<Path[number]> = new Set([SECRET, "headers"]);
 
 function place(file: string, document: ConfigDocument, finding: Finding): Problem {

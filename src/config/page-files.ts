@@ -1,4 +1,4 @@
-/** The files of `fallback.page`: what people see in a fallback, in the operator's words. */
+/** Reads the files of `fallback.page`, which people see in a fallback instead of our own pages. */
 import { isUtf8 } from "node:buffer";
 import { fallbackShape, hostFallbackShape } from "./fallback-schema.ts";
 import { asList, asMapping } from "./plain-data.ts";
@@ -6,10 +6,10 @@ import { errorCode, type Finding, type Path } from "./problem.ts";
 import { validParts } from "./schema.ts";
 import type { ReadFile } from "./tls-files.ts";
 
-/** Each reply of an outage carries it. */
+/** The size is limited because many replies of an outage carry the page. */
 const MOST_BYTES = 64 * 1024;
 
-/** By what the config calls the file; `resolve`: the way from there to the file. */
+/** The keys of `pages` are the files as the config names them; `resolve` makes paths of them. */
 export async function readPages(
   data: unknown,
   resolve: (file: string) => string,
@@ -47,7 +47,7 @@ function named(at: Path, file: string | null | undefined): NamedPage[] {
   return file ? [{ path: [...at, "fallback", "page"], file }] : [];
 }
 
-/** A text says what is wrong with it. */
+/** A text instead of bytes says what is wrong with the page. */
 async function readPage(file: string, readFile: ReadFile): Promise<Uint8Array | string> {
   let bytes: Uint8Array;
   try {

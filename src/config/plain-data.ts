@@ -1,4 +1,4 @@
-/** Looking into data that may have any shape. */
+/** Reads data that may have any shape. */
 export type Mapping = Readonly<Record<string, unknown>>;
 
 export function isMapping(data: unknown): data is Mapping {

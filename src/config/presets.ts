@@ -2,8 +2,8 @@ import type { FallbackMode } from "../core/types.ts";
 
 type PresetName = "authentik" | "authelia" | "oauth2-proxy" | "bot-block" | "none";
 
-/** What a route is taken to mean when it does not say. null: the route has to say it. */
-export interface Preset {
+/** The values of keys that a route leaves out; null: the route has to set the key. */
+interface Preset {
   readonly name: string | null;
   readonly path: string | null;
   readonly mode: FallbackMode;
@@ -11,13 +11,13 @@ export interface Preset {
   readonly clearHeaders: readonly string[];
 }
 
-/** What the emergency login sets and clears, unless the preset or the route itself knows better. */
+/** The headers that the emergency login sets and clears, unless the preset or the route sets others. */
 const AUTHENTIK_IDENTITY = {
   usernameHeader: "X-authentik-username",
   clearHeaders: ["X-authentik-uid", "X-authentik-email", "X-authentik-name", "X-authentik-groups"],
 } as const;
 
-/** Paths and identity headers as the servers' own docs name them (FACTS, Upstreams). */
+/** Paths and identity headers are from the docs of these servers. */
 export const presets: Readonly<Record<PresetName, Preset>> = {
   authentik: {
     name: "authentik",

@@ -1,7 +1,7 @@
-/** Steps from the top of the config to a key: names of mappings, indexes of lists. */
+/** The steps from the top of the config to a key: keys of mappings and indexes of lists. */
 export type Path = readonly (string | number)[];
 
-/** One thing wrong with a config, where an editor finds it: `line` and `column` count from 1. */
+/** One mistake in a config, at the place where an editor finds it. `line` and `column` count from 1. */
 export interface Problem {
   readonly file: string;
   readonly line: number;
@@ -11,8 +11,8 @@ export interface Problem {
 }
 
 /**
- * A problem before it has a place. `{value}` at the start of `message` stands for the value as written.
- * `at` says whether the key or its value is to be pointed at; the value when left out.
+ * A problem before its place in the file is known. `{value}` at the start of `message` stands for the value as
+ * written. `at`: whether the problem points at the key or at its value, which is the default.
  */
 export interface Finding {
   readonly path: Path;
@@ -20,7 +20,7 @@ export interface Finding {
   readonly at?: "key" | "value";
 }
 
-/** `FILE:line:col path: message` (DESIGN, Command line). */
+/** `FILE:line:col path: message` */
 export function formatProblem(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column} ${problem.path}: ${problem.message}`;
 }
@@ -43,13 +43,13 @@ function formatStep(step: string | number): string {
 
 const LONGEST_SHOWN = 60;
 
-/** Text as a message shows it: quoted when it would not stand out by itself, and cut when long. */
+/** Text for a message: cut if it is long, and quoted if it would not stand out. */
 export function quote(text: string): string {
   const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
   return /^[\w\-./:${}[\]*@+,%~=]+…?$/.test(cut) ? cut : asciiJson(cut);
 }
 
-/** JSON text of printable ASCII only: control and bidi characters must not reach a terminal. */
+/** JSON text of printable ASCII only, because control and bidi characters must not reach a terminal. */
 function asciiJson(text: string): string {
   return JSON.stringify(text).replace(
     /[^\x20-\x7e…]/g,
@@ -57,7 +57,7 @@ function asciiJson(text: string): string {
   );
 }
 
-/** The stable code of a failed system call, such as ENOENT: its message would repeat the file's path. */
+/** The code of a failed system call, such as ENOENT. Its message would repeat the file's path. */
 export function errorCode(error: unknown): string {
   if (error instanceof Error && "code" in error) return String(error.code);
   return "unknown error";

@@ -4,7 +4,7 @@ import { inTime, refusal } from "../process/file-patience.ts";
 
 const MOST_BYTES = 1024 ** 2;
 
-/** At most 1 MiB, of a regular file: one without end must not fill memory. Rejects with a `code`. */
+/** Reads a regular file of at most 1 MiB, because an endless one must not fill memory. Rejects with a `code`. */
 export function readBounded(file: string): Promise<Uint8Array> {
   return inTime(file, () => read(file));
 }
@@ -23,7 +23,7 @@ async function read(file: string): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** Of what a path resolves to; null: there is nothing to see. */
+/** The stamp of what a path resolves to; null: it resolves to nothing that can be seen. */
 export type FileStamp = string | null;
 
 export async function stampOf(file: string): Promise<FileStamp> {

@@ -1,8 +1,7 @@
 /**
- * Reads the config in a process of its own, for what that loads stays in the memory of the one that did:
- * docs/decisions/0007-memory.md. Where none can be had, or it ends early, the config is read here.
+ * Reads the config in a child process, because the code that reads it would stay in the memory of this one:
+ * docs/decisions/0007-memory.md. If the child cannot start or ends early, the config is read in this process.
  */
-
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,39 +15,35 @@ import { type FileStamp, stampOf } from "./read-file.ts";
 /** The program has this file's ending: .ts from source, .js compiled. */
 const PROGRAM = fileURLToPath(new URL(`./child${extname(import.meta.url)}`, import.meta.url));
 
-/** Of the files this process was started from. */
+/** The version that this process was started from. */
 const VERSION = version();
 
-/** More than all file systems that hang may cost it. */
+/** The child takes less than this, even when file systems hang. */
 const TIMEOUT_MS = 60_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** As `loadConfig` has it. */
-export type ReadConfig = { readonly files: LoadedFiles } & (
-  | { readonly ok: true; readonly snapshot: Snapshot }
+type Loaded<Success> = { readonly files: LoadedFiles } & (
+  | ({ readonly ok: true } & Success)
   | { readonly ok: false; readonly problems: readonly Problem[] }
 );
 
-/** What the program says, once. */
-export type ReadMessage = { readonly files: LoadedFiles } & (
-  | { readonly ok: true; readonly packed: PackedSnapshot }
-  | { readonly ok: false; readonly problems: readonly Problem[] }
-);
+/** The same as `loadConfig` yields, without `htpasswds`. */
+type ReadConfig = Loaded<{ readonly snapshot: Snapshot }>;
 
-export interface ReadOptions {
-  /** Whether this process stays for it, should nothing else be left to do. */
+/** The one message of the child. */
+export type ChildMessage = Loaded<{ readonly packed: PackedSnapshot }>;
+
+interface ReadOptions {
+  /** Whether the child keeps this process running. */
   readonly holds?: boolean;
-  /** What reads it. */
+  /** The child program. */
   readonly program?: string;
-  /** Milliseconds it may take. */
+  /** Milliseconds that the child may take. */
   readonly timeout?: number;
 }
 
-/** null: it said nothing. */
-type Told = ReadMessage | null | "late";
-
-/** Reads and judges `file` and the TLS files it names. Never rejects. */
+/** Reads and checks `file` and the files that it names. Never rejects. */
 export async function readConfig(
   file: string,
   env: Environment,
@@ -62,14 +57,14 @@ export async function readConfig(
   }
   const child = start(program, file, env);
   if (child && !holds) letGo(child);
-  const message = child && (await told(child, timeout));
+  const message = child && (await messageOf(child, timeout));
   if (message === null) return readHere(file, env, stamp);
-  // Where files take that long, this process would stand still for as long while it loads what reads it.
+  // If files take that long, this process would stand still for as long while it loads the code that reads the config.
   if (message === "late") return unread(file, stamp, `it takes more than ${timeout / 1000} s`);
   return message.ok ? { ok: true, files: message.files, snapshot: unpack(message.packed) } : message;
 }
 
-/** What reads it may not load either, as without a file descriptor left. A process that serves must outlive that. */
+/** The code that reads the config may fail to load when no file descriptor is left. This process must survive that. */
 async function readHere(file: string, env: Environment, stamp: FileStamp): Promise<ReadConfig> {
   try {
     const { loadConfig } = await import("./load.ts");
@@ -80,8 +75,8 @@ async function readHere(file: string, env: Environment, stamp: FileStamp): Promi
 }
 
 /**
- * What is read by the files of another version is not for this one to serve by: a rule it does not know, or misses,
- * may be the one that keeps somebody out. null: they are the same, or there is nothing to see.
+ * The installed version if it is not the running one; otherwise null. The child would read the config by the rules of
+ * the installed version. This process may not know one of them, and that one may be meant to keep a client out.
  */
 function otherVersion(): string | null {
   try {
@@ -97,22 +92,23 @@ function unread(file: string, stamp: FileStamp, why: string): ReadConfig {
   return { ok: false, files: new Map([[file, stamp]]), problems: [problem] };
 }
 
-function told(child: ChildProcess, timeout: number): Promise<Told> {
+/** null: the child ended without a message. */
+function messageOf(child: ChildProcess, timeout: number): Promise<ChildMessage | null | "late"> {
   return new Promise((resolve) => {
     const late = setTimeout(() => {
       child.kill("SIGKILL");
-      // A file that hangs in the system's own hands outlives even that.
+      // A process that waits for a hung file inside a system call survives even SIGKILL.
       letGo(child);
       resolve("late");
     }, timeout).unref();
-    const settle = (message: Told): void => {
+    const settle = (message: ChildMessage | null): void => {
       clearTimeout(late);
       resolve(message);
     };
     child
       .once("message", (message) => {
         child.disconnect();
-        settle(message as ReadMessage);
+        settle(message as ChildMessage);
       })
       .once("exit", () => settle(null))
       .on("error", () => settle(null));

@@ -1,6 +1,6 @@
 /**
- * Headers of requests that sparekey makes itself. Their values may be secrets: no message shows one.
- * The names are judged on the file's own mapping, since zod passes over `__proto__` and knows no spelling twice.
+ * Headers of requests that sparekey makes itself. Their values may be secrets, so no message shows one. The names are
+ * checked in the file's own mapping, because zod skips `__proto__` and does not see one name in two spellings.
  */
 import * as z from "zod/mini";
 import { HOP_BY_HOP } from "../core/headers.ts";
@@ -11,7 +11,7 @@ import { wrong } from "./values.ts";
 
 const MOST_HEADERS = 32;
 const NAME = /^[A-Za-z0-9-]{1,64}$/;
-/** Printable Latin-1; what stands at the ends is no blank, since recipients strip those (RFC 9110, 5.5). */
+/** Printable Latin-1 without blanks at the ends, which recipients would strip (RFC 9110, 5.5). */
 const VALUE = /^(?:[!-~\u00a1-\u00ff](?:[ -~\u00a0-\u00ff]{0,4094}[!-~\u00a1-\u00ff])?)?$/;
 
 const NOT_A_VALUE = {
@@ -35,13 +35,13 @@ export function requestHeaders() {
 /** Framing and hop-by-hop headers belong to the connection a request goes over. */
 const OF_THE_CONNECTION: ReadonlySet<string> = new Set([...HOP_BY_HOP, "content-length", "expect"]);
 
-/** What the headers are of, and where Host is said instead. */
+/** What has the headers, for messages, and the key that sets Host instead. */
 export interface HeaderOwner {
   readonly what: string;
   readonly host: string;
 }
 
-/** What is wrong with the names in `raw`, the mapping at `path`. */
+/** Finds what is wrong with the names in `raw`, the mapping at `path`. */
 export function headerFindings(raw: unknown, path: Path, owner: HeaderOwner): Finding[] {
   const names = Object.keys(asMapping(raw));
   if (names.length > MOST_HEADERS) {

@@ -1,7 +1,4 @@
-/**
- * The one schema of the config (DESIGN, Config). It says what each key alone may hold;
- * combinations.ts says what keys may not hold together.
- */
+/** The schema of the config: what each key alone may hold. combinations.ts finds keys that contradict each other. */
 import * as z from "zod/mini";
 import {
   hostHeader,
@@ -17,25 +14,27 @@ import { fallbackShape, hostShape } from "./fallback-schema.ts";
 import { asMapping } from "./plain-data.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { filePath, identityHeader, requestUri, routeName } from "./texts.ts";
-import { described, duration, list, oneOf, optional, section, size, wholeNumber, yesOrNo } from "./values.ts";
+import {
+  described,
+  duration,
+  list,
+  oneOf,
+  optional,
+  orNull,
+  section,
+  size,
+  wholeNumber,
+  yesOrNo,
+} from "./values.ts";
 
 const MOST_REQUIRED = 32;
 const MOST_NOTIFIED = 8;
 
 export const tlsShape = {
-  ca: described(
-    z._default(z.nullable(filePath()), null),
-    "PEM file of the authorities to trust; null: the system's.",
-  ),
-  cert: described(z._default(z.nullable(filePath()), null), "PEM file of the client certificate; needs key."),
-  key: described(
-    z._default(z.nullable(filePath()), null),
-    "PEM file of the client certificate's key; needs cert.",
-  ),
-  serverName: described(
-    z._default(z.nullable(serverName()), null),
-    "Name to ask for and to verify; null: each server's own host.",
-  ),
+  ca: orNull(filePath(), "PEM file of the authorities to trust; null: the system's."),
+  cert: orNull(filePath(), "PEM file of the client certificate; needs key."),
+  key: orNull(filePath(), "PEM file of the client certificate's key; needs cert."),
+  serverName: orNull(serverName(), "Name to ask for and to verify; null: each server's own host."),
   verify: optional(yesOrNo(), true, "Whether the upstream's certificate must be valid."),
 };
 
@@ -45,7 +44,7 @@ const timeoutsShape = {
   total: optional(duration("10ms", "10m"), "8s", "The whole exchange, waiting for a connection included."),
 };
 
-// 401 and 403 are verdicts: as faults they would let a denied client reach the fallback.
+// 401 and 403 are verdicts. If they were faults, a denied client would reach the fallback.
 function faultStatus() {
   const notVerdict = z.refine<number>((status) => status !== 401 && status !== 403, {
     error: "{value} is a verdict, never a fault; leave it out",
@@ -82,15 +81,12 @@ export const breakerShape = {
 };
 
 const probeShape = {
-  host: described(
-    z._default(z.nullable(hostHeader()), null),
-    "For Host and X-Forwarded-Host; null: as the last check had them.",
-  ),
+  host: orNull(hostHeader(), "For Host and X-Forwarded-Host; null: as the last check had them."),
   uri: optional(requestUri(), "/", "For X-Forwarded-Uri."),
   headers: optional(requestHeaders(), {}, "Headers of a probe, in place of those of the same name."),
-  minInterval: optional(duration("100ms", "1h"), "2s", "How long a good finding holds."),
-  loginHealth: described(
-    z._default(z.nullable(resource()), null),
+  minInterval: optional(duration("100ms", "1h"), "2s", "How long a good probe result holds."),
+  loginHealth: orNull(
+    resource(),
     "URL that must answer 2xx for a redirect to count as a verdict; null: not asked.",
   ),
 };
@@ -144,9 +140,9 @@ export const routeShape = {
 
 export const adminShape = {
   listen: optional(listenAddress(), "0.0.0.0:9090", "Where health and metrics are served."),
-  htpasswd: described(
-    z._default(z.nullable(filePath()), null),
-    "File of users and password hashes: who may reload the config and override routes; null: nobody.",
+  htpasswd: orNull(
+    filePath(),
+    "File of users and password hashes; they may reload the config and override routes. null: nobody may.",
   ),
 };
 
@@ -179,8 +175,8 @@ export const rootShape = {
   listen: optional(listenAddress(), "0.0.0.0:9000", "Where routes listen, unless a route names its own."),
   admin: optional(section(adminShape), {}, "The admin listener."),
   log: optional(section(logShape), {}, "JSON lines on stdout."),
-  limits: optional(section(limitsShape), {}, "Bounds of what is held in memory."),
-  drain: optional(section(drainShape), {}, "The way down."),
+  limits: optional(section(limitsShape), {}, "Limits of what is held in memory."),
+  drain: optional(section(drainShape), {}, "What happens after SIGTERM."),
   trustedProxies: optional(
     list(proxyNetwork(), "[10.0.0.0/8]"),
     [],
@@ -190,12 +186,12 @@ export const rootShape = {
   wire: optional(
     oneOf(["auto", "fastify"]),
     "auto",
-    "What carries checks: plain ones as bytes over raw sockets, or all over Fastify and undici.",
+    "auto: plain checks go as bytes over raw sockets, others over Fastify and undici; fastify: all go over these.",
   ),
   notify: optional(
     list(section(notifyShape), "[{ url: https://chat.example.com/hooks/ID }]", MOST_NOTIFIED),
     [],
-    "Who is told when a route enters or leaves fallback.",
+    "Webhooks that get a message when a route enters or leaves fallback.",
   ),
   routes: described(
     list(section(routeShape), "[{ preset: authentik, upstream: http://host:9000 }]").check(
@@ -210,10 +206,7 @@ export type Config = z.output<typeof configSchema>;
 export type RouteConfig = Config["routes"][number];
 export type HostConfig = RouteConfig["hosts"][number];
 
-/**
- * The keys of `raw` that are good by themselves, with defaults filled in.
- * Lets combinations be judged, and reported, beside unrelated mistakes.
- */
+/** The keys of `raw` that are good by themselves, with defaults, so that mistakes elsewhere hide no contradiction. */
 export function validParts<T extends z.core.$ZodShape>(
   shape: T,
   raw: unknown,

@@ -15,16 +15,16 @@ import { type EffectiveFallback, type EffectiveRoute, type Settled, settled } fr
 import type { Config, HostConfig, RouteConfig } from "./schema.ts";
 import type { TlsMaterial } from "./tls-files.ts";
 
-/** What was found out about a config: by route index, and the way from a path in it to a file. */
+/** What the files around a config hold; `routes` and `tls` are by route index. */
 interface Surroundings {
   readonly routes: readonly EffectiveRoute[];
   readonly tls: readonly TlsMaterial[];
   resolve(file: string): string;
-  /** What is in the file of a `page`. */
+  /** The content of a `page` file. */
   page(file: string): Uint8Array;
 }
 
-/** Builds what checks see from a config that has no problem. */
+/** Builds the snapshot from a config without problems. */
 export function buildSnapshot(config: Config, around: Surroundings): Snapshot {
   const { admin, log, drain } = config;
   return {
@@ -71,7 +71,7 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
   };
 }
 
-/** A config without problems names one at least, and the same protocol for all. */
+/** A config without problems names at least one upstream, and the same protocol for all. */
 function serversAt(origins: readonly Origin[]): Pick<Upstream, "protocol" | "servers"> {
   const [first, ...more] = origins;
   if (first === undefined) throw new Error("a config without problems names an upstream");
@@ -85,7 +85,7 @@ function addressOf({ host, port }: Origin): Address {
 const FAULT_STATUSES = [502, 503, 504];
 const SUSPECT_STATUSES = [500];
 
-/** A status the file puts in one list leaves the default of the other. */
+/** A status that the file puts in one list is removed from the default of the other. */
 function buildFault({ fault }: RouteConfig): FaultRules {
   const statuses = new Set(fault.statuses ?? without(FAULT_STATUSES, fault.suspectStatuses));
   const suspectStatuses = new Set(fault.suspectStatuses ?? without(SUSPECT_STATUSES, fault.statuses));
@@ -155,7 +155,7 @@ function buildGrace(
   return { milliseconds, usernameHeader: usernameHeader.toLowerCase(), identityHeaders: new Set(names) };
 }
 
-/** What a host does not say is as in its route, to the single number of a rate limit; grace alone is its own. */
+/** A host inherits from its route what it leaves out, down to each number of the rate limit, but never grace. */
 function buildHostFallback(
   { fallback: own }: HostConfig,
   { fallback: route }: RouteConfig,

@@ -1,10 +1,10 @@
-/** What is wrong with text that is no YAML, in words that help who wrote it. */
+/** Messages about broken YAML, in words that help to mend it. */
 import type { ErrorCode, YAMLError } from "yaml";
 import { knownKeys } from "./json-schema.ts";
 
 const MOST_ERRORS = 5;
 
-/** These end with the value they are in. After any other the parser has lost its way, and the rest is an echo. */
+/** These errors affect one value only. After any other error the parser is lost, and what follows is an echo of it. */
 const STANDS_ALONE: ReadonlySet<ErrorCode> = new Set([
   "BAD_ALIAS",
   "BAD_DQ_ESCAPE",
@@ -12,14 +12,14 @@ const STANDS_ALONE: ReadonlySet<ErrorCode> = new Set([
   "TAG_RESOLVE_FAILED",
 ]);
 
-/** In the order of the text, up to the first that brings others about. */
+/** The errors in the order of the text, up to the first one that causes others. */
 export function withoutEchoes(errors: readonly YAMLError[]): readonly YAMLError[] {
   const ordered = errors.toSorted((a, b) => a.pos[0] - b.pos[0]);
   const cause = ordered.findIndex(({ code }) => !STANDS_ALONE.has(code));
   return ordered.slice(0, cause === -1 ? MOST_ERRORS : Math.min(cause + 1, MOST_ERRORS));
 }
 
-/** `deepest`: how many levels are read. */
+/** `tooDeep`: the message for a file with too many levels. */
 export function syntaxMessage({ code, message, pos }: YAMLError, text: string, tooDeep: string): string {
   if (isOverflow(message)) return tooDeep;
   const [rest = ""] = text.slice(pos[0]).split("\n", 1);
@@ -42,18 +42,18 @@ export function syntaxMessage({ code, message, pos }: YAMLError, text: string, t
   }
 }
 
-/** Some of the parser's messages end in what is written there, which may be a secret. */
+/** Some of the parser's messages end with text of the file, which may be a secret. */
 function withoutSource(message: string, text: string): string {
   const colon = message.indexOf(": ");
   return colon !== -1 && text.includes(message.slice(colon + 2)) ? message.slice(0, colon) : message;
 }
 
-/** The parser recurses: enough brackets overflow its stack, which it throws or reports as a syntax error. */
+/** The parser recurses, so many brackets overflow the stack. It throws that, or reports it as a syntax error. */
 export function isOverflow(message: string): boolean {
   return /call stack|stack overflow/i.test(message);
 }
 
-/** For `mode:basic-auth`, which YAML takes for one word. Only keys that there are: `localhost:9000` is one word. */
+/** A message for text such as `mode:basic-auth`, which YAML takes for one word; null: it names no key of the config. */
 export function withoutBlank(text: string): string | null {
   const [, key = ""] = /^([A-Za-z0-9]{1,64}):\S/.exec(text) ?? [];
   return knownKeys().has(key) ? `a blank is missing after ${key}:` : null;

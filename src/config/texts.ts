@@ -1,15 +1,15 @@
-/** Values that are text all the way: names, paths of files, headers. */
+/** Config values that stay text: names, paths of files, headers. */
 import { type ParsedValue, plainText, text, textOr, wrong } from "./values.ts";
 
 export function routeName() {
   return plainText("a route name", "1 to 64 of letters, digits, _ and -", /^[A-Za-z0-9_-]{1,64}$/);
 }
 
-/** As they begin in an htpasswd file: bcrypt, Apache MD5, SHA-crypt, SHA-1. */
+/** How hashes begin in an htpasswd file: bcrypt, Apache MD5, SHA-crypt, SHA-1. */
 const HASH = /\$(?:2[abxy]?|apr1|1|5|6)\$|\{S?SHA\}/i;
 const NO_PATH = "holds a password hash, not a path; put it into a file and write the path of that";
 
-/** Who writes the hash itself where its file belongs is told so without seeing it in a log. */
+/** The path of a file. A hash in place of its file's path gets a message that does not show it, so no log holds it. */
 export function filePath() {
   const usual = wrong("a file path", "the path of a file");
   const isHash = (input: unknown) => typeof input === "string" && HASH.test(input);
@@ -20,7 +20,7 @@ export function filePath() {
   );
 }
 
-/** What stands in X-Forwarded-Uri: path and query. */
+/** The value of X-Forwarded-Uri: path and query. */
 export function requestUri() {
   const write = "a path that begins with /, up to 2048 visible ASCII characters";
   return plainText("a request URI", write, /^\/[!-~]{0,2047}$/);
@@ -32,7 +32,7 @@ export function realm() {
   return plainText("a realm", write, /^[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}$/);
 }
 
-// Framing, hop-by-hop and our own headers: as identity headers they would break the reply or forge its meaning.
+// Framing, hop-by-hop and our own headers would break the reply or forge its meaning if they were identity headers.
 const RESERVED: ReadonlySet<string> = new Set([
   "age",
   "cache-control",
@@ -62,7 +62,7 @@ const RESERVED: ReadonlySet<string> = new Set([
   "x-auth-fallback",
 ]);
 
-/** A name of the kind gateways keep: letters, digits and "-" (aliases such as X_User are spoofing). */
+/** A header name that gateways keep: letters, digits and "-". Aliases such as X_User are used for spoofing. */
 export function identityHeader(refused: readonly string[] = []) {
   const pattern = /^[A-Za-z0-9-]{1,64}$/;
   return text("a header name", "1 to 64 of letters, digits and -", pattern, (value): ParsedValue<string> => {

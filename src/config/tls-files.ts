@@ -1,23 +1,16 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext } from "node:tls";
+import type { UpstreamTls } from "../core/snapshot.ts";
 import { errorCode, type Finding, type Path } from "./problem.ts";
 
 export type ReadFile = (file: string) => Promise<Uint8Array>;
 
-/** Where the PEM files of one route are; already resolved against the config's folder. */
-interface TlsFiles {
-  readonly ca: string | null;
-  readonly cert: string | null;
-  readonly key: string | null;
-}
+/** The PEM files of one route, as paths that are resolved against the config's folder. */
+type TlsFiles = Readonly<Record<"ca" | "cert" | "key", string | null>>;
 
-export interface TlsMaterial {
-  readonly ca: Uint8Array | null;
-  readonly cert: Uint8Array | null;
-  readonly key: Uint8Array | null;
-}
+export type TlsMaterial = Pick<UpstreamTls, keyof TlsFiles>;
 
-/** Reads and tries the PEM files, so that a wrong one is found now and not in the first check. */
+/** Reads and tries the PEM files, so that a wrong one is found now and not by the first check. */
 export async function readTlsFiles(
   files: TlsFiles,
   path: Path,
@@ -53,7 +46,7 @@ export async function readTlsFiles(
 const NO_CERTIFICATE = "{value} holds no readable certificate; write a PEM file";
 const NO_KEY = "{value} holds no readable private key; write a PEM file without a passphrase";
 
-/** All certificates of a PEM file; null when there are none or one is broken. */
+/** All certificates of a PEM file; null: there are none, or one is broken. */
 function certificates(pem: Uint8Array): X509Certificate[] | null {
   const blocks = Buffer.from(pem)
     .toString("latin1")
@@ -73,7 +66,7 @@ function privateKey(pem: Uint8Array): KeyObject | null {
   }
 }
 
-/** OpenSSL has more to refuse, such as keys that are too short for its security level. */
+/** OpenSSL refuses more, such as keys that are too short for its security level. */
 function tryContext({ ca, cert, key }: TlsMaterial, path: Path): Finding[] {
   try {
     createSecureContext({

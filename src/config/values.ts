@@ -1,8 +1,8 @@
-/** Kinds of values a config holds. Each says in one message what is wrong and what to write instead. */
+/** The kinds of values of a config. Each has one message, which says what is wrong and what to write instead. */
 import * as z from "zod/mini";
 import { DURATION, readDuration } from "../core/duration.ts";
 
-// Without this zod compiles code at run time, which costs memory and is barred in hardened processes.
+// Without jitless, zod compiles code at run time, which costs memory and is forbidden in hardened processes.
 z.config({ jitless: true });
 
 export type ParsedValue<T> = { readonly value: T } | { readonly refused: string };
@@ -11,7 +11,7 @@ interface Message {
   readonly error: (issue: { readonly input?: unknown }) => string;
 }
 
-/** An error message for every way a value can fail. `{value}` is filled in as written in the file. */
+/** The message for every way in which a value can be wrong. `{value}` becomes the value as written in the file. */
 export function wrong(what: string, write: string): Message {
   return {
     error: (issue) =>
@@ -19,7 +19,7 @@ export function wrong(what: string, write: string): Message {
   };
 }
 
-/** Text that `read` turns into something better. An editor checks it against `pattern`. */
+/** Text that `read` turns into a value. Editors check it against `pattern`. */
 export function text<T>(
   what: string,
   write: string,
@@ -29,7 +29,7 @@ export function text<T>(
   return textOr(pattern, wrong(what, write), read);
 }
 
-/** The same where there is more to say than what it is not. */
+/** Like `text`, for values with a message of their own. */
 export function textOr<T>(pattern: RegExp, message: Message, read: (text: string) => ParsedValue<T>) {
   return z.pipe(
     z.string(message).check(z.regex(pattern, message)),
@@ -46,7 +46,7 @@ export function plainText(what: string, write: string, pattern: RegExp) {
   return text(what, write, pattern, (value) => ({ value }));
 }
 
-/** Milliseconds, from `100ms`, `3s`, `1.5m`; bounds are written the same way. */
+/** Milliseconds from `100ms`, `3s` or `1.5m`. The bounds are written the same way. */
 export function duration(least: string, most: string) {
   const low = readDuration(least);
   const high = readDuration(most);
@@ -65,14 +65,14 @@ export function duration(least: string, most: string) {
 const BYTES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 const SIZE = /^(\d{1,12})(B|KiB|MiB|GiB)$/;
 
-/** The same as people write it, in the largest unit that leaves a whole number. */
+/** A duration as people write it, in the largest unit that leaves a whole number. */
 export function configDuration(milliseconds: number): string {
   if (milliseconds % 1000 !== 0) return `${milliseconds}ms`;
   const seconds = milliseconds / 1000;
   return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`;
 }
 
-/** Bytes, from `64KiB` or a bare number; bounds are written the same way. */
+/** Bytes from `64KiB` or a bare number. The bounds are written the same way. */
 export function size(least: string, most: string) {
   const low = readSize(least);
   const high = readSize(most);
@@ -122,12 +122,17 @@ export function section<T extends z.core.$ZodShape>(shape: T) {
   return z.strictObject(shape, wrong("a mapping", `keys under it: ${Object.keys(shape).join(", ")}`));
 }
 
-/** A key that has a default, which is written as in the file. */
+/** A key with a default. `preset`: the default, written as in the file. */
 export function optional<T extends z.core.$ZodType>(schema: T, preset: z.core.input<T>, about: string) {
   return described(z.prefault(schema, preset as never), about);
 }
 
-/** Tells editors what a key is for. */
+/** A key that is null when it is left out. */
+export function orNull<T extends z.core.$ZodType>(schema: T, about: string) {
+  return described(z._default(z.nullable(schema), null), about);
+}
+
+/** Adds the description that editors show. */
 export function described<T extends z.core.$ZodType>(schema: T, about: string): T {
   z.globalRegistry.add(schema, { description: about });
   return schema;

@@ -1,32 +1,30 @@
 /**
- * Sees that a config has changed: its own file, or one that was read with it. Polling, not fs.watch: only a look
- * at what a path resolves to sees Kubernetes' symlink swaps and renames on every file system.
+ * Watches the file of a config, and the files that were read with it. The files are polled, because fs.watch does not
+ * see Kubernetes' symlink swaps and renames on every file system.
  *
- * A change counts once nothing has changed for one more look: a file written in place must not be taken half
- * written, for half of a YAML file is often a good one. One that goes on changing is taken as it is in the end: the
- * next change follows it.
+ * A change counts when the next look finds nothing new. A file that is written in place must not be read too early,
+ * because half of a YAML file is often a good one. Files that go on changing are read after `MOST_LOOKS` looks.
  */
 import type { LoadedFiles } from "./load.ts";
 import { type FileStamp, stampOf } from "./read-file.ts";
 
-/** Looks at a change that goes on. */
 const MOST_LOOKS = 10;
 
-export interface ConfigWatchDeps<Loaded extends { readonly files: LoadedFiles }, Result> {
+interface ConfigWatchDeps<Loaded extends { readonly files: LoadedFiles }, Result> {
   /** Milliseconds between two looks. */
   readonly interval: number;
   /** The files as they were when the config in use was read. */
   readonly files: LoadedFiles;
   /** Never rejects. */
   readonly load: () => Promise<Loaded>;
-  /** What a change, or `reload`, brought. One at a time; never rejects. */
+  /** Called after a change or a `reload`, one call at a time. Never rejects. */
   readonly onLoaded: (loaded: Loaded) => Promise<Result>;
 }
 
-export interface ConfigWatch<Result> {
+interface ConfigWatch<Result> {
   /**
-   * Reads the config now, changed or not, or once more after a reading that goes on. Settles with what `onLoaded`
-   * made of it; with null when the watch was closed before. Never rejects.
+   * Reads the config now, even if it did not change. If it is being read already, it is read once more afterwards.
+   * Resolves with the result of `onLoaded`, or with null when the watch is closed before. Never rejects.
    */
   reload(): Promise<Result | null>;
   close(): void;
@@ -37,7 +35,7 @@ export function watchConfig<Loaded extends { readonly files: LoadedFiles }, Resu
 ): ConfigWatch<Result> {
   const { interval, load, onLoaded } = options;
   let known = options.files;
-  /** A change that may go on, and the looks it was seen in. */
+  /** A change that may go on, and the number of looks that saw it. */
   let changing: { readonly seen: LoadedFiles; readonly looks: number } | null = null;
   let isBusy = false;
   let asked: PromiseWithResolvers<Result | null> | null = null;
@@ -58,7 +56,7 @@ export function watchConfig<Loaded extends { readonly files: LoadedFiles }, Resu
     else changing = { seen, looks };
   }
 
-  /** One at a time: a file system that hangs must not pile up looks. */
+  /** Runs one look at a time, so that a file system that hangs does not pile up looks. */
   async function run(): Promise<void> {
     if (isBusy || isClosed) return;
     isBusy = true;

@@ -1,6 +1,13 @@
 /**
- * THE DATA PATH: one check from start to end, in `answerCheck`.
- * Whatever touches the world is a port passed in; whatever decides is in core/.
+ * THE DATA PATH: `answerCheck` takes one check from start to end. The first step that can decide the check ends it.
+ *
+ * 1. The route's limit of checks in flight is reached: shed.
+ * 2. A person chose the fallback for the route, or the breaker is open: fall back.
+ * 3. The upstream is asked. An outcome that says nothing about it is shed, or falls back if the breaker has opened.
+ * 4. The outcome is classified (core/classify.ts). A verdict of the upstream is relayed.
+ * 5. A fault or suspect is treated by the evidence table (core/treatment.ts): relay, fall back, or first send a probe.
+ *
+ * Every decision is made in core/. What needs I/O, state or a clock is passed in.
  */
 import { basicUserOf, credentialsFrom } from "./basic-credentials.ts";
 import { classify, isRedirect, lacksHeader } from "./classify.ts";
@@ -36,12 +43,11 @@ import type {
   Waiting,
 } from "./types.ts";
 
-/** What the data path needs from the world. */
 export interface AnswerCheckDeps {
   /** Always settles, never rejects. `gone` fires when the gateway no longer waits. */
   exchange(upstream: Upstream, forwarded: Forwarded, gone: Gone, waiting: Waiting): Promise<Outcome>;
   readonly logins: {
-    /** Whether an htpasswd file in use, of whatever route, holds this name now. */
+    /** Whether an htpasswd file of any route holds this name. */
     knows(user: string): boolean;
     attempt(
       route: string,
@@ -60,34 +66,34 @@ export interface AnswerCheckDeps {
   now(): number;
 }
 
-/** What goes with a route from one check to the next: how its upstream is, and what a person chose. */
+/** What a route remembers from one check to the next. */
 export interface RouteState {
   inFlight: number;
   readonly health: {
     admit(check: Check): Admission;
-    /** What an admitted check brought. null: nothing that says anything of the upstream. */
+    /** Called once for each admitted check. null: its outcome says nothing about the upstream. */
     observe(asking: Asking, check: Check, verdict: Verdict | null): void;
-    /** Whether the upstream is broken or the client caused it, by a probe; null: our own limits kept it from asking. */
+    /** Probes the upstream, to tell its fault from the client's; null: our own limits kept the probe back. */
     judge(check: Check): Promise<Judgement | null>;
-    /** Whether a redirect to the login leads anywhere. */
+    /** Whether the login page that a redirect leads to works. */
     isLoginUp(): Promise<boolean>;
   };
   readonly grace: {
-    /** Keeps the identity of an allow; forgets it after a challenge or a refusal. `begin`: when the check came in. */
+    /** Keeps the identity of an allow, and forgets it after any other verdict. `begin`: when the check came in. */
     observe(check: Check, verdict: Decided, rules: GraceRules, begin: number): void;
-    /** The identity headers of an allow that this very client got, while it holds; else null. */
+    /** The identity headers of an allow that this very client got and that still holds; null: there is none. */
     recall(check: Check, rules: GraceRules): RawHeaders | null;
   };
-  /** What a person chose, as long as it holds. */
+  /** What a person chose for the route; null: nothing. */
   override(): OverrideMode | null;
 }
 
-/** What applies to a check that comes in now, and stays with it to the end. */
+/** The config that applies to a check from its begin to its end. */
 export interface Routing {
   readonly table: RouteTable;
   readonly trustedProxies: AddressList | null;
   stateOf(route: Route): RouteState;
-  /** A check began: what it refers to is kept until its `release`. */
+  /** Called when a check begins. What the check refers to is kept until its `release`. */
   hold(): void;
   release(): void;
 }
@@ -99,13 +105,13 @@ export interface CheckContext {
   readonly gone: Gone;
 }
 
-interface Asked extends CheckContext {
+interface AskedCheck extends CheckContext {
   readonly check: Check;
-  /** When it came in. */
+  /** When the check came in. */
   readonly begin: number;
 }
 
-/** null: the gateway went away, so there is nobody to reply to and nothing to count. */
+/** null: the gateway went away, so nobody waits for a reply and nothing is counted. */
 export async function answerCheck(
   check: Check,
   context: CheckContext,
@@ -115,19 +121,19 @@ export async function answerCheck(
   const { health } = state;
   const { exchange, record, now } = deps;
   const begin = now();
-  const asked: Asked = { route, state, trustedProxies: context.trustedProxies, gone, check, begin };
+  const asked: AskedCheck = { route, state, trustedProxies: context.trustedProxies, gone, check, begin };
   const finish = (decision: Decision, end = now()): Decision => {
     record.check(route, check, decision, end - begin);
     return decision;
   };
 
-  // Our own limit comes first and never falls back: a flood must not open the door.
+  // Our own limit comes first and never falls back, because a flood must not open the door.
   if (state.inFlight >= route.maxInFlight) return finish(SHED);
 
   const override = state.override();
   if (override === "fallback") return finish(await fallBack(asked, "override", deps));
 
-  // While the breaker is open nobody waits for an upstream that is known to be broken.
+  // While the breaker is open, no check waits for an upstream that is known to be broken.
   const admission = override === "upstream" ? UNJUDGED : health.admit(check);
   if (admission.kind === "refused") return finish(await fallBack(asked, "breaker_open", deps));
 
@@ -140,7 +146,7 @@ export async function answerCheck(
     state.inFlight -= 1;
   }
 
-  // Four outcomes say nothing of the upstream, so no client can pass for a fault.
+  // These four outcomes say nothing about the upstream, so no client can fake a fault.
   if (outcome.kind !== "answer" && outcome.kind !== "failure") health.observe(admission, check, null);
   if (outcome.kind === "abandoned") return null;
   if (outcome.kind === "overload") return finish(SHED);
@@ -154,7 +160,7 @@ export async function answerCheck(
 
   const classified = withIdentity(classify(outcome, route.fault), route);
   if (override === "upstream") return finish(decideAsUpstream(asked, classified, deps));
-  // Nothing is awaited for what nearly every check brings: each wait costs a turn of the queue.
+  // Nearly every check skips this await, which would cost it a turn of the microtask queue.
   let verdict = classified;
   if (leadsToLogin(classified)) {
     verdict = await withLoginUp(asked, classified);
@@ -165,7 +171,7 @@ export async function answerCheck(
   return finish(await decideByTreatment(asked, verdict, deps));
 }
 
-/** A yes that does not say to whom is a no. */
+/** An allow that lacks one of the route's `requireHeaders` is refused, because it does not name its user. */
 function withIdentity(verdict: Verdict, { requireHeaders }: Route): Verdict {
   if (verdict.kind !== "allow" || !lacksHeader(verdict.answer, requireHeaders)) return verdict;
   discard(verdict.answer);
@@ -182,15 +188,22 @@ function leadsToLogin(verdict: Verdict): verdict is Decided {
   return verdict.kind === "challenge" && isRedirect(verdict.answer.status);
 }
 
-/** A redirect is a verdict only where the login page it leads to is alive. Its client has no session all the same. */
-async function withLoginUp(asked: Asked, verdict: Decided): Promise<Verdict> {
+/**
+ * A redirect is a verdict only while the login page that it leads to works. The client has no session in either case,
+ * so its grace ends.
+ */
+async function withLoginUp(asked: AskedCheck, verdict: Decided): Promise<Verdict> {
   if (await asked.state.health.isLoginUp()) return verdict;
   noteForGrace(asked, verdict);
   return { kind: "fault", reason: "login_down", answer: verdict.answer };
 }
 
-/** The evidence table: relay what came, or fall back, or ask a probe which of the two it is. */
-async function decideByTreatment(asked: Asked, verdict: Undecided, deps: AnswerCheckDeps): Promise<Decision> {
+/** Follows the evidence table: relays the answer, falls back, or lets a probe tell which of the two is right. */
+async function decideByTreatment(
+  asked: AskedCheck,
+  verdict: Undecided,
+  deps: AnswerCheckDeps,
+): Promise<Decision> {
   const { check, route, state } = asked;
   const { mode } = fallbackFor(route, check);
   const treatment = treatmentOf(verdict, mode, route.fault.confirm);
@@ -198,7 +211,11 @@ async function decideByTreatment(asked: Asked, verdict: Undecided, deps: AnswerC
     const judgement = await state.health.judge(check);
     if (judgement !== null) deps.record.suspect(route, verdict.reason, judgement);
     if (judgement === "cleared") return ownDoing(verdict, "upstream");
-    if (judgement === null) return shed(verdict.answer);
+    // Our own limits kept the probe back, and they never lead to a fallback.
+    if (judgement === null) {
+      if (verdict.answer) discard(verdict.answer);
+      return SHED;
+    }
   }
   if (verdict.kind === "fault" || treatment === "confirm") deps.record.fault(route, verdict.reason);
   if (treatment === "relay") return ownDoing(verdict, "upstream");
@@ -206,28 +223,27 @@ async function decideByTreatment(asked: Asked, verdict: Undecided, deps: AnswerC
   return fallBack(asked, verdict.reason, deps);
 }
 
-/** A person chose that nothing falls back: what came goes back, or a proxy error where nothing did. */
-function decideAsUpstream(asked: Asked, verdict: Verdict, deps: AnswerCheckDeps): Decision {
+/** A person chose that the route never falls back: the answer is relayed, or a proxy error where there is none. */
+function decideAsUpstream(asked: AskedCheck, verdict: Verdict, deps: AnswerCheckDeps): Decision {
   if (verdict.kind === "fault") deps.record.fault(asked.route, verdict.reason);
   return isDecided(verdict) ? decideByVerdict(asked, verdict, deps) : ownDoing(verdict, "override");
 }
 
-/** The upstream's word, as it came. */
-function decideByVerdict(asked: Asked, verdict: Decided, deps: AnswerCheckDeps): Decision {
+function decideByVerdict(asked: AskedCheck, verdict: Decided, deps: AnswerCheckDeps): Decision {
   const { check, route } = asked;
   noteForGrace(asked, verdict);
   if (verdict.kind === "allow") return allow(check, route, verdict.answer, deps);
   return fromUpstream(verdict.answer, verdict.kind);
 }
 
-function noteForGrace({ check, route, state, begin }: Asked, verdict: Decided): void {
+function noteForGrace({ check, route, state, begin }: AskedCheck, verdict: Decided): void {
   const grace = graceRules(fallbackFor(route, check));
   if (grace) state.grace.observe(check, verdict, grace, begin);
 }
 
 /**
- * With the client's own Authorization, unless the upstream set one for the app: a gateway that copies Authorization
- * from here takes the client's away, so that the emergency password, which stays here, never reaches an app.
+ * A gateway that copies Authorization from our reply removes the client's, so that no emergency password reaches an
+ * app. So the reply carries the client's own Authorization, without emergency credentials, unless the upstream set one.
  */
 function allow(check: Check, route: Route, answer: Answer, deps: AnswerCheckDeps): Decision {
   if (!check.hasAuthorization || route.fallback.mode === "none") return fromUpstream(answer, "allow");
@@ -237,13 +253,13 @@ function allow(check: Check, route: Route, answer: Answer, deps: AnswerCheckDeps
   return { ...fromUpstream(answer, "allow"), reply: relayed(answer, authorization) };
 }
 
-/** What the client brought about goes back to it: the answer as it came, or a proxy error where none did. */
+/** The client caused the fault itself, so it gets the answer as it came, or a proxy error where there is none. */
 function ownDoing({ answer, reason }: Undecided, source: "upstream" | "override"): Decision {
   const reply = answer ? relayed(answer) : proxyErrorFor(reason);
   return { source, verdict: "error", reply, fallback: null };
 }
 
-async function fallBack(asked: Asked, reason: FallbackReason, deps: AnswerCheckDeps): Promise<Decision> {
+async function fallBack(asked: AskedCheck, reason: FallbackReason, deps: AnswerCheckDeps): Promise<Decision> {
   const { check, route, state, trustedProxies } = asked;
   const fallback = fallbackFor(route, check);
   const grace = ENDS_GRACE.has(reason) ? null : graceRules(fallback);
@@ -259,7 +275,7 @@ async function fallBack(asked: Asked, reason: FallbackReason, deps: AnswerCheckD
   return loginFallback(fallback, reason, login, opensLoginBox(check.headers));
 }
 
-/** `allow` lets everybody through as it is, and a plain proxy has no allow to keep. */
+/** The mode `allow` needs no grace, and a plain proxy (`none`) gets no allow to keep. */
 function graceRules(fallback: Fallback): GraceRules | null {
   return fallback.mode === "basic-auth" || fallback.mode === "deny" ? fallback.grace : null;
 }
@@ -275,32 +291,26 @@ function forward(check: Check, route: Route, deps: AnswerCheckDeps): Forwarded {
   return {
     check,
     staysHere: (authorization) => route.stripEmergencyCredentials && isEmergencyLogin(authorization, deps),
-    // A check asks and changes nothing, whatever the method of the request it is about.
+    // A check changes nothing at the upstream, whatever the method of the request that it is about.
     repeatable: body === null && (route.fallback.mode !== "none" || SAFE_METHODS.has(method)),
   };
 }
 
 /**
- * An outpost would turn emergency credentials into a token request to its core. A browser sends them with every
- * check of a site, so the upstreams of the other routes must not get them either.
+ * No upstream of any route gets emergency credentials. A browser sends them with every check of a site, and an outpost
+ * would turn them into a token request to its core.
  */
 function isEmergencyLogin(authorization: string, deps: AnswerCheckDeps): boolean {
   const user = basicUserOf(authorization);
   return user !== null && deps.logins.knows(user);
 }
 
-/** An answer that nobody will read. */
+/** Frees the connection of an answer that is not relayed. */
 function discard({ body }: Answer): void {
   if (body.kind === "stream") body.cancel();
 }
 
-/** What our own limits kept us from finding out is no fallback. */
-function shed(answer: Answer | null): Decision {
-  if (answer) discard(answer);
-  return SHED;
-}
-
-/** A stream that breaks off on its way is too late for a fallback, but counts. */
+/** When a stream breaks off, it is too late for a fallback, but the fault is counted. */
 function watchStream({ body }: Answer, route: Route, deps: AnswerCheckDeps): void {
   if (body.kind !== "stream") return;
   void body.ended.then((reason) => {
@@ -312,10 +322,10 @@ function fromUpstream(answer: Answer, label: VerdictLabel): Decision {
   return { source: "upstream", verdict: label, reply: relayed(answer), fallback: null };
 }
 
-/** Of a check that is asked past the breaker: no generation has this number, so what comes of it moves nothing. */
+/** For a check that is sent past the breaker. No generation has this number, so its outcome changes no breaker. */
 const UNJUDGED: Asking = { kind: "ask", generation: -1, isTrial: false, waiting: new LinkedList() };
 
-/** A person who chose the fallback did not choose what was before it; who is sent to the login has no session. */
+/** A person chose the fallback and not grace, or the client is redirected to the login and so has no session. */
 const ENDS_GRACE: ReadonlySet<FallbackReason> = new Set(["override", "login_down"]);
 /** RFC 9110 section 9.2.1. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);

@@ -1,14 +1,17 @@
-/** Names and passwords in Authorization headers (RFC 7617). One reading, so no spelling fools a second one. */
+/**
+ * Reads names and passwords in Authorization headers (RFC 7617). All code uses this one reader, so no spelling can
+ * mean different things in two places.
+ */
 import type { Credentials, RawHeaders } from "./types.ts";
 
-/** Far above any name and password that can be good; longer ones are not worth decoding on every check. */
+/** Far longer than any good name and password. Longer values are not worth decoding on every check. */
 const MAX_LENGTH = 4096;
 const BASIC = /^[ \t]*basic[ \t]+([A-Za-z0-9+/]+)(={0,2})[ \t]*$/i;
 const CONTROL = /\p{Cc}/u;
 
 /**
- * The name and password of a check's one Authorization header, or null.
- * Two such headers are nobody's: whoever reads the other one would see somebody else.
+ * The name and password of a check's Authorization header; null: there is none, or it holds no basic credentials.
+ * Two such headers count as none, because another program may read the other one and see another user.
  */
 export function credentialsFrom(headers: RawHeaders): Credentials | null {
   let found: string | null = null;
@@ -20,7 +23,7 @@ export function credentialsFrom(headers: RawHeaders): Credentials | null {
   return found === null ? null : basicCredentials(found);
 }
 
-/** The name in the value of one Authorization header, or null when it holds no basic credentials. */
+/** The name in the value of an Authorization header; null: it holds no basic credentials. */
 export function basicUserOf(value: string): string | null {
   return basicCredentials(value)?.user ?? null;
 }
@@ -34,7 +37,7 @@ function basicCredentials(value: string): Credentials | null {
   return { user: text.slice(0, colon), password: text.slice(colon + 1) };
 }
 
-/** The decoded base64, one char per byte. Missing padding is let pass, wrong padding is not. */
+/** The decoded base64, one char per byte. Padding may be missing, but not wrong. */
 function basicBytes(value: string): string | null {
   if (value.length > MAX_LENGTH) return null;
   const [, digits = "", padding = ""] = BASIC.exec(value) ?? [];
@@ -44,7 +47,7 @@ function basicBytes(value: string): string | null {
   return atob(digits);
 }
 
-/** null: not UTF-8. A byte order mark stays, so that it cannot hide in front of a name. */
+/** null: the bytes are not UTF-8. A byte order mark is kept, so that it cannot hide in front of a name. */
 function utf8Of(bytes: string): string | null {
   const array = Uint8Array.from(bytes, (char) => char.charCodeAt(0));
   try {

@@ -1,15 +1,14 @@
 /**
  * When a route stops asking its upstream, and when it asks again.
  *
- *  closed     checks are asked. `failures` counted faults in a row open it; any verdict starts the count anew.
- *  open       nobody is asked. At `tryAt` one trial is due: a probe, or where no probe has ever succeeded on
- *             the route one live check, so that a wrong probe can never hold a route open.
- *  half-open  that trial is on its way. `successes` good ones in a row close it; a bad one doubles the wait.
+ *  closed     Checks are sent. `failures` counted faults in a row open the breaker; any verdict resets the count.
+ *  open       No check is sent. One trial is due at `tryAt`: a probe, or one live check if no probe ever passed or
+ *             probes have failed for long. So a wrong probe never keeps a route open.
+ *  half-open  The trial is on its way. `successes` good trials in a row close the breaker; a bad one doubles the wait.
  *
- * Each opening, trial and closing is a generation of its own: what was asked in an older one changes nothing
- * any more, and a trial that never settles expires (sony/gobreaker, `afterRequest`).
+ * Each opening, trial and closing begins a new generation. A result of an older generation changes nothing, and a
+ * trial that never settles expires (sony/gobreaker, `afterRequest`).
  */
-
 import type { BreakerRules } from "./snapshot.ts";
 
 export type Breaker =
@@ -28,20 +27,20 @@ interface Opened {
 
 export type BreakerState = Breaker["kind"];
 
-/** `good`: the upstream gave a verdict. `fault`: it did not, and no client can have caused it. */
+/** `good`: the upstream gave a verdict. `fault`: it gave none, and no client can have caused that. */
 export type BreakerEvidence = "good" | "fault";
 
-/** Replicas that opened together shall not try together: this share of a wait is drawn by chance. */
+/** This share of each wait is random, so that replicas that opened together do not try together. */
 const JITTER = 0.2;
 
 export const CLOSED: Breaker = { kind: "closed", generation: 0, faults: 0 };
 
-/** Nothing good can change it. */
+/** Whether `good` evidence changes nothing. */
 export function isAtRest(breaker: Breaker): boolean {
   return breaker.kind === "closed" && breaker.faults === 0;
 }
 
-/** What a check of `generation` brought. `random`: 0 to 1. */
+/** The state after a check that was admitted in `generation`. `random`: 0 to 1. */
 export function afterCheck(
   breaker: Breaker,
   rules: BreakerRules,
@@ -64,7 +63,7 @@ export function isTrialDue(breaker: Breaker, now: number): boolean {
   return breaker.kind === "half-open" && now >= breaker.expiresAt;
 }
 
-/** Starts a trial that is due. It has `expiry` milliseconds to settle; its generation is the new state's. */
+/** Starts a trial, which has `expiry` milliseconds to settle. The new state's generation is the trial's. */
 export function startTrial(
   breaker: Exclude<Breaker, { kind: "closed" }>,
   now: number,
@@ -75,7 +74,7 @@ export function startTrial(
   return { kind: "half-open", generation, since, successes, wait, expiresAt: now + expiry };
 }
 
-/** What the trial of `generation` brought. */
+/** The state after the trial of `generation`. */
 export function afterTrial(
   breaker: Breaker,
   rules: BreakerRules,
@@ -92,7 +91,7 @@ export function afterTrial(
   return { kind: "open", generation, since, successes, wait, tryAt: now + withJitter(wait, random) };
 }
 
-/** The trial of `generation` came to nothing that says anything. */
+/** The state after a trial of `generation` that said nothing about the upstream. */
 export function withoutResult(breaker: Breaker, generation: number, now: number, random: number): Breaker {
   if (breaker.kind !== "half-open" || breaker.generation !== generation) return breaker;
   const { since, successes, wait } = breaker;

@@ -1,18 +1,20 @@
 /**
- * What an outcome means. The evidence table (DESIGN section 4):
- *  1. cannot be reached                               → fault; only the upstream can cause it
- *  2. silent, broken off, malformed, a fault status   → fault; mostly the upstream
- *  3. another 5xx, or a bare 400                      → suspect; an odd check can cause it as well
- *  4. any other answer                                → a verdict
+ * What an outcome means: the evidence table. core/treatment.ts says what each row leads to.
+ *
+ *    outcome                                         verdict   cause
+ *  1 cannot be reached                               fault     only the upstream, or the network before it
+ *  2 silent, broken off, malformed, a fault status   fault     mostly the upstream
+ *  3 another 5xx, or a bare 400                      suspect   the upstream, or an odd check of a client
+ *  4 any other answer                                allow, challenge or deny
  */
 import { firstHeader } from "./headers.ts";
 import type { FaultRules } from "./snapshot.ts";
 import type { Answer, Outcome, Verdict } from "./types.ts";
 
-/** An outcome that says something of the upstream. */
-export type Evidence = Extract<Outcome, { kind: "answer" | "failure" }>;
+/** The outcomes that say something about the upstream. */
+type Evidence = Extract<Outcome, { kind: "answer" | "failure" }>;
 
-/** Outside RFC 9110 section 15, each gateway makes something else of it: such an answer is malformed. */
+/** Any other status is malformed: RFC 9110 section 15 defines none, and each gateway treats it differently. */
 export function isFinalStatus(status: number): boolean {
   return status >= 200 && status <= 599;
 }
@@ -34,7 +36,7 @@ export function classify(evidence: Evidence, rules: FaultRules): Verdict {
   return { kind: "deny", answer };
 }
 
-/** Whether an answer lacks one of `names` (lower case). An empty value names nobody. */
+/** Whether an answer lacks one of `names` (lower case). An empty value counts as lacking. */
 export function lacksHeader(answer: Answer, names: readonly string[]): boolean {
   return names.some((name) => !firstHeader(answer.headers, name));
 }
@@ -44,10 +46,10 @@ export function isRedirect(status: number): boolean {
   return status >= 300 && status <= 399;
 }
 
-/** An outpost whose session store is full answers so (incident of 2026-04-18); its own refusals carry JSON. */
+/** An outpost with a full session store answers so (incident of 2026-04-18). The outpost's own refusals carry JSON. */
 function isBare400(answer: Answer): boolean {
   if (answer.status !== 400 || answer.body.kind !== "whole" || answer.body.bytes.length > 0) return false;
-  // An answer to HEAD has no body to show; its length tells that there would be one.
+  // An answer to HEAD never has a body, but its Content-Length tells whether a GET would get one.
   if ((firstHeader(answer.headers, "content-length") ?? "0") !== "0") return false;
   return firstHeader(answer.headers, "set-cookie") === null;
 }

@@ -1,6 +1,6 @@
 /**
- * Who the client is: the rightmost X-Forwarded-For entry that is not a trusted proxy. The rightmost one was
- * written by the gateway, so a client cannot choose it; anything further left it can.
+ * The client's address is the rightmost X-Forwarded-For entry that is not a trusted proxy. The gateway writes the
+ * rightmost entry, so a client cannot choose it. A client can choose all entries further left.
  */
 import { isIPv4, isIPv6 } from "node:net";
 import { headerValues } from "./headers.ts";
@@ -8,8 +8,8 @@ import type { AddressList } from "./snapshot.ts";
 import type { Check } from "./types.ts";
 
 /**
- * The client's address in one spelling; null when the gateway gave none. Its own address is no substitute:
- * it would open an `allowFrom` of the inner network to everybody.
+ * The client's address in one spelling; null: the gateway named none. The gateway's own address is no substitute,
+ * because it would open an `allowFrom` of the inner network to everybody.
  */
 export function clientAddress(check: Check, trustedProxies: AddressList | null): string | null {
   const entries = headerValues(check.headers, "x-forwarded-for")
@@ -24,15 +24,15 @@ export function clientAddress(check: Check, trustedProxies: AddressList | null):
   return normalAddress(entries[0] ?? "");
 }
 
-/** Whether `address` (normal form) is in `list`; a null list holds nothing. */
+/** Whether `list` holds `address`, which is in the spelling of `clientAddress`. A null list holds nothing. */
 export function isListed(address: string, list: AddressList | null): boolean {
   if (list === null) return false;
   return list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
 }
 
 /**
- * What failed logins are counted by. One household or server has a whole IPv6 /64 to change addresses in,
- * so those count as one; all unreadable addresses count as one too.
+ * The key that failed logins are counted by. A single household or server can change its address within a whole IPv6
+ * /64, so a /64 counts as one client. All unreadable addresses count as one client too.
  */
 export function limitKey(address: string | null): string {
   const normal = address === null ? null : normalAddress(address);
@@ -41,7 +41,7 @@ export function limitKey(address: string | null): string {
   return `${ipv6Groups(normal).slice(0, 4).join(":")}::/64`;
 }
 
-/** Strips a port, brackets, a zone and the IPv4-mapped prefix; null when no address is left. */
+/** The address without port, brackets, zone and IPv4-mapped prefix; null: no address is left. */
 function normalAddress(text: string): string | null {
   const bare = stripPort(text);
   if (isIPv4(bare)) return bare;

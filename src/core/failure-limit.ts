@@ -1,45 +1,46 @@
 /**
- * How many failed logins an address, and all addresses together, may make within a time.
+ * Limits the failed logins of each address, and of all addresses together.
  *
- * - The window slides: in no stretch of `per` do more than `failures` (or `global`) tries fail.
- * - A try is booked before it is made and settled after, so parallel guesses cannot slip through together.
- * - Nothing is ever evicted, so nobody can push their own failures out: at most `global` tries are known at
- *   a time, and that bounds the addresses too.
+ * - The window slides: within any time of length `per`, at most `failures` tries of an address and at most `global`
+ *   tries in all can fail.
+ * - A try is booked before it is made and settled afterwards, so parallel guesses cannot exceed the limit.
+ * - Nothing is ever evicted, so no client can push its own failures out. At most `global` tries are known at a time,
+ *   which bounds the memory too.
  */
 import type { RateLimit } from "./snapshot.ts";
 
-/** A `global` above this counts as this. It bounds memory: about 10 MB. */
+/** A higher `global` counts as this one, which bounds the memory to about 10 MB. */
 const MAX_TRIES = 100_000;
 
 /**
- * `limited`: too many have failed; `retryAfter`: milliseconds until a try may be booked again.
- * `pending`: too many might fail; once one that is running has settled, asking again tells more.
+ * `limited`: too many tries have failed; `retryAfter`: milliseconds until a try may be booked again.
+ * `pending`: the running tries could still use up the limit; book again when one of them has settled.
  */
-export type Booking =
+type Booking =
   | { readonly kind: "booked" }
   | { readonly kind: "pending" }
   | { readonly kind: "limited"; readonly retryAfter: number };
 
-/** `now`: milliseconds of one clock that never goes back. */
+/** `now`: milliseconds, monotonic. */
 export interface FailureLimit {
-  /** Books a try. Every booked try is settled exactly once. */
+  /** Every booked try must be settled exactly once. */
   book(address: string, rule: RateLimit, now: number): Booking;
-  /** A try that did not fail is given back. */
+  /** A try that did not fail no longer counts. */
   settle(address: string, failed: boolean, now: number): void;
   isExhausted(address: string, rule: RateLimit, now: number): boolean;
 }
 
-/** Tries running, and the times of the failed ones, oldest first. */
+/** How many tries run, and when tries failed, oldest first. */
 interface Tries {
   pending: number;
   readonly failedAt: number[];
 }
 
-/** The rule may differ from call to call, as after a reload; what was counted stays. */
+/** The rule may differ from call to call. What was counted stays. */
 export function createFailureLimit(): FailureLimit {
   const byAddress = new Map<string, Tries>();
   const all: Tries = { pending: 0, failedAt: [] };
-  /** Whose failures `all.failedAt` holds, in the same order. */
+  /** The addresses of the failures in `all.failedAt`, in the same order. */
   const failedBy: string[] = [];
 
   function triesOf(address: string): Tries {
@@ -54,7 +55,7 @@ export function createFailureLimit(): FailureLimit {
     if (tries.pending === 0 && tries.failedAt.length === 0) byAddress.delete(address);
   }
 
-  /** Times only grow, so the oldest failure of all is the oldest of its address as well. */
+  /** The clock never goes back, so the oldest failure of all is also the oldest of its address. */
   function expire(per: number, now: number): void {
     for (let at = all.failedAt[0]; at !== undefined && at + per <= now; at = all.failedAt[0]) {
       all.failedAt.shift();
@@ -110,7 +111,7 @@ function isFull(tries: Tries, max: number): boolean {
   return tries.pending + tries.failedAt.length >= max;
 }
 
-/** 0 while fewer than `max` tries have failed; else the time until one less has. */
+/** 0 while fewer than `max` tries have failed. Otherwise the milliseconds until fewer have. */
 function waitFor({ failedAt }: Tries, max: number, per: number, now: number): number {
   const lastToExpire = failedAt[failedAt.length - max];
   return lastToExpire === undefined ? 0 : lastToExpire + per - now;

@@ -1,11 +1,13 @@
 /**
- * What happens when the upstream cannot decide. The operator chose one mode per route:
- *  allow       lets everybody through, without any identity
- *  basic-auth  lets through who knows an emergency password
- *  deny        lets nobody through
- *  none        says that the proxy has no answer
- * Nothing in here grants a pass by default: the three 200s are the `allow` mode, a login that held, and an allow
- * that the upstream itself gave this client a while ago (core/grace.ts).
+ * What happens when the upstream cannot decide. The config sets one mode for each route:
+ *
+ *  allow       Everybody passes, without an identity.
+ *  basic-auth  A client with a good emergency login passes.
+ *  deny        Nobody passes.
+ *  none        The reply is a proxy error: 502 or 504.
+ *
+ * Nothing here lets a client pass by default. There are three ways to a 200: the mode `allow`, a good emergency
+ * login, and an allow that the upstream itself gave this client a short while ago (core/grace.ts).
  */
 import { headerValues } from "./headers.ts";
 import {
@@ -30,10 +32,11 @@ import type {
   VerdictLabel,
 } from "./types.ts";
 
-/** One that needs nothing from the client. */
-type PlainFallback = Exclude<Fallback, BasicAuthFallback>;
-
-export function plainFallback(fallback: PlainFallback, reason: FallbackReason): Decision {
+/** For the modes that ask the client for nothing. */
+export function plainFallback(
+  fallback: Exclude<Fallback, BasicAuthFallback>,
+  reason: FallbackReason,
+): Decision {
   const { mode } = fallback;
   switch (mode) {
     case "allow":
@@ -45,7 +48,7 @@ export function plainFallback(fallback: PlainFallback, reason: FallbackReason): 
   }
 }
 
-/** `withBox`: from `opensLoginBox`. */
+/** `withBox`: whether a browser may open its login box; from `opensLoginBox`. */
 export function loginFallback(
   fallback: BasicAuthFallback,
   reason: FallbackReason,
@@ -67,7 +70,7 @@ export function loginFallback(
   }
 }
 
-/** `identity`: headers of the 200 the client got from the upstream. */
+/** `identity`: the identity headers of the 200 that the upstream gave this client. */
 export function graceFallback(mode: FallbackMode, reason: FallbackReason, identity: RawHeaders): Decision {
   return { ...decided(mode, reason, null, "allow", "allowed", graced(identity)), source: "grace" };
 }
@@ -84,13 +87,13 @@ function decided(
   return { source, verdict, reply, fallback: { mode, reason, result, login } };
 }
 
-/** False for requests that a page makes in the background: a login box would pop up out of nowhere (authentik 5097). */
+/** False for a request that a page makes in the background, where a login box would pop up unasked (authentik 5097). */
 export function opensLoginBox(headers: RawHeaders): boolean {
   if (headerValues(headers, "x-requested-with").length > 0) return false;
   return headerValues(headers, "sec-fetch-mode").every((mode) => mode.toLowerCase() === "navigate");
 }
 
-/** 504 where the upstream took too long, else 502. */
+/** The reply is 504 when the upstream took too long, and 502 otherwise. */
 export function proxyErrorFor(reason: FallbackReason): Reply {
   return proxyError(TIMEOUTS.has(reason) ? 504 : 502);
 }

@@ -1,13 +1,6 @@
-/** What `stat` tells of a file, in whole numbers of any size. */
-export interface FileStats {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-  readonly size: bigint;
-}
+type FileStats = Readonly<Record<"dev" | "ino" | "mtimeNs" | "ctimeNs" | "size", bigint>>;
 
-/** Equal as long as a path resolves to the same file and nobody has written to it or changed its rights. */
+/** Two stamps of a path are equal while it resolves to the same file, with the same content and rights. */
 export function fileStamp({ dev, ino, mtimeNs, ctimeNs, size }: FileStats): string {
   return [dev, ino, mtimeNs, ctimeNs, size].join(" ");
 }

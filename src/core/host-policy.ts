@@ -1,4 +1,4 @@
-/** Which fallback a check gets: the first host rule that matches X-Forwarded-Host, else the route's own. */
+/** The fallback of a check is that of the first host rule that matches X-Forwarded-Host, or else the route's own. */
 import { headerValues } from "./headers.ts";
 import type { Fallback, HostRule, Route } from "./snapshot.ts";
 import type { Check } from "./types.ts";
@@ -7,13 +7,13 @@ const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 const DENY: Fallback = { mode: "deny", grace: null, page: null };
 
 /**
- * Several hosts in one check, in one line or more, cannot all be the gateway's word. Where they lead to different
- * fallbacks, nobody gets in by naming the friendlier one.
+ * When a check names several hosts, in one header line or more, the gateway did not write them all. If they lead to
+ * different fallbacks, the check is denied, so that naming a friendlier host helps no client.
  */
 export function fallbackFor(route: Route, check: Check): Fallback {
   if (route.hosts.length === 0) return route.fallback;
   const hosts = headerValues(check.headers, "x-forwarded-host").join(",").split(",").map(hostName);
-  // What is no host name may be one to the app behind: no rule tells, so nobody passes.
+  // The app may still take an odd value for a host name. No rule covers such a value, so the check is denied.
   if (hosts.some((host) => host !== "" && !HOST_NAME.test(host))) return DENY;
   const [first = route.fallback, ...others] = new Set(hosts.map((host) => fallbackOf(route, host)));
   return others.length === 0 ? first : DENY;

@@ -1,13 +1,13 @@
 /**
- * Telling others that a route entered or left fallback: what a message says, what the answer to it means, and
- * when it is sent again. A message holds config and our own words, never a client's.
+ * Messages to webhooks that a route entered or left fallback: what a message says, what the answer to it means, and
+ * when it is sent again. A message holds nothing that a client sent.
  */
 import { addressText } from "./address-text.ts";
 import { overridden } from "./headers.ts";
 import type { NotifyTarget, Upstream } from "./snapshot.ts";
 import type { FallbackChange, NotifyReason, Outcome, UpstreamRequest } from "./types.ts";
 
-/** JSON text. `unixMs`: when it happened; `instance`: the name of this machine or container. */
+/** JSON text. `unixMs`: when the change happened; `instance`: the name of this machine or container. */
 export function notifyMessage(change: FallbackChange, unixMs: number, instance: string): string {
   const { event, route, mode, reason } = change;
   return JSON.stringify({
@@ -22,7 +22,7 @@ export function notifyMessage(change: FallbackChange, unixMs: number, instance: 
   });
 }
 
-/** What chat programs show. */
+/** The sentence that chat programs show. */
 function sentenceOf(change: FallbackChange): string {
   const { event, route, mode, reason } = change;
   if (event === "fallback_began") return `route ${route} is in fallback (mode ${mode}, reason ${reason}).`;
@@ -42,12 +42,12 @@ export function messageRequest(target: NotifyTarget, message: string, userAgent:
         yield bytes;
       },
     },
-    // Told twice is better than not told.
+    // A message that arrives twice is better than one that does not arrive.
     repeatable: true,
   };
 }
 
-/** `http://host:8080`; the port where it is not the scheme's own. */
+/** `http://host:8080`, without the port when it is the scheme's own. */
 export function originText(upstream: Upstream): string {
   return `${upstream.protocol}//${hostText(upstream)}`;
 }
@@ -58,12 +58,12 @@ function hostText({ protocol, servers: [server] }: Upstream): string {
   return server.port === usual ? text.slice(0, text.lastIndexOf(":")) : text;
 }
 
-/** `refused`: sending it again would bring the same. */
-export type Delivery =
+/** `failed`: it is worth sending the message again. `refused`: the same message would be refused again. */
+type Delivery =
   | { readonly kind: "delivered" }
   | { readonly kind: "failed" | "refused"; readonly reason: NotifyReason };
 
-/** Request Timeout, Too Early, Too Many Requests: of the 4xx these alone speak of the moment, not of the message. */
+/** Request Timeout, Too Early, Too Many Requests: the only 4xx that are about the moment and not about the message. */
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429]);
 
 export function deliveryOf(outcome: Outcome): Delivery {
@@ -75,15 +75,15 @@ export function deliveryOf(outcome: Outcome): Delivery {
   return { kind: isPassing ? "failed" : "refused", reason: `status_${status}` };
 }
 
-/** A message is sent again for so long. */
+/** How long a message is tried again. */
 export const KEPT_MS = 10 * 60_000;
 
 const WAITS_MS = [1_000, 5_000, 25_000] as const;
 const LONGEST_WAIT_MS = 60_000;
-/** Replicas that failed together shall not try together: this share of a wait is drawn by chance. */
+/** This share of each wait is random, so that replicas that failed together do not try together. */
 const JITTER = 0.2;
 
-/** Until the next try, after `failures` in a row (at least 1). `random`: 0 to 1. */
+/** The wait before the next try, after `failures` in a row (at least 1). `random`: 0 to 1. */
 export function waitAfter(failures: number, random: number): number {
   return (WAITS_MS[failures - 1] ?? LONGEST_WAIT_MS) * (1 - JITTER * random);
 }

@@ -1,14 +1,13 @@
-/** A snapshot as plain data, on its way from one process to another. */
+/** Packs a snapshot as plain data, to send it from one process to another. */
 import { BlockList } from "node:net";
 import type { Snapshot } from "./snapshot.ts";
 
 declare const PACKED: unique symbol;
-/** A packed snapshot. */
 export interface PackedSnapshot {
   readonly [PACKED]: never;
 }
 
-/** Lists of networks are the one thing in a snapshot that is not data. */
+/** Lists of networks are the only parts of a snapshot that are not plain data. */
 interface PackedList {
   readonly networks: readonly string[];
 }
@@ -27,7 +26,7 @@ function packed(value: unknown): unknown {
 }
 
 function unpacked(value: unknown): unknown {
-  // Bytes come as a view of the whole message, which would stay in memory for them.
+  // Bytes arrive as a view of the whole message. The copy lets the message be freed.
   if (value instanceof Uint8Array) return Buffer.from(value);
   if (!isPackedList(value)) return mapped(value, unpacked);
   const list = new BlockList();
@@ -35,7 +34,7 @@ function unpacked(value: unknown): unknown {
   return list;
 }
 
-/** Sets and bytes stay as they are. */
+/** Changes the parts of lists and plain objects. Sets and bytes stay as they are. */
 function mapped(value: unknown, change: (value: unknown) => unknown): unknown {
   if (Array.isArray(value)) return value.map(change);
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)

@@ -1,13 +1,13 @@
 /**
- * What people see in a fallback. Each page stands alone: it loads nothing, runs nothing, holds no word of a check
- * and names nothing inside. It goes out with every refused check of an outage, so it stays below 1.5 kB.
+ * The pages that people see in a fallback. A page loads nothing, runs nothing, holds nothing of a check and names
+ * nothing inside the network. Every refused check of an outage gets one, so each stays below 1.5 kB.
  */
 
-/** The link has the browser ask again: behind a 401 the box comes back, also on a phone that has no reload button. */
+/** The link makes the browser ask again. After a 401 this brings the login box back, even without a reload button. */
 const AGAIN = '<p><a href="">Try again</a>';
 const LATER = "If this lasts, tell the people who run this site.";
 
-/** Behind the login box. */
+/** The page behind the login box. */
 export const LOGIN_PAGE = document(
   "Sign-in is down",
   `<p>The usual sign-in cannot be used at the moment. Your account is not the cause.
@@ -26,7 +26,7 @@ export const DOWN_PAGE = document(
 ${AGAIN}`,
 );
 
-/** By minutes. A flood asks for one after another, and `rateLimit.per` allows 60 of them. */
+/** Pages by minutes. They are kept because a flood asks for many; `rateLimit.per` allows 60 different ones. */
 const limitedPages = new Map<number, Uint8Array>();
 
 export function limitedPage(retryAfterSeconds: number): Uint8Array {
@@ -45,7 +45,7 @@ ${AGAIN}`,
   return page;
 }
 
-/** The empty icon spares the check that a browser would make for /favicon.ico. */
+/** The empty icon keeps browsers from asking for /favicon.ico, which would cost a check. */
 function document(title: string, words: string): Uint8Array {
   return new TextEncoder().encode(`<!doctype html>
 <html lang="en">

@@ -1,5 +1,5 @@
 /**
- * The snapshot: the config as types, immutable, and all that one check sees of it throughout.
+ * The snapshot: the config as immutable types. A check uses one snapshot from its begin to its end.
  * Times are milliseconds unless a name says otherwise.
  */
 import type { BlockList } from "node:net";
@@ -13,11 +13,11 @@ export interface Address {
   readonly port: number;
 }
 
-export interface Timeouts {
+interface Timeouts {
   readonly connect: number;
   /** To the next byte of the answer. */
   readonly read: number;
-  /** The whole exchange, waiting for a connection included. */
+  /** The whole exchange, with the wait for a connection. */
   readonly total: number;
 }
 
@@ -31,15 +31,14 @@ export interface UpstreamTls {
   readonly verify: boolean;
 }
 
-/** What a route asks. */
 export interface Upstream {
   readonly protocol: "http:" | "https:";
-  /** In order of preference: later ones are tried when a connection fails. */
+  /** In order of preference. A later one is tried when a connection fails. */
   readonly servers: readonly [Address, ...Address[]];
   readonly tls: UpstreamTls;
   readonly timeouts: Timeouts;
   readonly maxConnections: number;
-  /** Checks on a connection at a time. */
+  /** How many checks a connection carries at a time. */
   readonly pipelining: number;
   /** Bytes of an answer's head. */
   readonly headBytes: number;
@@ -50,7 +49,7 @@ export interface Upstream {
 export interface FaultRules {
   /** Statuses that mean the upstream is broken. */
   readonly statuses: ReadonlySet<number>;
-  /** Statuses that may mean it. Every other 5xx is suspect as well. */
+  /** Statuses that may mean the upstream is broken. Every other 5xx is suspect as well. */
   readonly suspectStatuses: ReadonlySet<number>;
   /** Whether a 400 with an empty body and no Set-Cookie is suspect (the full session store of 2026-04-18). */
   readonly bare400: boolean;
@@ -60,26 +59,26 @@ export interface FaultRules {
 
 /** When a route stops asking its upstream: core/breaker.ts. */
 export interface BreakerRules {
-  /** Counted faults in a row that open it. */
+  /** Counted faults in a row that open the breaker. */
   readonly failures: number;
-  /** Until the first trial, and after a good one. Doubled after each bad one, up to `maxInterval`. */
+  /** The wait before the first trial and after a good one. A bad trial doubles it, up to `maxInterval`. */
   readonly interval: number;
   readonly maxInterval: number;
-  /** Good trials in a row that close it. */
+  /** Good trials in a row that close the breaker. */
   readonly successes: number;
 }
 
-/** What a probe asks, where it does not repeat the last check that got a verdict: core/probe.ts. */
+/** What the config sets in a probe; core/probe.ts takes the rest from checks. */
 export interface ProbeRules {
-  /** For Host and X-Forwarded-Host; null: as the last check had them. */
+  /** For Host and X-Forwarded-Host; null: the values of a check. */
   readonly host: string | null;
   /** For X-Forwarded-Uri. */
   readonly uri: string;
-  /** In place of those of the same name. */
+  /** These replace headers of the same name. */
   readonly headers: RawHeaders;
-  /** How long a good finding holds. */
+  /** How long a good probe result holds. */
   readonly minInterval: number;
-  /** Must answer 2xx for a redirect to count as a verdict; null: not asked. */
+  /** A login page that must answer 2xx for a redirect to count as a verdict; null: every redirect counts. */
   readonly loginHealth: { readonly upstream: Upstream; readonly target: string } | null;
 }
 
@@ -91,12 +90,12 @@ export interface RateLimit {
   readonly global: number;
 }
 
-/** For how long a client's own allow holds while the upstream is at fault, and what is kept of it. */
+/** How long a client's own allow holds while the upstream is at fault, and what is kept of it: core/grace.ts. */
 export interface GraceRules {
   readonly milliseconds: number;
-  /** Lower case. A 200 without it names nobody and is not kept. */
+  /** Lower case. A 200 without this header is not kept. */
   readonly usernameHeader: string;
-  /** Lower case, `usernameHeader` among them. No other header of the 200 is kept. */
+  /** Lower case, with `usernameHeader`. No other header of the 200 is kept. */
   readonly identityHeaders: ReadonlySet<string>;
 }
 
@@ -110,16 +109,16 @@ export interface BasicAuthFallback {
   /** null: the emergency login is open to any address. */
   readonly allowFrom: AddressList | null;
   readonly rateLimit: RateLimit;
-  /** null: an allow holds for the one check it was given to. */
+  /** null: there is no grace. */
   readonly grace: GraceRules | null;
-  /** What people see in 401 and 503, HTML in UTF-8. null: our own words. */
+  /** The page of a 401 or 503, HTML in UTF-8; null: our own page. */
   readonly page: Uint8Array | null;
 }
 
 export interface DenyFallback {
   readonly mode: "deny";
   readonly grace: GraceRules | null;
-  /** As for the emergency login. */
+  /** The page of a 503, HTML in UTF-8; null: our own page. */
   readonly page: Uint8Array | null;
 }
 
@@ -129,23 +128,22 @@ export type Fallback =
   | { readonly mode: "allow" }
   | { readonly mode: "none" };
 
-/** `prefix` holds the part before "*", with its "/" at the end. */
+/** `prefix` is the part before "*", which ends in "/". */
 export type PathRule =
   | { readonly kind: "exact"; readonly path: string }
   | { readonly kind: "prefix"; readonly prefix: string };
 
-/** `match`: a host name in lower case, without port. `suffix`: what a "*." pattern ends in, from its dot on. */
+/** `match` is in lower case, without port: a whole host name, or the end of one from a dot on. */
 export type HostRule =
   | { readonly kind: "exact"; readonly match: string }
   | { readonly kind: "suffix"; readonly match: string };
 
-/** Another fallback for the hosts it matches. */
+/** A fallback of its own for the hosts that match. */
 export interface HostPolicy {
   readonly host: HostRule;
   readonly fallback: Fallback;
 }
 
-/** Match rule, upstream and policy. */
 export interface Route {
   readonly name: string;
   readonly listen: Address;
@@ -157,15 +155,15 @@ export interface Route {
   readonly breaker: BreakerRules;
   readonly probe: ProbeRules;
   readonly fallback: Fallback;
-  /** The first match on X-Forwarded-Host wins over `fallback`. */
+  /** The first one that matches X-Forwarded-Host replaces `fallback`. */
   readonly hosts: readonly HostPolicy[];
-  /** Lower case. A 2xx without any one of these is refused (CVE-2026-25748). */
+  /** Lower case. A 2xx that lacks one of these is refused (CVE-2026-25748). */
   readonly requireHeaders: readonly string[];
 }
 
 export interface Admin {
   readonly listen: Address;
-  /** Path of the file of who may change something there; null: nobody. */
+  /** Path of the htpasswd file of the users that may make changes there; null: nobody may. */
   readonly htpasswd: string | null;
 }
 
@@ -183,7 +181,7 @@ export interface Limits {
   readonly connections: number;
 }
 
-/** What carries checks. `auto`: plain ones as bytes over raw sockets; `fastify`: all over Fastify and undici. */
+/** `auto`: plain checks take the fast path; `fastify`: all checks take the slow path. */
 export type WireMode = "auto" | "fastify";
 
 export interface Drain {
@@ -191,22 +189,21 @@ export interface Drain {
   readonly timeout: number;
 }
 
-/** Who is told when a route enters or leaves fallback. */
+/** A webhook that gets a message when a route enters or leaves fallback. */
 export interface NotifyTarget {
   readonly upstream: Upstream;
-  /** Path and query. Often a secret. */
+  /** Path and query, which are often a secret. */
   readonly target: string;
-  /** In place of ours of the same name. Values may be secrets. */
+  /** These replace our headers of the same name. Their values may be secrets. */
   readonly headers: RawHeaders;
 }
 
-/** The immutable config one check sees throughout. */
 export interface Snapshot {
   readonly admin: Admin;
   readonly log: LogOptions;
   readonly limits: Limits;
   readonly drain: Drain;
-  /** Processes that answer checks, as a start takes it. */
+  /** Processes that answer checks. A change needs a new start. */
   readonly workers: number;
   readonly wire: WireMode;
   /** Proxies in front of the gateway; null: none. */

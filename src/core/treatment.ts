@@ -1,14 +1,17 @@
 /**
- * What a verdict leads to: the two right columns of the evidence table (DESIGN section 4).
+ * What a verdict leads to. The rows are those of the evidence table in core/classify.ts, with `confirm: auto`:
  *
- *  evidence                                   basic-auth, deny   allow      opens the breaker
- *  1 cannot be reached                        fall back          fall back  yes
- *  2 silent, broken off, a fault status …     fall back          confirm    once a probe confirms
- *  3 another 5xx, a bare 400                  confirm            confirm    never
+ *    outcome                                         basic-auth, deny   allow      counts for the breaker
+ *  1 cannot be reached                               fall back          fall back  yes
+ *  2 silent, broken off, malformed, a fault status   fall back          confirm    once a probe confirms it
+ *  3 another 5xx, or a bare 400                      confirm            confirm    never
  *
- * What waited in line to the end without being asked is confirmed in every mode: others may have filled the line.
- * To confirm is to send a probe that holds no word of the client's: if that gets a verdict, the client caused
- * what was seen, and no fallback happens. So no client gets an `allow` out of a healthy upstream.
+ * - To confirm, sparekey sends a probe, which holds nothing that this client chose (core/probe.ts). If the probe gets
+ *   a verdict, the client caused the fault and does not fall back. So a healthy upstream never leads to an `allow`.
+ * - A check that was never sent, because its time ran out in the wait queue, is confirmed in both columns: checks of
+ *   other clients may have filled the queue.
+ * - `confirm: always` confirms row 2 in both columns too. `confirm: never` relays row 3 and confirms nothing.
+ * - Mode `none` relays every answer, and falls back only where there is none.
  */
 import type { FaultRules } from "./snapshot.ts";
 import type { AnswerFailure, FallbackMode, FallbackReason, FaultReason, Verdict } from "./types.ts";
@@ -23,7 +26,7 @@ const CANNOT_BE_REACHED: ReadonlySet<FaultReason> = new Set([
   "tls",
 ]);
 
-/** Row 1: only the upstream, or the network in front of it, can cause these. */
+/** Whether the reason is in row 1. */
 export function isUnreachable(reason: FaultReason): boolean {
   return CANNOT_BE_REACHED.has(reason);
 }
@@ -31,10 +34,10 @@ export function isUnreachable(reason: FaultReason): boolean {
 export function treatmentOf(verdict: Verdict, mode: FallbackMode, confirm: FaultRules["confirm"]): Treatment {
   if (verdict.kind === "suspect") return mode === "none" || confirm === "never" ? "relay" : "confirm";
   if (verdict.kind !== "fault") return "relay";
-  // Plain proxying has no policy to apply: an answer that came is better than one of ours.
+  // A plain proxy decides nothing, so any answer of the upstream is better than one of ours.
   if (mode === "none") return verdict.answer ? "relay" : "fall-back";
   if (isUnreachable(verdict.reason) || confirm === "never") return "fall-back";
-  // Found by asking the login page, which no client has a part in.
+  // sparekey asked the login page itself, so no client can have caused this.
   if (verdict.reason === "login_down") return "fall-back";
   return mode === "allow" || confirm === "always" || verdict.unasked ? "confirm" : "fall-back";
 }
@@ -48,8 +51,8 @@ const BROKEN_ANSWERS: ReadonlySet<FallbackReason> = new Set<AnswerFailure>([
 ]);
 
 /**
- * Whether a check that fell back for this reason shows that the upstream is broken, or may have brought it about
- * itself: row 2 where no probe stood before the fallback.
+ * Whether a fallback for this reason proves that the upstream is broken. It does not in row 2 without a probe, where
+ * the check itself may have caused the fault.
  */
 export function isClientProof(reason: FallbackReason, mode: FallbackMode, rules: FaultRules): boolean {
   const isRow2 = BROKEN_ANSWERS.has(reason) || isFaultStatus(reason, rules);

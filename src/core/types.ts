@@ -1,10 +1,10 @@
 /**
- * The words of sparekey as types. Everything here is data: read-only, without behaviour.
- * Times are milliseconds unless a name says otherwise; header text is latin1, one char per byte.
+ * The terms of sparekey as types: read-only data without behaviour.
+ * Times are milliseconds unless a name says otherwise. Header text is latin1, one char per byte.
  */
 import type { LinkedList } from "./linked-list.ts";
 
-/** Name, value, name, value …: in the order and spelling received. */
+/** Name, value, name, value …, in the order and spelling received. */
 export type RawHeaders = readonly string[];
 
 /** One request of a gateway asking "may this pass?". */
@@ -15,18 +15,18 @@ export interface Check {
   /** `target` up to the first "?". Never decoded. */
   readonly path: string;
   readonly headers: RawHeaders;
-  /** Whether Authorization is among `headers`: asked of every check, and most have none. */
+  /** Whether `headers` hold Authorization. It is kept here because every check is asked, and most have none. */
   readonly hasAuthorization: boolean;
-  /** Carried on `none` routes only; null when the check has none or its body stays behind. */
+  /** Only `none` routes forward a body. null: the check has none, or the route forwards none. */
   readonly body: AsyncIterable<Uint8Array> | null;
-  /** It is good until its reply is out; who refers to it for longer holds it, and lets go of it again. */
+  /** A check is valid until its reply is sent. To use it for longer, hold it and release it afterwards. */
   hold(): void;
   release(): void;
 }
 
 /**
- * A whole body is complete and at most 64 KiB. A stream rejects when the upstream breaks off;
- * who does not read it to its end cancels it, or its connection stays taken.
+ * A whole body is complete and at most 64 KiB. A stream rejects when the upstream breaks off. It must be read to
+ * its end or cancelled, because it keeps its connection until then.
  */
 export type Body =
   | { readonly kind: "whole"; readonly bytes: Uint8Array }
@@ -34,7 +34,7 @@ export type Body =
       readonly kind: "stream";
       readonly chunks: AsyncIterable<Uint8Array>;
       readonly cancel: () => void;
-      /** How it ended for the upstream: null when it came whole, or nobody wanted the rest. Never rejects. */
+      /** Why the upstream broke off; null when the body came whole or was cancelled. Never rejects. */
       readonly ended: Promise<FailureReason | null>;
     };
 
@@ -46,34 +46,36 @@ export interface Answer {
   readonly body: Body;
 }
 
-/** Evidence row 1: only the upstream or the network in front of it can cause these. */
+/** Row 1 of the evidence table: only the upstream or the network in front of it can cause these. */
 export type ConnectFailure = "refused" | "unreachable" | "connect_timeout" | "dns" | "tls";
-/** Evidence row 2: mostly the upstream, though a client's odd check may be behind it. */
+/** Row 2 of the evidence table: the upstream mostly causes these, but a client's odd check may. */
 export type AnswerFailure = "read_timeout" | "total_timeout" | "reset" | "malformed" | "too_large";
 export type FailureReason = ConnectFailure | AnswerFailure;
-/** Why an upstream gave no usable verdict. `login_down`: it sends people to a login page that is dead. */
+/** Why an upstream gave no usable verdict. `login_down`: it redirects to a login page that does not work. */
 export type FaultReason = FailureReason | SuspectReason | "login_down";
-/** Why a check fell back. `override`: a person chose it. */
+/** Why a check fell back. `override`: a person chose the fallback for the route. */
 export type FallbackReason = FaultReason | "breaker_open" | "override";
 
 /**
- * What an exchange yielded. Four outcomes say nothing of the upstream, so that no client can pass for a fault:
- * `abandoned`: the gateway went away first; `released`: the breaker opened meanwhile; `overload`: our own limits (no connection, socket or memory left);
- * `unsendable`: the check cannot be written as a valid request.
+ * What an exchange yielded. The last four say nothing about the upstream, so that no client can fake a fault:
+ * - `abandoned`: the gateway went away first.
+ * - `released`: the breaker opened while the check waited.
+ * - `overload`: one of our own limits was reached (connections, sockets, memory).
+ * - `unsendable`: the check cannot be written as a valid request.
  */
 export type Outcome =
   | { readonly kind: "answer"; readonly answer: Answer }
-  /** `unasked`: it waited in line for a connection to the end, which others' checks may have brought about. */
+  /** `unasked`: the time ran out in the wait queue, which checks of other clients may have filled. */
   | { readonly kind: "failure"; readonly reason: FailureReason; readonly unasked?: true }
   | { readonly kind: "abandoned" }
   | { readonly kind: "released" }
   | { readonly kind: "overload" }
   | { readonly kind: "unsendable" };
 
-/** Exchanges that wait for an answer: each is called, at most once, to give up waiting. */
+/** Exchanges that wait for an answer. Calling an entry, at most once, makes its exchange give up waiting. */
 export type Waiting = LinkedList<() => void>;
 
-/** Whether a check may ask. `waiting`: who is in it learns when the breaker opens. */
+/** Whether a check may ask the upstream. The entries of `waiting` are called when the breaker opens. */
 export type Admission =
   | {
       readonly kind: "ask";
@@ -84,23 +86,23 @@ export type Admission =
   | { readonly kind: "refused" };
 export type Asking = Extract<Admission, { kind: "ask" }>;
 
-/** Fires once, when nobody waits any more. An AbortSignal is one. */
+/** Fires once, when nobody waits for the result any more. An AbortSignal is one. */
 export interface Gone {
   readonly aborted: boolean;
   addEventListener(type: "abort", listener: () => void): void;
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
-/** A check on its way to the upstream: whole, with what is needed to tell what of it stays here. */
+/** A check on its way to the upstream, before core/headers.ts has removed what the upstream must not get. */
 export interface Forwarded {
   readonly check: Check;
-  /** Whether an Authorization value must stay here. */
+  /** Whether an Authorization value must not be sent to the upstream. */
   readonly staysHere: (authorization: string) => boolean;
   /** May be sent a second time when a connection dies before the answer's first byte. */
   readonly repeatable: boolean;
 }
 
-/** What goes to the upstream: a check by the header rules of core/headers.ts, or a request of our own. */
+/** A request as the upstream gets it: a check after the header rules of core/headers.ts, or a request of our own. */
 export interface UpstreamRequest {
   readonly method: string;
   readonly target: string;
@@ -110,7 +112,7 @@ export interface UpstreamRequest {
   readonly repeatable: boolean;
 }
 
-/** An outcome classified. `suspect`: it could be the upstream's fault or the client's doing. */
+/** An outcome classified. `suspect`: either the upstream or the client may have caused it. */
 export type Verdict =
   | { readonly kind: "allow" | "challenge" | "deny"; readonly answer: Answer }
   | { readonly kind: "suspect"; readonly reason: SuspectReason; readonly answer: Answer }
@@ -122,26 +124,22 @@ export type Verdict =
     };
 export type SuspectReason = `status_${number}` | "bare_400";
 
-/** A verdict that the upstream gave. */
+/** A verdict that the upstream gave, and that is relayed. */
 export type Decided = Exclude<Verdict, { kind: "fault" | "suspect" }>;
 
-/** What a probe made of a suspicion: the upstream is broken, or the client caused it. */
+/** What a probe showed: `confirmed`: the upstream is broken; `cleared`: the client caused the fault. */
 export type Judgement = "confirmed" | "cleared";
 
-export interface Reply {
-  readonly status: number;
-  readonly statusText: string;
-  readonly headers: RawHeaders;
-  readonly body: Body;
-}
+/** The reply to the gateway, which has the same parts as an answer. */
+export type Reply = Answer;
 
-/** The label `verdict` of sparekey_checks_total. `error`: neither pass, login nor refusal (a 5xx). */
+/** The label `verdict` of sparekey_checks_total. `error`: a 5xx, so neither a pass, a login nor a refusal. */
 export type VerdictLabel = "allow" | "challenge" | "deny" | "error";
 export type FallbackMode = "allow" | "basic-auth" | "deny" | "none";
 /** The label `result` of sparekey_fallback_total. */
 export type FallbackResult = "allowed" | "challenged" | "rejected" | "limited" | "denied";
 
-/** Where a decision comes from. `override`: a person's choice for the route, in place of what would have been done. */
+/** Where a decision comes from. `override`: a person chose for the route. `shed`: our own limits refused the check. */
 export type Source = "upstream" | "fallback" | "grace" | "override" | "shed";
 
 /** What we finally do, and its source. */
@@ -149,7 +147,7 @@ export interface Decision {
   readonly source: Source;
   readonly verdict: VerdictLabel;
   readonly reply: Reply;
-  /** null: the upstream's word went back, or our own limits refused. */
+  /** null: the upstream's answer was relayed, or our own limits refused the check. */
   readonly fallback: FallenBack | null;
 }
 
@@ -158,7 +156,7 @@ export interface FallenBack {
   readonly mode: FallbackMode;
   readonly reason: FallbackReason;
   readonly result: FallbackResult;
-  /** null: no login was asked for. */
+  /** null: this fallback has no login, or the check passed by grace. */
   readonly login: LoginResult | null;
 }
 
@@ -168,17 +166,17 @@ export interface Credentials {
   readonly password: string;
 }
 
-/**
- * What became of an emergency login. The kinds are the label `result` of sparekey_emergency_logins_total; why one
- * is forbidden only the log tells.
- */
+/** The result of an emergency login. The kinds are the label `result` of sparekey_emergency_logins_total. */
 export type LoginResult =
   | { readonly kind: "ok"; readonly user: string }
   | { readonly kind: "missing" }
   | { readonly kind: "bad" }
   | { readonly kind: "limited"; readonly retryAfterSeconds: number }
   | { readonly kind: "forbidden"; readonly why: ForbiddenReason };
-/** `no_address`: `allowFrom` is set, and the client's address is unknown. `no_users`: no usable htpasswd. */
+/**
+ * Only the log tells the reason. `no_address`: `allowFrom` is set, but the client's address is unknown.
+ * `no_users`: there is no usable htpasswd file.
+ */
 export type ForbiddenReason = "outside_allow_from" | "no_address" | "no_users";
 
 export interface HtpasswdProblem {
@@ -186,7 +184,7 @@ export interface HtpasswdProblem {
   readonly message: string;
 }
 
-/** What a person chose for a route: always to fall back, or never to. */
+/** What a person chose for a route: `fallback` always falls back, `upstream` never does. */
 export type OverrideMode = "fallback" | "upstream";
 
 /** An override began or ended. */
@@ -197,25 +195,25 @@ export type OverrideEvent =
       readonly mode: OverrideMode;
       readonly seconds: number;
       readonly user: string;
-      /** In that person's words; null: none were given. */
+      /** The reason that the person gave; null: none. */
       readonly reason: string | null;
     }
   | {
       readonly kind: "ended";
       readonly route: string;
       readonly mode: OverrideMode;
-      /** `person`: also by choosing another one. `reload`: the route is gone. */
+      /** `person`: ended by hand or replaced by another override. `reload`: the new config has no such route. */
       readonly by: "expiry" | "person" | "reload";
-      /** null: no person. */
+      /** null: no person ended it. */
       readonly user: string | null;
     };
 
-/** What became of reading the config again. */
+/** The result of a reload. */
 export type ReloadResult =
   | { readonly ok: true }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-/** A route entered or left fallback: sparekey_fallback_active changed. `mode`, `reason`: how it began. */
+/** A route entered or left fallback, so sparekey_fallback_active changed. `mode` and `reason` tell how it began. */
 export type FallbackChange =
   | {
       readonly event: "fallback_began";
@@ -228,11 +226,11 @@ export type FallbackChange =
       readonly route: string;
       readonly mode: FallbackMode;
       readonly reason: FallbackReason;
-      /** From its begin to the last fallback, or to the closing of the breaker when that came later. */
+      /** From the begin to the last check that fell back, or to the closing of the breaker if that came later. */
       readonly seconds: number;
     };
 
-/** Why a message did not get through. `removed`: its target left the config; `ending`: the process did. */
+/** Why a message was not delivered. `removed`: the new config lacks its target. `ending`: the process ends. */
 export type NotifyReason =
   | FailureReason
   | `status_${number}`
@@ -240,11 +238,11 @@ export type NotifyReason =
   | "removed"
   | "ending";
 
-/** How telling a target goes. `lost`: messages given up since the last event of the target. */
+/** How the deliveries to a target go. `lost`: messages given up since the last event of this target. */
 export type NotifyEvent = {
-  /** Scheme, host and port: path and query are no one's to see. */
+  /** Scheme, host and port. Path and query may be secrets, so no event holds them. */
   readonly origin: string;
-  /** Its index in the config's `notify`. */
+  /** Index of the target in the config's `notify`. */
   readonly entry: number;
 } & (
   | { readonly kind: "failing"; readonly reason: NotifyReason }

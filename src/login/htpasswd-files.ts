@@ -1,7 +1,6 @@
 /**
- * The htpasswd files in use, read again by themselves when they change. Polling, not fs.watch: only a look at
- * what a path resolves to sees Kubernetes' symlink swaps, renames and files that come and go, on every file system.
- * A file that cannot be read has no users.
+ * The htpasswd files in use, which are read again when they change. They are polled, because fs.watch does not see
+ * Kubernetes' symlink swaps, renames and files that come and go on every file system. An unreadable file has no users.
  */
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, stat } from "node:fs/promises";
@@ -16,46 +15,49 @@ export interface LoadedFile {
   readonly users: ReadonlyMap<string, string>;
   /** The same hashes, in a fixed order. */
   readonly hashes: readonly string[];
-  /** Unlike that of any other content of any file. */
+  /** A different number for each content of each file. */
   readonly generation: number;
 }
 
-export interface HtpasswdFiles {
-  /** null: not in use, or no usable file. */
+interface HtpasswdFiles {
+  /** null: the file is not in use, or not readable. */
   get(file: string): LoadedFile | null;
-  /** Whether any file in use has this user, or had it when it could last be read: browsers send the password on. */
+  /**
+   * Whether any file in use has this user, or had it when it was last readable. Browsers still send the passwords of
+   * a file that is gone.
+   */
   knows(user: string): boolean;
   /**
-   * Takes these paths into use and drops all others; resolves when every one has been read once, or its file system
-   * is known to hang: then it has no users until that answers.
+   * Uses these files and drops all others. Resolves when each has been read once, or when its file system is known to
+   * hang. Such a file has no users until the file system answers.
    */
   use(files: readonly string[]): Promise<void>;
   close(): void;
 }
 
-export interface HtpasswdFilesDeps {
+interface HtpasswdFilesDeps {
   /** Milliseconds between two looks at the files. */
   readonly interval: number;
   readonly report: Report;
   readonly inTime: InTime;
 }
 
-/** Does work on a file that does not reject itself. Rejects when its file system does not answer. */
+/** Does `work` on a file, and rejects when the file system does not answer. `work` must not reject. */
 export type InTime = <T>(file: string, work: () => Promise<T>) => Promise<T>;
 
-export type HtpasswdText =
+type HtpasswdText =
   | { readonly kind: "text"; readonly text: string; readonly stamp: string }
   | { readonly kind: "changing" }
   | { readonly kind: "unreadable"; readonly problem: string };
 
-/** One path in use. `stamp` is null while what was read may already be out of date. */
+/** One file in use. `stamp` is null while its loaded content may be out of date. */
 interface Watched {
   readonly file: string;
   stamp: string | null;
-  /** Digest of the text, or the problem in its place: an event is due when it changes. */
+  /** A digest of the text, or the problem with the file. An event is due when it changes. */
   content: string | null;
   loaded: LoadedFile | null;
-  /** As it was last read. */
+  /** The names when the file was last readable. */
   names: Pick<ReadonlySet<string>, "has">;
   reading: Promise<void> | null;
 }
@@ -70,7 +72,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesDeps): HtpasswdFiles {
   }, interval);
   timer.unref();
 
-  /** One look at a time per file: a file system that hangs must not pile up reads. Never rejects. */
+  /** Each file gets one look at a time, so that a file system that hangs does not pile up reads. Never rejects. */
   function refresh(watched: Watched): Promise<void> {
     watched.reading ??= look(watched).finally(() => {
       watched.reading = null;
@@ -83,13 +85,13 @@ export function createHtpasswdFiles(options: HtpasswdFilesDeps): HtpasswdFiles {
     if (inUse.get(watched.file) !== watched || read === null || read.kind === "changing") return;
     if (read.kind === "unreadable") fail(watched, read.problem);
     else if (read.kind === "text") load(watched, read.text, read.stamp);
-    // One that was read keeps its users: who hangs has said nothing of them.
+    // A file that was read before keeps its users, because a file system that hangs says nothing about them.
     else if (watched.content === null) fail(watched, "its file system does not answer");
   }
 
   function load(watched: Watched, text: string, stamp: string): void {
     const content = createHash("sha256").update(text).digest("hex");
-    // A write right after the read can leave the same times and size, so a new content is read twice.
+    // A write right after the read can leave the same times and size, so new content is read twice.
     watched.stamp = content === watched.content ? stamp : null;
     if (content === watched.content) return;
     const { users, problems } = parseHtpasswd(text);
@@ -127,7 +129,7 @@ export function createHtpasswdFiles(options: HtpasswdFilesDeps): HtpasswdFiles {
 
 const SILENT = { kind: "silent" } as const;
 
-/** null: it is as it was. */
+/** null: the file has not changed. */
 async function readIfChanged({ file, stamp }: Watched): Promise<HtpasswdText | null> {
   if (stamp !== null && stamp === (await stampOf(file))) return null;
   return readHtpasswdText(file);
@@ -138,8 +140,8 @@ function unread(file: string): Watched {
 }
 
 /**
- * The text of an htpasswd file of at most 1 MiB. `changing`: it was written to meanwhile, so read it again.
- * Bytes that are not UTF-8 come out as U+FFFD, which `parseHtpasswd` refuses.
+ * Reads an htpasswd file of at most 1 MiB. `changing`: it was written to meanwhile and must be read again. Bytes that
+ * are not UTF-8 become U+FFFD, which `parseHtpasswd` refuses.
  */
 export async function readHtpasswdText(file: string): Promise<HtpasswdText> {
   try {
@@ -155,7 +157,7 @@ async function readFrom(handle: FileHandle): Promise<HtpasswdText> {
   const before = await handle.stat({ bigint: true });
   if (!before.isFile()) return { kind: "unreadable", problem: "it is not a regular file" };
   if (before.size > MAX_BYTES) return { kind: "unreadable", problem: "it is larger than 1 MiB" };
-  // One byte more than there should be shows a file that grows.
+  // The buffer has one byte more than the file, so that a growing file is noticed.
   const bytes = Buffer.alloc(Number(before.size) + 1);
   let length = 0;
   while (length < bytes.length) {
@@ -169,7 +171,7 @@ async function readFrom(handle: FileHandle): Promise<HtpasswdText> {
   return { kind: "text", text: bytes.toString("utf8", 0, length), stamp };
 }
 
-/** null: there is nothing to see. */
+/** null: the path resolves to nothing that can be seen. */
 async function stampOf(file: string): Promise<string | null> {
   try {
     return fileStamp(await stat(file, { bigint: true }));

@@ -1,14 +1,14 @@
 /**
- * Reading htpasswd text: names, and hashes in the formats Apache and nginx share. Whatever is not exactly one of
- * them is a problem and never matches. No message holds any part of a hash, nor of what may be a password.
+ * Reads the text of htpasswd files, with hashes in the formats that Apache and nginx share. Any other hash is a problem
+ * and never matches. No message shows a part of a hash, or of anything that may be a password.
  */
 import type { HtpasswdProblem } from "../core/types.ts";
 
-/** More would be a directory, not a list of people for emergencies. */
+/** A longer file is a user directory and no list for emergencies. */
 const MAX_USERS = 10_000;
-/** Of UTF-8, as in the htpasswd program. */
+/** The limit of the htpasswd program, in bytes of UTF-8. */
 const MAX_NAME_BYTES = 255;
-/** Costlier hashes would let one login keep a worker for many seconds. */
+/** With costlier hashes, one login would keep a worker for many seconds. */
 const BCRYPT_COSTS = { min: 4, max: 16 };
 const SHA_CRYPT_ROUNDS = { min: 1000, max: 1_000_000, default: 5000 };
 
@@ -22,7 +22,7 @@ const DES_LIKE = /^[./A-Za-z0-9]{13}$/;
 
 const FORMATS = "bcrypt, $apr1$, {SHA}, {SSHA}, $5$ and $6$ can be used";
 
-/** One hash taken apart. Salts and digests of the crypt formats stay in their own base64. */
+/** The parts of one hash. Salts and digests of the crypt formats stay in their own base64. */
 export type PasswordHash =
   | { readonly kind: "bcrypt"; readonly cost: string; readonly salt: string; readonly digest: string }
   | { readonly kind: "apr1"; readonly salt: string; readonly digest: string }
@@ -36,14 +36,13 @@ export type PasswordHash =
     }
   | { readonly kind: "refused"; readonly problem: string };
 
-/** `line` counts from 1. */
-export interface Htpasswd {
-  /** Hashes by name; each is one that `readHash` accepts. */
+interface Htpasswd {
+  /** Hashes by name. `readHash` accepts each of them. */
   readonly users: ReadonlyMap<string, string>;
   readonly problems: readonly HtpasswdProblem[];
 }
 
-/** The users of an htpasswd file's text, and every line that cannot be used. */
+/** The users of an htpasswd file's text, and a problem for each line that cannot be used. `line` counts from 1. */
 export function parseHtpasswd(text: string): Htpasswd {
   const users = new Map<string, string>();
   const problems: HtpasswdProblem[] = [];
@@ -60,7 +59,7 @@ export function parseHtpasswd(text: string): Htpasswd {
       break;
     }
     const { name, hash, problem } = readEntry(entry, lineOf);
-    // A name belongs to its first line even when that is refused: a later one must not slip in unnoticed.
+    // A name belongs to its first line even if that line is refused, so that no later line slips in unnoticed.
     if (name !== "" && !lineOf.has(name)) lineOf.set(name, line);
     if (problem === null) users.set(name, hash);
     else problems.push({ line, message: problem });
@@ -72,7 +71,7 @@ function readEntry(entry: string, lineOf: ReadonlyMap<string, number>) {
   const colon = entry.indexOf(":");
   if (colon === -1) return { name: "", hash: "", problem: "no colon; write NAME:HASH" };
   const name = entry.slice(0, colon);
-  // Further fields are ignored, as Apache and nginx do. No hash has a colon.
+  // No hash has a colon. Further fields are ignored, as in Apache and nginx.
   const hash = entry.slice(colon + 1).split(":", 1)[0] ?? "";
   return { name, hash, problem: nameProblem(name, lineOf.get(name)) ?? hashProblem(hash) };
 }
@@ -90,7 +89,7 @@ function hashProblem(hash: string): string | null {
   return read.kind === "refused" ? read.problem : null;
 }
 
-/** Takes one hash apart; `refused` says what is wrong without a word of it. */
+/** Takes one hash apart. `problem` says what is wrong without showing any of it. */
 export function readHash(hash: string): PasswordHash {
   return readBcrypt(hash) ?? readApr1(hash) ?? readShaCrypt(hash) ?? readLdapSha(hash) ?? refuse(hash);
 }

@@ -1,14 +1,14 @@
 /**
- * Emergency logins (DESIGN section 5), as the data path asks for them.
+ * Emergency logins, as the data path asks for them.
  *
- * - A good pair of name and password is remembered by a keyed digest for 5 minutes after its last use and until
- *   its file changes. It is never limited: whoever uses up the limits cannot lock out an admin at work.
- * - For the limited that makes the memory an oracle, which would answer guesses without end. So a remembered
- *   pair is good where it has been good before, and elsewhere only while a second limit, ten times as wide,
- *   counts fewer refusals.
+ * - A good pair of name and password is remembered as a keyed digest, until 5 minutes after its last use or until its
+ *   file changes. A remembered pair is not limited, so an attacker cannot lock out an admin at work by many guesses.
+ * - The memory must not answer endless guesses of a client that is limited. So a remembered pair is good from an
+ *   address where it was good before. From another address it is good only until a second limit, ten times as wide, is
+ *   used up by refusals.
  * - A try is booked before it is verified, so parallel guesses count before the first of them has failed.
- * - An unknown name is verified like any other, against some hash of the file, and is always bad.
- * - Whatever goes wrong on the way, the login is not good.
+ * - An unknown name is verified against some hash of the file, so that it takes the same time. It is always bad.
+ * - When anything goes wrong, the login is not good.
  */
 import { createHmac, randomBytes as systemRandomBytes } from "node:crypto";
 import { createFailureLimit, type FailureLimit } from "../core/failure-limit.ts";
@@ -22,26 +22,24 @@ import {
   type PasswordPool,
   type Verification,
 } from "./password-pool.ts";
+import { createRememberedLogins } from "./remembered-logins.ts";
 
-const REMEMBERED_FOR = 5 * 60_000;
-/** Two for each pair: one for the pair, one for the pair from an address. */
-const MAX_REMEMBERED = 2 * 1024;
 const WIDER = 10;
-/** Tries that wait for others to settle. */
+/** How many tries may wait for others to settle. */
 const MAX_WAITING = 64;
 const FILE_INTERVAL = 1000;
 const KEY_BYTES = 32;
 
 export type LoginPolicy = Pick<BasicAuthFallback, "htpasswd" | "rateLimit">;
 
-export interface Logins {
-  /** Whether any file in use lists `user`. */
+interface Logins {
+  /** Whether any file in use has `user`. */
   knows(user: string): boolean;
-  /** Users that can log in by `file`. */
+  /** How many users can log in by `file`. */
   users(file: string): number;
   /**
-   * Always settles, never rejects. `address` is the client's, IPv6 cut to its /64; whether `policy.allowFrom`
-   * holds it is for the caller to say.
+   * Always settles, never rejects. `address` is the client's, with IPv6 cut to its /64. The caller checks
+   * `policy.allowFrom` first.
    */
   attempt(
     route: string,
@@ -49,16 +47,16 @@ export interface Logins {
     credentials: Credentials | null,
     address: string,
   ): Promise<LoginResult>;
-  /** Takes these htpasswd files into use, once they are read, and drops all others. */
+  /** Reads these htpasswd files and uses them, and drops all others. */
   use(files: readonly string[]): Promise<void>;
   close(): void;
 }
 
-export interface LoginsDeps {
-  /** Milliseconds of a clock that never goes back. */
+interface LoginsDeps {
+  /** Milliseconds, monotonic. */
   readonly now: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
-  /** Stays the caller's to close. */
+  /** The caller closes it. */
   readonly pool: PasswordPool;
   readonly report: Report;
   readonly inTime: InTime;
@@ -66,13 +64,13 @@ export interface LoginsDeps {
   readonly fileInterval?: number;
 }
 
-/** `refusals` counts what `tries` refuses. */
+/** `refusals` counts the tries that `tries` refuses. */
 interface RouteLimits {
   readonly tries: FailureLimit;
   readonly refusals: FailureLimit;
 }
 
-/** One attempt that must be verified. `pair` and `place` are digests: of the pair, and of it from this address. */
+/** One login attempt. `pair`: a digest of name and password; `place`: a digest of the pair and the address. */
 interface Attempt {
   readonly file: string;
   readonly loaded: LoadedFile;
@@ -91,12 +89,12 @@ export function createLogins(options: LoginsDeps): Logins {
   const { now, randomBytes, pool, report, inTime, fileInterval = FILE_INTERVAL } = options;
   const files = createHtpasswdFiles({ interval: fileInterval, report, inTime });
   const key = randomBytes(KEY_BYTES);
-  const remembered = createMemory();
+  const remembered = createRememberedLogins(now);
   const running = new Map<string, Promise<LoginResult>>();
-  /** Of the next try to settle, on any route. */
+  /** Settles with the next try on any route. */
   let settled = Promise.withResolvers<void>();
   let waiting = 0;
-  /** By route name and rule, so that a reload forgives nobody, nor does a host of a route with a shorter `per`. */
+  /** The key is the route's name and the rule. So no reload clears failures, nor does a host with a shorter `per`. */
   const limits = new Map<string, RouteLimits>();
 
   function limitsOf(route: string, { failures, per, global }: RateLimit): RouteLimits {
@@ -124,7 +122,7 @@ export function createLogins(options: LoginsDeps): Logins {
     const tried: Attempt = { file, loaded, credentials, address, pair, place };
     const limit = limitsOf(route, policy.rateLimit);
     if (isRemembered(tried, limit, policy.rateLimit)) return remember(tried);
-    // A page asks thirty times at once: that is one try, from one address.
+    // A page may send thirty checks at once. From one address they are one try.
     const same = running.get(place);
     if (same) return same;
     const result = inTurn(tried, limit, policy.rateLimit).finally(() => running.delete(place));
@@ -132,7 +130,7 @@ export function createLogins(options: LoginsDeps): Logins {
     return result;
   }
 
-  /** Twenty people behind one address are no attack: a try beyond the limit waits while those before it may be good. */
+  /** A try over the limit waits while tries before it may be good, because many people may share an address. */
   async function inTurn(tried: Attempt, limit: RouteLimits, rule: RateLimit): Promise<LoginResult> {
     let booking = limit.tries.book(tried.address, rule, now());
     while (booking.kind === "pending") {
@@ -147,14 +145,14 @@ export function createLogins(options: LoginsDeps): Logins {
   }
 
   function isRemembered(tried: Attempt, limit: RouteLimits, rule: RateLimit): boolean {
-    if (remembered.has(tried.place, now())) return true;
-    if (!remembered.has(tried.pair, now())) return false;
+    if (remembered.has(tried.place)) return true;
+    if (!remembered.has(tried.pair)) return false;
     return !limit.refusals.isExhausted(tried.address, wider(rule), now());
   }
 
   function remember({ pair, place, credentials }: Attempt): LoginResult {
-    remembered.add(pair, now());
-    remembered.add(place, now());
+    remembered.add(pair);
+    remembered.add(place);
     return { kind: "ok", user: credentials.user };
   }
 
@@ -167,18 +165,18 @@ export function createLogins(options: LoginsDeps): Logins {
   async function verify(tried: Attempt, limit: RouteLimits): Promise<LoginResult> {
     const { loaded, credentials } = tried;
     const known = loaded.users.get(credentials.user);
-    // Always worked out, so that known and unknown names take the same steps.
+    // The decoy is always computed, so that known and unknown names take the same steps.
     const decoy = decoyFor(credentials.user, loaded);
     const verification = await pool.verify(credentials.password, known ?? decoy);
     const result = resultOf(tried, verification, known !== undefined);
-    // A death of the worker counts as well: a password that kills workers must not be free.
+    // The death of a worker counts as a failure, because a password that kills workers must not be free.
     limit.tries.settle(tried.address, result.kind === "bad" || verification === "failed", now());
     settled.resolve();
     settled = Promise.withResolvers();
     return result;
   }
 
-  /** A hash of the file, always the same one for a name, so that unknown names take times as known ones do. */
+  /** The hash of the file that an unknown name is verified against. It is always the same one for a name. */
   function decoyFor(user: string, loaded: LoadedFile): string {
     const index = keyedDigest(key, ["decoy", user]).readUIntBE(0, 6) % loaded.hashes.length;
     return loaded.hashes[index] ?? "";
@@ -187,7 +185,7 @@ export function createLogins(options: LoginsDeps): Logins {
   function resultOf(tried: Attempt, verification: Verification, known: boolean): LoginResult {
     if (verification === "busy" || verification === "failed") return BUSY;
     if (verification !== "good" || !known) return BAD;
-    // The file changed while the password was verified: the name may be gone. Asked again, it is verified anew.
+    // If the file changed meanwhile, the name may be gone. The client's next try is verified by the new file.
     if (files.get(tried.file)?.generation !== tried.loaded.generation) return BUSY;
     return remember(tried);
   }
@@ -201,16 +199,12 @@ export function createLogins(options: LoginsDeps): Logins {
   };
 }
 
-/** The emergency logins of a process, with the threads that verify passwords. */
-export interface OpenLoginsDeps {
-  readonly report: Report;
-  /** Reads within a time limit, should a file system hang. */
-  readonly inTime: InTime;
-  /** Milliseconds, monotonic. */
-  now(): number;
-}
-
-export function openLogins({ report, inTime, now }: OpenLoginsDeps): OpenLogins {
+/** The emergency logins of a process, together with the threads that verify passwords. */
+export function openLogins({
+  report,
+  inTime,
+  now,
+}: Pick<LoginsDeps, "report" | "inTime" | "now">): OpenLogins {
   const pool = createPasswordPool({ size: defaultPoolSize() });
   const logins = createLogins({ now, randomBytes: systemRandomBytes, pool, report, inTime });
   return {
@@ -230,30 +224,9 @@ function wider(rule: RateLimit): RateLimit {
   return { failures: rule.failures * WIDER, per: rule.per, global: rule.global * WIDER };
 }
 
-/** Lengths before the parts, so that no two lists of parts read the same. */
+/** The length of each part goes before it, so that no two lists of parts give the same bytes. */
 function keyedDigest(key: Uint8Array, parts: readonly string[]): Buffer {
   const mac = createHmac("sha256", key);
   for (const part of parts) mac.update(`${Buffer.byteLength(part)}:`).update(part);
   return mac.digest();
-}
-
-interface Memory {
-  has(digest: string, now: number): boolean;
-  add(digest: string, now: number): void;
-}
-
-/** Only good logins get in, so nobody else can fill it. The one used longest ago makes room. */
-function createMemory(): Memory {
-  const until = new Map<string, number>();
-  return {
-    has: (digest, now) => (until.get(digest) ?? 0) > now,
-    add: (digest, now) => {
-      until.delete(digest);
-      until.set(digest, now + REMEMBERED_FOR);
-      for (const oldest of until.keys()) {
-        if (until.size <= MAX_REMEMBERED) break;
-        until.delete(oldest);
-      }
-    },
-  };
 }

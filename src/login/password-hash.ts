@@ -1,15 +1,15 @@
-/** Does a password belong to a hash? Costly on purpose: it runs in the password workers only. */
+/** Checks whether a password belongs to a hash. This is slow on purpose, so it runs in the password workers only. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import { hashSync } from "bcrypt";
 import { type PasswordHash, readHash } from "./htpasswd.ts";
 
-/** Of UTF-8. SHA-crypt's time grows with the password, and nobody types more. */
+/** In UTF-8. The time of SHA-crypt grows with the password, and no real password is longer. */
 const MAX_PASSWORD_BYTES = 1024;
-/** Verified in place of a password that cannot be good, so that it costs what any other costs. */
+/** A password that cannot be good is replaced by this one, so that it takes the same time. */
 const STAND_IN = Buffer.from("not a password");
 
 const CRYPT_ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/** The order in which the crypt formats write a digest's bytes, three to four characters, highest first. */
+/** The order in which the crypt formats write a digest's bytes: three bytes become four characters, highest first. */
 const APR1_ORDER = [0, 6, 12, 1, 7, 13, 2, 8, 14, 3, 9, 15, 4, 10, 5, 11];
 const SHA256_ORDER = [
   0, 10, 20, 21, 1, 11, 12, 22, 2, 3, 13, 23, 24, 4, 14, 15, 25, 5, 6, 16, 26, 27, 7, 17, 18, 28, 8, 9, 19,
@@ -22,8 +22,8 @@ const SHA512_ORDER = [
 ];
 
 /**
- * Whether `password` belongs to `hash`, one of the formats of `readHash`; any other never matches.
- * Nor do empty passwords, passwords with a NUL (crypt would stop reading there) and those over 1024 bytes.
+ * Whether `password` belongs to `hash`. These never match: a hash that `readHash` refuses, an empty password, one over
+ * 1024 bytes, and one with a NUL, where crypt would stop reading.
  */
 export function verifyPassword(password: string, hash: string): boolean {
   const bytes = Buffer.from(password);
@@ -35,8 +35,8 @@ export function verifyPassword(password: string, hash: string): boolean {
 function digestMatches(password: Buffer, hash: PasswordHash): boolean {
   switch (hash.kind) {
     case "bcrypt": {
-      // $2a$, $2b$ and $2y$ are one algorithm; the library does not know $2y$, and its $2a$ counts a long
-      // password's length in one byte.
+      // $2a$, $2b$ and $2y$ are one algorithm. The library does not know $2y$, and its $2a$ counts the length of a
+      // password in one byte.
       const made = hashSync(password, `$2b$${hash.cost}$${hash.salt}`);
       return sameText(made.slice(-hash.digest.length), hash.digest);
     }
@@ -66,7 +66,7 @@ function stretch(pattern: Uint8Array, length: number): Buffer {
   return Buffer.alloc(length, pattern);
 }
 
-/** One bit after the other, lowest first, until none is left. */
+/** The bits of `length`, lowest first. */
 function bitsOf(length: number): boolean[] {
   const bits: boolean[] = [];
   for (let rest = length; rest > 0; rest >>= 1) bits.push((rest & 1) === 1);
@@ -96,7 +96,7 @@ function shaCrypt(algorithm: "sha256" | "sha512", password: Buffer, salt: Buffer
   return cryptText(last, algorithm === "sha256" ? SHA256_ORDER : SHA512_ORDER);
 }
 
-/** The rounds both families share; only what they feed in as password and salt differs. */
+/** The rounds of both families, which differ only in what they pass as password and salt. */
 function stir(algorithm: string, first: Buffer, password: Buffer, salt: Buffer, rounds: number): Buffer {
   let last = first;
   for (let round = 0; round < rounds; round++) {
@@ -109,7 +109,7 @@ function stir(algorithm: string, first: Buffer, password: Buffer, salt: Buffer, 
   return last;
 }
 
-/** crypt's own base64: groups of three bytes as one number, lowest six bits first. */
+/** crypt's own base64: three bytes make one number, which is written with its lowest six bits first. */
 function cryptText(digest: Buffer, order: readonly number[]): string {
   let text = "";
   for (let at = 0; at < order.length; at += 3) {

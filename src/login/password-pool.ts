@@ -1,25 +1,25 @@
 /**
- * Worker threads that verify passwords, behind a bounded queue. Not libuv's own pool: a burst of logins there
+ * Worker threads that verify passwords, with a bounded queue. They are not libuv's threads, where a burst of logins
  * would hold up DNS and files for every check.
  */
 import { availableParallelism } from "node:os";
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 
-/** Waiting verifications. More are refused: whoever asked would have gone away before their turn. */
+/** How many verifications may wait. More are refused, because their clients would go away before their turn. */
 const MAX_WAITING = 64;
-/** A verification needs little; from source, Node's type stripping needs the most. */
+/** A verification needs little memory. When run from source, Node's type stripping needs most of it. */
 const RESOURCES = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4, stackSizeMb: 1 };
 /** The worker's file has this file's ending: .ts from source, .js compiled. */
 const WORKER = new URL(`./password-worker${extname(import.meta.url)}`, import.meta.url);
 
-/** `busy`: the queue was full, nothing was verified. `failed`: the worker died over it. */
+/** `busy`: the queue was full, and nothing was verified. `failed`: the worker died. */
 export type Verification = "good" | "bad" | "busy" | "failed";
 
 export interface PasswordPool {
   /** Always settles, never rejects. */
   verify(password: string, hash: string): Promise<Verification>;
-  /** Ends the workers; what was running or waiting has `failed`. */
+  /** Ends the workers. All running and waiting verifications have `failed`. */
   close(): Promise<void>;
 }
 
@@ -40,22 +40,22 @@ interface Thread {
   job: Job | null;
 }
 
-/** One thread less than there are cores, so that checks keep one; at most 2, which is plenty for emergencies. */
+/** One thread fewer than there are cores, so that checks keep one. Two threads are plenty for emergencies. */
 export function defaultPoolSize(): number {
   return Math.min(2, Math.max(1, availableParallelism() - 1));
 }
 
-/** Threads start at the first verification, never keep the process alive, and are replaced when they die. */
+/** The threads start with the first verification, never keep the process alive, and are replaced when they die. */
 export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
   const { size, maxWaiting = MAX_WAITING, worker: entry = WORKER } = options;
   const threads = new Set<Thread>();
   const waiting: Job[] = [];
   let closed = false;
 
-  /** null: the system has no thread left, as under a container's pid limit. */
+  /** null: the system has no thread left, for example because of a container's pid limit. */
   function startWorker(): Worker | null {
     try {
-      // An empty env: the worker gets none of the process's secrets, and no NODE_OPTIONS.
+      // The empty env keeps the secrets of the process and NODE_OPTIONS from the worker.
       return new Worker(entry, { execArgv: [], env: {}, resourceLimits: RESOURCES });
     } catch {
       return null;
@@ -68,13 +68,13 @@ export function createPasswordPool(options: PasswordPoolOptions): PasswordPool {
     const thread: Thread = { worker, job: null };
     threads.add(thread);
     worker.on("message", (good: unknown) => settle(thread, good === true ? "good" : "bad"));
-    // Without a listener an error in the worker would end the process. "exit" always follows.
+    // Without this listener an error in the worker would end the process. "exit" always follows.
     worker.on("error", () => {});
     worker.on("exit", () => {
       threads.delete(thread);
       settle(thread, "failed");
     });
-    // Last: listening for messages takes an earlier unref back.
+    // This must come last, because listening for messages undoes an earlier unref.
     worker.unref();
     return thread;
   }

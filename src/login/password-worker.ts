@@ -1,4 +1,4 @@
-/** Entry of a password worker: verifies one password after the other, for `createPasswordPool`. */
+/** The program of a thread of `createPasswordPool`: it verifies one password after the other. */
 import { parentPort } from "node:worker_threads";
 import { verifyPassword } from "./password-hash.ts";
 

@@ -1,5 +1,7 @@
-/** What waits to be told to one target: in order, bounded, and tried again until it is too old. */
-
+/**
+ * The messages for one target, in a bounded queue. They are sent in order, and each is tried again until it is
+ * `KEPT_MS` old.
+ */
 import type { Ask } from "../core/ask.ts";
 import { LinkedList } from "../core/linked-list.ts";
 import { deliveryOf, KEPT_MS, messageRequest, originText, waitAfter } from "../core/notify.ts";
@@ -14,7 +16,7 @@ export interface DeliveryQueueDeps {
   now(): number;
   /** 0 to 1. */
   random(): number;
-  /** Runs `run` once; the result cancels it. Must not keep the process alive. */
+  /** Calls `run` once; the result cancels that. It must not keep the process alive. */
   later(milliseconds: number, run: () => void): () => void;
 }
 
@@ -25,7 +27,7 @@ interface Message {
 
 const MOST_WAITING = 64;
 
-/** Owns what waits, and the exchange that is on its way, until `close`. */
+/** Owns the waiting messages, and the exchange that is on its way, until `close`. */
 export class DeliveryQueue {
   readonly #deps: DeliveryQueueDeps;
   readonly #stop = new AbortController();
@@ -35,7 +37,7 @@ export class DeliveryQueue {
   #isSending = false;
   #cancelWait: (() => void) | null = null;
   #failures = 0;
-  /** It was said that the target cannot be told. */
+  /** The last event said that messages do not get through. */
   #isFailing = false;
   #lost = 0;
   #whenDone: (() => void) | null = null;
@@ -46,7 +48,7 @@ export class DeliveryQueue {
     this.#deps = deps;
   }
 
-  /** The same URL, perhaps with other headers, at another place of the config. */
+  /** A new config has the same URL, perhaps with other headers or at another place. */
   retarget(target: NotifyTarget, entry: number): void {
     this.#target = target;
     this.#entry = entry;
@@ -55,7 +57,7 @@ export class DeliveryQueue {
   /** Returns before anything is sent. */
   push(text: string): void {
     if (this.#queue.length >= MOST_WAITING) {
-      // The oldest goes; not the one on its way, which may be there already.
+      // The oldest message is dropped, but not the one on its way, which may have arrived already.
       this.#queue.splice(this.#isSending ? 1 : 0, 1);
       this.#lost += 1;
     }
@@ -63,7 +65,7 @@ export class DeliveryQueue {
     if (!this.#isSending && this.#cancelWait === null) this.#sendIn(0);
   }
 
-  /** Tries at once what waits. Resolves when all is told, or the first of it failed once more. */
+  /** Sends the waiting messages now. Resolves when all are delivered, or when the first one has failed once more. */
   finish(): Promise<void> {
     return new Promise((resolve) => {
       this.#whenDone = resolve;
@@ -118,7 +120,7 @@ export class DeliveryQueue {
 
   #retry(reason: NotifyReason): void {
     this.#failures += 1;
-    if (!this.#isFailing) this.#say({ kind: "failing", reason });
+    if (!this.#isFailing) this.#report({ kind: "failing", reason });
     this.#isFailing = true;
     const wait = waitAfter(this.#failures, this.#deps.random());
     const oldest = this.#deps.now() + wait - KEPT_MS;
@@ -131,15 +133,15 @@ export class DeliveryQueue {
   }
 
   #works(): void {
-    const isNews = this.#isFailing || this.#lost > 0;
+    const isEvent = this.#isFailing || this.#lost > 0;
     this.#isFailing = false;
-    if (isNews) this.#say({ kind: "working", lost: this.#takeLost() });
+    if (isEvent) this.#report({ kind: "working", lost: this.#takeLost() });
   }
 
   #giveUp(messages: number, reason: NotifyReason): void {
     this.#lost += messages;
     this.#isFailing = true;
-    this.#say({ kind: "given_up", reason, lost: this.#takeLost() });
+    this.#report({ kind: "given_up", reason, lost: this.#takeLost() });
   }
 
   #takeLost(): number {
@@ -148,7 +150,7 @@ export class DeliveryQueue {
     return lost;
   }
 
-  #say(
+  #report(
     what:
       | { kind: "failing"; reason: NotifyReason }
       | { kind: "working"; lost: number }

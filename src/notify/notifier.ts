@@ -1,9 +1,8 @@
 /**
- * Tells the config's `notify` targets that a route entered or left fallback. Connections, lookups and queues are
- * apart from those of checks, so nothing here holds one up. Connections and queues are each target's own as well;
- * names are looked up one after another, because each lookup holds a thread that checks need too.
+ * Sends messages to the config's `notify` targets when a route enters or leaves fallback. Each target has connections
+ * and a delivery queue of its own, apart from those of checks, so nothing here holds up a check. Names are looked up
+ * one after another, because each lookup holds a thread that checks need too.
  */
-
 import type { Ask } from "../core/ask.ts";
 import { notifyMessage, originText } from "../core/notify.ts";
 import type { NotifyTarget, Upstream } from "../core/snapshot.ts";
@@ -12,26 +11,26 @@ import type { Report } from "../observe/event.ts";
 import { DeliveryQueue, type DeliveryQueueDeps } from "./delivery-queue.ts";
 
 export interface Notifier {
-  /** Who is told from now on. A target that stays, by its URL, keeps what waits for it. */
+  /** Replaces the targets. A target with the same URL as before keeps its waiting messages. */
   use(targets: readonly NotifyTarget[]): void;
-  /** Returns before anything is sent; never throws. */
+  /** Returns before anything is sent. Never throws. */
   notify(change: FallbackChange): void;
-  /** Tries once more, for so many milliseconds at most, what waits; then closes. */
+  /** Tries the waiting messages once more, for at most so many milliseconds, then closes. */
   drain(milliseconds: number): Promise<void>;
-  /** Gives up what waits, and cuts what is on its way. */
+  /** Gives up the waiting messages, and aborts the one on its way. */
   close(): void;
 }
 
-export interface NotifierDeps extends Omit<DeliveryQueueDeps, "ask" | "onEvent"> {
+interface NotifierDeps extends Omit<DeliveryQueueDeps, "ask" | "onEvent"> {
   readonly report: Report;
-  /** Of the notifier alone, which closes it. */
+  /** Used by the notifier alone, which closes it. */
   readonly upstreams: {
     readonly ask: Ask;
     /** Drops the connections of all other upstreams. */
     use(upstreams: Iterable<Upstream>): void;
     close(): void;
   };
-  /** As messages name this process. */
+  /** The name of this process in messages. */
   readonly instance: string;
   /** Unix milliseconds by the wall clock. */
   unixNow(): number;
@@ -69,10 +68,10 @@ export function createNotifier({ upstreams, instance, unixNow, report, ...rest }
       for (const queue of queues.values()) queue.push(message);
     },
     drain: async (milliseconds) => {
-      const told = Promise.all([...queues.values()].map((queue) => queue.finish()));
+      const finished = Promise.all([...queues.values()].map((queue) => queue.finish()));
       const timeUp = Promise.withResolvers<void>();
       const cancel = rest.later(milliseconds, timeUp.resolve);
-      await Promise.race([told, timeUp.promise]);
+      await Promise.race([finished, timeUp.promise]);
       cancel();
       close();
     },

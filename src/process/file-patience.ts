@@ -1,19 +1,21 @@
-/** How long a file is waited for. A network file system may hang for ever, and must not take sparekey with it. */
+/**
+ * How long work on a file may take. A network file system may hang for ever, and each call that hangs holds one of
+ * libuv's four threads, which checks need for looking up names.
+ */
 import { dirname } from "node:path";
 
-/** Far above what any file takes, unless its file system hangs. */
+/** Work on a file takes far less, unless its file system hangs. */
 const PATIENCE_MS = 5_000;
-/** Of libuv's four threads so many may hang; names are looked up by the others. */
+/** So many threads may hang; the others look up names. */
 const MOST_HANGING = 2;
 
 let last: Promise<unknown> = Promise.resolve();
-/** Folders, each as often as work on its files hangs. */
+/** The folder of each work that hangs. */
 const hanging: string[] = [];
 
 /**
- * Work on `file`, which it must not do in here itself. A network file system may hang for ever, and what does holds a
- * thread: so such work is done one at a time, none is begun in a folder where some hangs, and none at all once it
- * hangs in two. Rejects with a `code`.
+ * Does `work` on `file`, one work at a time. No work begins in a folder where work hangs, and none at all while two
+ * works hang. `work` must not call `inTime` itself. Rejects with a `code`.
  */
 export function inTime<T>(file: string, work: () => Promise<T>, milliseconds = PATIENCE_MS): Promise<T> {
   const turn = last.then(() => attempt(dirname(file), work, milliseconds));
@@ -39,7 +41,7 @@ async function attempt<T>(folder: string, work: () => Promise<T>, milliseconds: 
 
 const NO_ANSWER = "its file system does not answer";
 
-/** An error as those of the system are: with its reason as `code`. */
+/** An error with its reason as `code`, like the errors of the system. */
 export function refusal(code: string): Error {
   return Object.assign(new Error(code), { code });
 }

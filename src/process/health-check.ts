@@ -1,22 +1,22 @@
 /**
- * The image's HEALTHCHECK: whether sparekey answers /healthz. It looks for listeners among the sockets of this user,
- * not in the config: a file that a reload has refused does not say where the process that goes on serving listens.
- * One answer is enough: under a flood a listener of checks may have no connection left, while others serve.
+ * The image's HEALTHCHECK: whether sparekey answers /healthz. It finds the listeners among the sockets of this user.
+ * The config cannot tell them: after a refused reload, sparekey still listens where the config before said. One answer
+ * is enough, because under a flood one listener may have no connection left while others still answer.
  */
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { endianness } from "node:os";
 import type { Address } from "../core/snapshot.ts";
 
-/** Below the HEALTHCHECK's own timeout, so that the reason is told. */
+/** Shorter than the HEALTHCHECK's own timeout, so that the reason is printed. */
 const DEADLINE_MS = 2_000;
 /** TCP_LISTEN in net/tcp_states.h. */
 const LISTENING = "0A";
 const REQUEST = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-/** No other program says it so, should one of this user share the network. */
+/** No other program answers so, if one of this user shares the network. */
 const HEALTHY = /^HTTP\/1\.1 200 [\s\S]*\r\n\r\nok\n$/;
 
-/** Where a process of this user listens, out of a table as in /proc/net/tcp or tcp6 (proc_net_tcp.txt of Linux). */
+/** Where processes of this user listen. `table`: as in /proc/net/tcp or tcp6 (proc_net_tcp.txt of Linux). */
 export function listenersIn(table: string, uid: number): readonly Address[] {
   return table
     .split("\n")
@@ -29,7 +29,7 @@ export function listenersIn(table: string, uid: number): readonly Address[] {
     });
 }
 
-/** Each four bytes are one number in the machine's order. */
+/** Each group of four bytes is one number in the machine's byte order. */
 function hostOf(written: string): string {
   const bytes = Buffer.from(written, "hex");
   if (endianness() === "LE") bytes.swap32();
@@ -59,12 +59,12 @@ function table(name: "tcp" | "tcp6"): string {
   try {
     return readFileSync(`/proc/net/${name}`, "utf8");
   } catch {
-    // Without IPv6 there is none of it.
+    // There is no tcp6 without IPv6.
     return "";
   }
 }
 
-/** Exits with 0 at the first good answer, else with 1 and a line for `docker inspect`. */
+/** Exits with 0 at the first good answer, and otherwise with 1 and a line for `docker inspect`. */
 async function main(): Promise<void> {
   const uid = process.getuid?.() ?? -1;
   const listeners = [...listenersIn(table("tcp"), uid), ...listenersIn(table("tcp6"), uid)];

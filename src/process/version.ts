@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** Of package.json, which lies beside both src/ and dist/. */
+/** The version in package.json, which lies beside both src/ and dist/. */
 export function version(): string {
   const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
   const read: unknown = JSON.parse(text);

@@ -1,9 +1,8 @@
 /**
- * What is served with: a generation for each config. A check holds the one it began with until it is answered;
- * the last to let go of an old one closes what no other generation uses. What a config leaves as it was passes
- * on to its generation: connections, breaker, findings.
+ * Each config in use has a generation: its routes and their states. A check holds the generation that it began with
+ * until it is answered. When the last holder releases an old generation, everything that no other generation uses is
+ * closed. Where the new config changes nothing, its generation takes over connections, breakers and probe results.
  */
-
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../core/address-text.ts";
 import type { RouteState, Routing } from "../core/answer-check.ts";
@@ -19,30 +18,30 @@ type State = RouteState & { readonly health: RouteHealth; readonly grace: Grace 
 
 export interface Generation {
   readonly snapshot: Snapshot;
-  /** By `addressText`. */
+  /** The keys are from `addressText`. */
   readonly listens: ReadonlyMap<string, { readonly address: Address; readonly current: Routing }>;
   readonly states: ReadonlyMap<string, State>;
-  /** Checks, listeners that are left, and being in use. */
+  /** Each check and each old listener counts as a holder, and so does the use as the current generation. */
   readonly holders: { count: number };
 }
 
-export interface Generations {
-  /** Builds a generation aside and reads its htpasswd files. Held by the caller. */
+interface Generations {
+  /** Builds a generation and reads its htpasswd files, without using it yet. The caller holds it. */
   prepare(snapshot: Snapshot): Promise<Generation>;
-  /** From now on in use, in place of the one before; takes over the caller's hold. */
+  /** Replaces the current generation, and takes over the caller's hold. */
   use(generation: Generation): void;
   release(generation: Generation): void;
   inFlight(): number;
   /** Probes at once; null: there is no such route. */
   probe(route: string): Promise<ProbeResult> | null;
-  /** Grace of `route` begins anew. */
+  /** Drops the grace of all clients of `route`. */
   forgetAllows(route: string): void;
   close(): void;
 }
 
-export interface GenerationsDeps extends Omit<RouteHealthDeps, "ask"> {
+interface GenerationsDeps extends Omit<RouteHealthDeps, "ask"> {
   readonly upstreams: Pick<Upstreams, "ask" | "use" | "close">;
-  /** Takes these htpasswd files into use, once they are read, and drops all others. */
+  /** Reads these htpasswd files and uses them, and drops all others. */
   readonly logins: { use(files: readonly string[]): Promise<void> };
   readonly grace: GraceStore;
   readonly overrides: Pick<Overrides, "of">;
@@ -66,11 +65,11 @@ export function createGenerations(deps: GenerationsDeps): Generations {
     void logins.use(htpasswdFiles(live));
   };
 
-  /** `kept`: what clients were allowed by the same upstream. */
+  /** `kept`: the allows that the same upstream gave before; null: none. */
   const newState = (route: Route, kept: Grace | null): State => {
     const ofState = {
       ...record,
-      // What becomes of the checks of an old generation says nothing of the state in use.
+      // The checks of an old generation say nothing about the state in use.
       breaker: (...change: Parameters<typeof record.breaker>): void => {
         if (used?.states.get(route.name) === state) record.breaker(...change);
       },
@@ -130,7 +129,7 @@ export function createGenerations(deps: GenerationsDeps): Generations {
       if (before === null) return;
       for (const route of generation.snapshot.routes) {
         const state = before.states.get(route.name);
-        // Judged by new rules, or another upstream: it starts closed.
+        // With new rules or another upstream, the breaker starts closed.
         if (state !== undefined && state !== generation.states.get(route.name))
           record.breaker(route, "closed", null);
       }
@@ -154,7 +153,7 @@ function stateOf(states: ReadonlyMap<string, State>, route: Route): State {
   return state;
 }
 
-/** What is equal becomes the same: connections hang on an upstream by identity. */
+/** Keeps the objects of equal parts, because connections belong to an upstream by identity. */
 function withKept(route: Route, known: Route | undefined): Route {
   if (known === undefined) return route;
   return {
@@ -164,12 +163,12 @@ function withKept(route: Route, known: Route | undefined): Route {
   };
 }
 
-/** All that route/route-health.ts reads of its route, besides the name, and what its verdicts hang on. */
+/** Everything but the name that route/route-health.ts reads of its route, and everything that its verdicts depend on. */
 function healthRules({ upstream, probe, path, fault, breaker, requireHeaders }: Route) {
   return { upstream, probe, path, fault, breaker, requireHeaders };
 }
 
-/** What an allow of the upstream means: who gave it, to what question, and what it had to bring. */
+/** Everything that the meaning of an allow depends on: the upstream, the question and the required headers. */
 function allowRules({ upstream, path, requireHeaders }: Route) {
   return { upstream, path, requireHeaders };
 }

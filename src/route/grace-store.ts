@@ -1,51 +1,45 @@
 /**
- * The allows that clients got, by a keyed digest of what tells one from all others; the rules are in core/grace.ts.
- * Neither cookie nor credential is kept. Bounded: the allow that was given longest ago makes room.
+ * Keeps the allows that clients got, by the rules of core/grace.ts. The key is a keyed digest of what distinguishes a
+ * client, so no cookie and no credential is kept. When the store is full, the oldest allow goes first.
  */
 import { createHmac } from "node:crypto";
+import type { RouteState } from "../core/answer-check.ts";
 import { clientOf, identityAmong, identityOf } from "../core/grace.ts";
-import type { GraceRules } from "../core/snapshot.ts";
-import type { Check, Decided, RawHeaders } from "../core/types.ts";
+import type { Check, RawHeaders } from "../core/types.ts";
 
 const MAX_ENTRIES = 10_000;
-/** Of identity headers: signed tokens are among them, of 1 to 2 KiB each. */
+/** Bytes of identity headers. A signed token among them has 1 to 2 KiB. */
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_ENTRY_BYTES = 16 * 1024;
-/** The last refusals, for as long as checks that were asked before them may be on their way. */
+/** The last refusals are kept, because allows of earlier checks may still arrive after them. */
 const MAX_REFUSALS = 10_000;
 const KEY_BYTES = 32;
 
 interface Kept {
   readonly identity: RawHeaders;
   readonly bytes: number;
-  /** When the check came in that it was given to. */
+  /** When the allowed check came in. */
   readonly at: number;
 }
 
-/** What one route knows; the room is shared by all. */
-export interface Grace {
-  /** Keeps the identity of an allow; forgets it after a challenge or a refusal. `begin`: when the check came in. */
-  observe(check: Check, verdict: Decided, rules: GraceRules, begin: number): void;
-  /** The identity headers of an allow that this very client got, while it holds; else null. */
-  recall(check: Check, rules: GraceRules): RawHeaders | null;
-  /** Forgets all, and keeps nothing of checks that are on their way. */
-  clear(): void;
-}
+/** The grace of one route. `clear` forgets all allows, and keeps none of the checks that are on their way. */
+export type Grace = RouteState["grace"] & { clear(): void };
 
+/** The limits of the store hold for all routes together. */
 export interface GraceStore {
-  /** One that has kept nothing yet, and shares nothing with any other. */
+  /** An empty `Grace`, which knows nothing of any other one. */
   create(): Grace;
 }
 
-export interface GraceStoreDeps {
-  /** Milliseconds of a clock that never goes back. */
+interface GraceStoreDeps {
+  /** Milliseconds, monotonic. */
   readonly now: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
 }
 
 export function createGraceStore({ now, randomBytes }: GraceStoreDeps): GraceStore {
   const kept = new Map<string, Kept>();
-  /** When the last one of each came, the newest at the end. */
+  /** When each digest was last refused, the newest at the end. */
   const refusals = new Map<string, number>();
   let bytes = 0;
 
@@ -77,7 +71,7 @@ export function createGraceStore({ now, randomBytes }: GraceStoreDeps): GraceSto
   };
 
   const create = (): Grace => {
-    // A key of its own is all that parts one route from another, and an upstream from the one before it.
+    // The key separates the allows of routes that share the store, and those of an upstream from its successor's.
     let key = randomBytes(KEY_BYTES);
     let clearedAt = Number.NEGATIVE_INFINITY;
     return {
@@ -97,7 +91,7 @@ export function createGraceStore({ now, randomBytes }: GraceStoreDeps): GraceSto
         const digest = digestOf(check, key);
         const found = digest === null ? undefined : kept.get(digest);
         if (found === undefined || now() - found.at > rules.milliseconds) return null;
-        // The config may name other headers by now.
+        // After a reload the config may name other headers.
         return identityAmong(found.identity, rules);
       },
     };

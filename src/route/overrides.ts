@@ -1,4 +1,4 @@
-/** What persons chose for routes, by name: it outlives a reload, and ends by itself. */
+/** What people chose for routes, by route name. An override survives a reload and expires by itself. */
 import type { OverrideEvent, OverrideMode } from "../core/types.ts";
 
 /** `until`: monotonic milliseconds. */
@@ -6,8 +6,8 @@ interface Override extends Choice {
   readonly until: number;
 }
 
-/** `reason`: in the words of who chose it; null: none were given. */
-export interface Choice {
+/** `reason`: as the person gave it; null: none. */
+interface Choice {
   readonly mode: OverrideMode;
   readonly reason: string | null;
 }
@@ -15,14 +15,14 @@ export interface Choice {
 export interface Overrides {
   of(route: string): OverrideMode | null;
   reason(route: string): string | null;
-  /** Milliseconds until the one of `route` ends; 0: there is none. */
+  /** Milliseconds until the override of `route` ends; 0: there is none. */
   left(route: string): number;
-  /** `user`: who chose it. */
+  /** `user`: the person that chose it. */
   set(route: string, choice: Choice, milliseconds: number, user: string): void;
   clear(route: string, user: string): void;
-  /** Drops those of all other routes. */
+  /** Ends the overrides of all other routes. */
   keep(routes: Iterable<string>): void;
-  /** Call it about once a second: tells of those that ran out. */
+  /** Reports the overrides that have expired. Call it about once a second. */
   tick(): void;
 }
 
@@ -52,7 +52,7 @@ export function createOverrides(now: () => number, onEvent: (event: OverrideEven
     left: (route) => Math.max(0, (overrides.get(route)?.until ?? 0) - now()),
     set: (route, { mode, reason }, milliseconds, user) => {
       endIfOver(route);
-      // The same once more is no end: it holds throughout.
+      // The same mode chosen again continues the override, so no end is reported.
       if (overrides.get(route)?.mode !== mode) end(route, "person", user);
       overrides.set(route, { mode, reason, until: now() + milliseconds });
       onEvent({ kind: "begins", route, mode, seconds: milliseconds / 1000, user, reason });

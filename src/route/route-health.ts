@@ -1,6 +1,6 @@
 /**
- * What a route knows of its upstream: the breaker, the probe and its last finding. The rules are in core/breaker.ts
- * and core/probe.ts; here are the timers, and the one probe that everybody who wonders waits for.
+ * What a route knows of its upstream: the state of the breaker, and how to probe it. The rules are in core/breaker.ts
+ * and core/probe.ts. This file has the timers, and lets all checks in question share one probe.
  */
 import type { Ask } from "../core/ask.ts";
 import {
@@ -16,24 +16,23 @@ import {
 } from "../core/breaker.ts";
 import { LinkedList } from "../core/linked-list.ts";
 import {
-  BARE,
+  BARE_TEMPLATE,
   bestOf,
   confirms,
-  guessed,
+  guessedTemplate,
   judgementOf,
-  learned,
+  learnedTemplate,
   type ProbeResult,
   type ProbeTemplate,
 } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
 import { isUnreachable } from "../core/treatment.ts";
 import type { Admission, Asking, Check, FallbackReason, Judgement, Verdict, Waiting } from "../core/types.ts";
-
 import { askLogin, type SendProbeDeps, sendProbe } from "./send-probe.ts";
-import { createSharedFinding, type SharedFinding } from "./shared-finding.ts";
+import { createSharedProbeResult, type SharedProbeResult } from "./shared-probe-result.ts";
 
 const UNKNOWN: ProbeResult = { kind: "unknown" };
-/** Connections for probes, apart from those that checks may have taken all. */
+/** Probes have connections of their own, because checks may have taken all the others. */
 const PROBE_CONNECTIONS = 2;
 
 export interface RouteHealthDeps {
@@ -56,36 +55,36 @@ export class RouteHealth {
   readonly #probeDeps: SendProbeDeps;
   readonly #probeUpstream: Upstream;
   readonly #waiting: Waiting = new LinkedList();
-  readonly #upstream: SharedFinding;
-  readonly #login: SharedFinding;
+  readonly #upstreamResult: SharedProbeResult;
+  readonly #loginResult: SharedProbeResult;
   readonly #closed = new AbortController();
   #breaker: Breaker = CLOSED;
   /**
-   * Of the first and the last check that passed or was challenged: one client cannot well be both. The first stays,
-   * so what is kept of it is the template alone; the last is made into one only when a probe is due.
+   * From the first and the last check that passed or was challenged, because one client can hardly send both. The
+   * last check becomes a template only when a probe is due, to save that work on every other check.
    */
   #firstPassed: ProbeTemplate | null = null;
   #lastPassed: Check | null = null;
-  /** What a probe that passed was made of. null: no probe ever worked. */
+  /** The template of the last probe that passed; null: no probe ever passed. */
   #proven: ProbeTemplate | null = null;
-  /** From the last check that met a fault before anything could be learned. */
-  #guess: ProbeTemplate = BARE;
-  /** The probe beside the live trial on its way. */
-  #beside: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
-  /** By a person. */
-  #asked: Promise<ProbeResult> | null = null;
+  /** From the last check that met a fault while nothing was learned yet. */
+  #guess: ProbeTemplate = BARE_TEMPLATE;
+  /** The probe that runs beside a live trial. */
+  #probeBesideTrial: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
+  /** The probe that a person asked for, while it runs. */
+  #probeForPerson: Promise<ProbeResult> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(route: Route, deps: RouteHealthDeps) {
     this.#route = route;
     this.#deps = deps;
     this.#probeDeps = { ask: deps.ask, userAgent: deps.userAgent, stop: this.#closed.signal };
-    this.#upstream = createSharedFinding(route.probe, deps.now);
-    this.#login = createSharedFinding(route.probe, deps.now);
+    this.#upstreamResult = createSharedProbeResult(route.probe, deps.now);
+    this.#loginResult = createSharedProbeResult(route.probe, deps.now);
     this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
   }
 
-  /** All it may ask, and those of its route's checks. */
+  /** The upstreams of the route's checks and probes, and that of its login page. */
   get upstreams(): readonly Upstream[] {
     const { upstream, probe } = this.#route;
     return [upstream, this.#probeUpstream, ...(probe.loginHealth ? [probe.loginHealth.upstream] : [])];
@@ -95,57 +94,54 @@ export class RouteHealth {
     const { generation, kind } = this.#breaker;
     if (kind === "closed") return { kind: "ask", generation, isTrial: false, waiting: this.#waiting };
     if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#deps.now())) return { kind: "refused" };
-    const trial = {
-      kind: "ask",
-      generation: this.#beginTrial(),
-      isTrial: true,
-      waiting: new LinkedList<() => void>(),
-    } as const;
-    // So that no client holds the breaker open by taking the trial and hanging up.
-    this.#beside = this.#examine(check);
-    void this.#beside.then((finding) => {
-      if (evidenceOf(finding, true) === "good") this.#weigh(trial, "good", null);
+    const trial = this.#beginTrial(new LinkedList());
+    // The probe keeps a client from holding the breaker open by taking the trial and hanging up.
+    this.#probeBesideTrial = this.#sendProbes(check);
+    void this.#probeBesideTrial.then((result) => {
+      if (evidenceOf(result, true) === "good") this.#updateBreaker(trial, "good", null);
     });
     return trial;
   }
 
-  /** What an admitted check brought. null: nothing that says anything of the upstream. */
+  /** Called once for each admitted check. null: its outcome says nothing about the upstream. */
   observe(asking: Asking, check: Check, verdict: Verdict | null): void {
-    if (verdict === null) return this.#observeNothing(asking);
-    if (verdict.kind === "suspect") return this.#weigh(asking, asking.isTrial ? "good" : null, null);
+    if (verdict === null) return this.#observeLostTrial(asking);
+    if (verdict.kind === "suspect") return this.#updateBreaker(asking, asking.isTrial ? "good" : null, null);
     if (verdict.kind !== "fault") {
       if (verdict.kind !== "deny") this.#learn(check);
-      return this.#weigh(asking, "good", null);
+      return this.#updateBreaker(asking, "good", null);
     }
     const { reason } = verdict;
-    if (this.#templates().length === 0) this.#guess = guessed(check);
-    if (reason === "login_down") return this.#weigh(asking, "good", null);
+    if (this.#templates().length === 0) this.#guess = guessedTemplate(check);
+    if (reason === "login_down") return this.#updateBreaker(asking, "good", null);
     if (isUnreachable(reason) || this.#route.fault.confirm === "never")
-      return this.#weigh(asking, "fault", reason);
-    const finding = asking.isTrial ? this.#beside : this.#find(check);
-    void finding.then((found) => this.#weigh(asking, evidenceOf(found, asking.isTrial), reason));
+      return this.#updateBreaker(asking, "fault", reason);
+    const result = asking.isTrial ? this.#probeBesideTrial : this.#sharedResult(check);
+    void result.then((found) => this.#updateBreaker(asking, evidenceOf(found, asking.isTrial), reason));
   }
 
-  /** By a probe: waits for one, unless a finding still holds. null: our own limits kept it from asking. */
+  /** Waits for a probe, unless a result still holds. null: our own limits kept the probe back. */
   async judge(check: Check): Promise<Judgement | null> {
-    return judgementOf(await this.#find(check));
+    return judgementOf(await this.#sharedResult(check));
   }
 
   /**
-   * Whether a redirect leads anywhere; always, where no `loginHealth` is set. While a page just found down is looked
-   * at again it counts as down: a hung one would hold up every check. No client has a part in that.
+   * Whether the login page works; always true without `loginHealth`. While a page that was just down is asked again,
+   * it counts as down, because a hung page would hold up every check. No client can cause that.
    */
   async isLoginUp(): Promise<boolean> {
     if (this.#route.probe.loginHealth === null) return true;
-    return !confirms(await this.#login.getSoon(this.#lookAtLogin));
+    return !confirms(await this.#loginResult.getSoon(this.#askLogin));
   }
 
-  /** For a person who asks. While the breaker is open it is the trial: who has mended something need not wait. */
+  /** Probes for a person. While the breaker is open this is its trial, so that a repair shows at once. */
   probeNow(): Promise<ProbeResult> {
-    this.#asked ??= (this.#breaker.kind === "open" ? this.#tryNow() : this.#examine(null)).finally(() => {
-      this.#asked = null;
+    this.#probeForPerson ??= (
+      this.#breaker.kind === "open" ? this.#tryNow() : this.#sendProbes(null)
+    ).finally(() => {
+      this.#probeForPerson = null;
     });
-    return this.#asked;
+    return this.#probeForPerson;
   }
 
   close(): void {
@@ -153,30 +149,30 @@ export class RouteHealth {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  readonly #lookAtLogin = (): Promise<ProbeResult> => askLogin(this.#route, this.#probeDeps);
+  readonly #askLogin = (): Promise<ProbeResult> => askLogin(this.#route, this.#probeDeps);
 
-  /** Waits for what is true now: an old fault must not let anybody in. */
-  #find(check: Check): Promise<ProbeResult> {
-    return this.#upstream.get(() => this.#examine(check));
+  /** Never uses a result that no longer holds, because an old fault must not let anybody in. */
+  #sharedResult(check: Check): Promise<ProbeResult> {
+    return this.#upstreamResult.get(() => this.#sendProbes(check));
   }
 
   /**
-   * Probes with what is known to work and with what passed last, at once: a client can teach something that only
-   * works with its session, and what worked once may be gone. Before either is known, with a guess from `check`,
-   * or from the last one in question.
+   * Sends two probes at once: one from the template that is known to work, which may be out of date, and one from the
+   * check that passed last, which may work only with that client's session. While nothing is learned, one probe is
+   * guessed from `check` or from the last check in question.
    */
-  async #examine(check: Check | null): Promise<ProbeResult> {
+  async #sendProbes(check: Check | null): Promise<ProbeResult> {
     const known = this.#templates();
-    const templates = known.length > 0 ? known : [check === null ? this.#guess : guessed(check)];
-    const findings = await Promise.all(templates.map((template) => this.#probe(template)));
-    const passed = findings.findIndex((finding) => finding.kind === "fine" && finding.passed);
+    const templates = known.length > 0 ? known : [check === null ? this.#guess : guessedTemplate(check)];
+    const results = await Promise.all(templates.map((template) => this.#probe(template)));
+    const passed = results.findIndex((result) => result.kind === "fine" && result.passed);
     const template = templates[passed];
-    if (template) this.#prove(template);
-    return bestOf(findings);
+    if (template) this.#keepProven(template);
+    return bestOf(results);
   }
 
   #learn(check: Check): void {
-    this.#firstPassed ??= learned(check);
+    this.#firstPassed ??= learnedTemplate(check);
     check.hold();
     this.#lastPassed?.release();
     this.#lastPassed = check;
@@ -184,60 +180,58 @@ export class RouteHealth {
 
   #templates(): readonly ProbeTemplate[] {
     const first = this.#proven ?? this.#firstPassed;
-    const last = this.#lastPassed && learned(this.#lastPassed);
+    const last = this.#lastPassed && learnedTemplate(this.#lastPassed);
     if (first === null) return last === null ? [] : [last];
     return last === null || isSame(last, first) ? [first] : [first, last];
   }
 
-  #prove(template: ProbeTemplate): void {
+  #keepProven(template: ProbeTemplate): void {
     const isFirst = this.#proven === null;
     this.#proven = template;
     if (isFirst) this.#scheduleTrial();
   }
 
   async #probe(template: ProbeTemplate): Promise<ProbeResult> {
-    const isLoginUp = async (): Promise<boolean> => !confirms(await this.#login.get(this.#lookAtLogin));
-    const { finding } = await sendProbe(
-      this.#route,
-      this.#probeUpstream,
-      template,
-      isLoginUp,
-      this.#probeDeps,
-    );
-    if (finding.kind !== "unknown") {
-      this.#deps.record.probe(this.#route, finding.kind === "fine" ? "ok" : "fault");
-    }
-    return finding;
+    const isLoginUp = async (): Promise<boolean> => !confirms(await this.#loginResult.get(this.#askLogin));
+    const sent = await sendProbe(this.#route, this.#probeUpstream, template, isLoginUp, this.#probeDeps);
+    const { result } = sent;
+    if (result.kind !== "unknown")
+      this.#deps.record.probe(this.#route, result.kind === "fine" ? "ok" : "fault");
+    return result;
   }
 
-  /** A trial that its client left is the probe's to decide. */
-  #observeNothing(asking: Asking): void {
+  /** When the client of a live trial has left, the probe beside it decides. */
+  #observeLostTrial(asking: Asking): void {
     if (!asking.isTrial) return;
-    void this.#beside.then((finding) => this.#weigh(asking, evidenceOf(finding, true), null));
+    void this.#probeBesideTrial.then((result) => this.#updateBreaker(asking, evidenceOf(result, true), null));
   }
 
-  #weigh(asking: Asking, evidence: BreakerEvidence | null, reason: FallbackReason | null): void {
+  #updateBreaker(asking: Asking, evidence: BreakerEvidence | null, reason: FallbackReason | null): void {
     const { generation, isTrial } = asking;
     if (evidence === "good" && isAtRest(this.#breaker)) return;
     const [rules, now, random] = [this.#route.breaker, this.#deps.now(), this.#deps.random()];
     if (evidence !== null) {
       const after = isTrial ? afterTrial : afterCheck;
-      this.#become(after(this.#breaker, rules, generation, evidence, now, random), reason);
-    } else if (isTrial) this.#become(withoutResult(this.#breaker, generation, now, random), null);
+      this.#setBreaker(after(this.#breaker, rules, generation, evidence, now, random), reason);
+    } else if (isTrial) this.#setBreaker(withoutResult(this.#breaker, generation, now, random), null);
   }
 
-  /** By a check where no probe ever worked, and where probes have failed for long: a wrong one must not hold it open. */
+  /**
+   * Whether the next trial is a live check: when no probe ever passed, and when probes have failed for long, because
+   * a wrong probe must not keep the breaker open.
+   */
   #triesByCheck(): boolean {
     if (this.#breaker.kind === "closed") return false;
     return this.#proven === null || this.#breaker.wait >= this.#route.breaker.maxInterval;
   }
 
-  #beginTrial(): number {
-    if (this.#breaker.kind === "closed") return this.#breaker.generation;
-    const { total } = this.#route.upstream.timeouts;
-    // Its own exchange, a probe to confirm, and that one's look at the login page.
-    this.#become(startTrial(this.#breaker, this.#deps.now(), 3 * total), null);
-    return this.#breaker.generation;
+  #beginTrial(waiting: Waiting): Asking {
+    if (this.#breaker.kind !== "closed") {
+      // The time for the trial's own exchange, a probe to confirm it, and that probe's request to the login page.
+      const expiry = 3 * this.#route.upstream.timeouts.total;
+      this.#setBreaker(startTrial(this.#breaker, this.#deps.now(), expiry), null);
+    }
+    return { kind: "ask", generation: this.#breaker.generation, isTrial: true, waiting };
   }
 
   async #tryByProbe(): Promise<void> {
@@ -247,47 +241,40 @@ export class RouteHealth {
   }
 
   async #tryNow(): Promise<ProbeResult> {
-    const trial = {
-      kind: "ask",
-      generation: this.#beginTrial(),
-      isTrial: true,
-      waiting: this.#waiting,
-    } as const;
+    const trial = this.#beginTrial(this.#waiting);
     const isGuess = this.#templates().length === 0;
-    const finding = await this.#examine(null);
-    // A refusal of what was only guessed shows nothing: a server that knows no such host refuses it well or ill.
-    const isOdd = isGuess && finding.kind !== "fault" && !(finding.kind === "fine" && finding.passed);
-    this.#weigh(trial, isOdd ? null : evidenceOf(finding, true), null);
-    return finding;
+    const result = await this.#sendProbes(null);
+    // A refusal of a guessed probe shows nothing: a server that does not know the host refuses it in any state.
+    const isOdd = isGuess && result.kind !== "fault" && !(result.kind === "fine" && result.passed);
+    this.#updateBreaker(trial, isOdd ? null : evidenceOf(result, true), null);
+    return result;
   }
 
-  #become(next: Breaker, reason: FallbackReason | null): void {
+  #setBreaker(next: Breaker, reason: FallbackReason | null): void {
     const before = this.#breaker;
     if (next === before) return;
     this.#breaker = next;
     if (next.kind !== before.kind) this.#deps.record.breaker(this.#route, next.kind, reason);
     this.#scheduleTrial();
-    if (before.kind === "closed" && next.kind === "open") {
-      this.#waiting.each((release) => release());
-    }
+    if (before.kind === "closed" && next.kind === "open") this.#waiting.each((release) => release());
   }
 
   #scheduleTrial(): void {
     if (this.#timer) clearTimeout(this.#timer);
     if (this.#breaker.kind === "closed" || this.#closed.signal.aborted) return;
     const at = this.#breaker.kind === "open" ? this.#breaker.tryAt : this.#breaker.expiresAt;
-    // Where a check shall make the trial, probes give it time to come.
+    // When a live check is to be the trial, the probe waits until one had time to come.
     const patience = this.#triesByCheck() ? this.#route.breaker.maxInterval : 0;
-    // Rounded up: a timer that comes early would find no trial due.
+    // The time is rounded up, because a timer that fires early would find no trial due.
     const wait = Math.max(0, Math.ceil(at + patience - this.#deps.now())) + 1;
     this.#timer = setTimeout(() => void this.#tryByProbe(), wait).unref();
   }
 }
 
-/** An answer that is merely suspect shows an upstream that can be asked: people with a session get their 200. */
-function evidenceOf(finding: ProbeResult, isTrial: boolean): BreakerEvidence | null {
-  if (finding.kind === "fault") return "fault";
-  return isTrial && finding.kind !== "unknown" ? "good" : null;
+/** A merely suspect answer ends a trial well: the upstream can be asked, and clients with a session get their 200. */
+function evidenceOf(result: ProbeResult, isTrial: boolean): BreakerEvidence | null {
+  if (result.kind === "fault") return "fault";
+  return isTrial && result.kind !== "unknown" ? "good" : null;
 }
 
 function isSame(a: ProbeTemplate, b: ProbeTemplate): boolean {

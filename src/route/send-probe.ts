@@ -1,38 +1,37 @@
-/** Sends the checks we make ourselves: to the upstream, and to the login page it redirects to. */
-
+/** Sends probes to the upstream, and to the login page that it redirects to. */
 import { addressText } from "../core/address-text.ts";
 import type { Ask } from "../core/ask.ts";
 import { isRedirect } from "../core/classify.ts";
 import { LinkedList } from "../core/linked-list.ts";
-import { findingOf, type ProbeResult, type ProbeTemplate, probeRequest } from "../core/probe.ts";
+import { type ProbeResult, type ProbeTemplate, probeRequest, probeResultOf } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
 import type { Outcome, UpstreamRequest } from "../core/types.ts";
 
 export interface SendProbeDeps {
   readonly ask: Ask;
   readonly userAgent: string;
-  /** Ends every probe. */
+  /** Aborts every probe. */
   readonly stop: AbortSignal;
 }
 
 const LOGIN_UP: ProbeResult = { kind: "fine", passed: true };
 const LOGIN_DOWN: ProbeResult = { kind: "suspect", reason: "login_down" };
 
-/** `upstream`: the route's own, or one like it whose connections checks cannot have taken all. */
+/** `upstream`: the route's own, or a copy of it with connections that checks cannot take. */
 export async function sendProbe(
   route: Route,
   upstream: Upstream,
   template: ProbeTemplate,
   isLoginUp: () => Promise<boolean>,
   deps: SendProbeDeps,
-): Promise<{ readonly outcome: Outcome; readonly finding: ProbeResult }> {
+): Promise<{ readonly outcome: Outcome; readonly result: ProbeResult }> {
   const outcome = await send(upstream, probeRequest(route, template, deps.userAgent), deps);
   const redirected = outcome.kind === "answer" && isRedirect(outcome.answer.status);
-  if (redirected && !(await isLoginUp())) return { outcome, finding: LOGIN_DOWN };
-  return { outcome, finding: findingOf(outcome, route.fault) };
+  if (redirected && !(await isLoginUp())) return { outcome, result: LOGIN_DOWN };
+  return { outcome, result: probeResultOf(outcome, route.fault) };
 }
 
-/** Whether the login page answers 2xx. `fine` where the route names none. */
+/** `fine`: the login page answers 2xx, or the route names none. */
 export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<ProbeResult> {
   if (probe.loginHealth === null) return LOGIN_UP;
   const { upstream, target } = probe.loginHealth;
@@ -48,7 +47,7 @@ export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<P
   return status >= 200 && status < 300 ? LOGIN_UP : LOGIN_DOWN;
 }
 
-/** What a probe's answer says beyond its head is not read, so its connection need not bring it. */
+/** Only the head of a probe's answer matters, so the rest of a stream is cancelled. */
 async function send(
   upstream: Upstream,
   request: UpstreamRequest,

@@ -105,7 +105,7 @@ t.test("bad lines are reported once per file, without what they hold", async (t)
 t.test("the default htpasswd file is reported at its route", async (t) => {
   const text = "routes:\n  - preset: authentik\n    upstream: http://host\n    fallback: { realm: x }\n";
   const { lines, code } = await check(t, { "c.yaml": text });
-  // Where sparekey is installed the file may exist; where it does not, this is the place.
+  // The file may exist where sparekey is installed. If it does not, this is the expected message.
   if (code === 1)
     t.match(lines, [/^c\.yaml:4:15 routes\[0\]\.fallback\.htpasswd: file \/etc\/sparekey\/htpasswd /]);
 });

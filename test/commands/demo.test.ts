@@ -14,7 +14,7 @@ import { listen } from "../../src/demo/listening.ts";
 
 const run = promisify(execFile);
 
-/** Stands where sparekey will: hands each route's path to its upstream, without a fallback. */
+/** Stands in for sparekey: it passes each route's path to its upstream, without a fallback. */
 async function passThrough(yaml: string) {
   const config = parse(yaml);
   const upstreams = new Map<string, string>();
@@ -42,7 +42,7 @@ async function passThrough(yaml: string) {
   return listen(server, Number(config.listen.split(":")[1]));
 }
 
-/** A fresh one at each call, for tests that run more than one demo. */
+/** Makes a fresh one at each call, for tests that run more than one demo. */
 async function emptyDir(test: Test): Promise<string> {
   const dir = await mkdtemp(join(tmpdir(), "demo-test-"));
   test.teardown(() => rm(dir, { recursive: true, force: true }));
@@ -84,7 +84,7 @@ function curlLines(text: string): string[] {
   return text.split("\n").flatMap((line) => (/^ {4}curl /.test(line) ? [line.trim()] : []));
 }
 
-/** The first URL of a line that starts as told. */
+/** The first URL of the line that starts with `start`. */
 function urlOf(text: string, marker: RegExp): string {
   const line = text.split("\n").find((one) => marker.test(one)) ?? "";
   return /http:\/\/[^\s]+/.exec(line)?.[0] ?? "";

@@ -22,7 +22,7 @@ function ioFor(typed: readonly (string | Buffer)[], terminal = false) {
   return { io: { stdin, out, err }, text, raw };
 }
 
-/** The htpasswd program itself says whether a line fits a password. */
+/** Asks the htpasswd program whether a line fits a password. */
 async function fits(t: Test, htpasswdLine: string, user: string, password: string): Promise<boolean> {
   const file = join(t.testdir({ htpasswd: htpasswdLine }), "htpasswd");
   try {

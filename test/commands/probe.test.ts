@@ -119,7 +119,7 @@ t.test("a route that is not there", async (t) => {
   });
 });
 
-/** Stops once `done` says so of the lines so far, each with its finding in front. */
+/** Stops when `done` says so of the lines so far. Each line begins with the kind of its probe result. */
 function watching(done: (lines: readonly string[]) => boolean): Watch & { readonly lines: string[] } {
   const controller = new AbortController();
   const lines: string[] = [];
@@ -128,8 +128,8 @@ function watching(done: (lines: readonly string[]) => boolean): Watch & { readon
     stopped: controller.signal,
     milliseconds: 1,
     now: () => new Date(2026, 3, 18, 3, 4, 5),
-    paint: (finding, line) => {
-      lines.push(`${finding}: ${line.replace(/\d+ ms/, "N ms")}`);
+    paint: (kind, line) => {
+      lines.push(`${kind}: ${line.replace(/\d+ ms/, "N ms")}`);
       if (done(lines)) controller.abort();
       return line;
     },

@@ -10,13 +10,13 @@ listen: "127.0.0.1:0"
 routes: [{ name: a, path: /, upstream: "http://127.0.0.1:1", fallback: { mode: deny } }]
 `;
 
-/** `run` in a process that may have a file open that hangs, as one of a network file system does. */
+/** Runs `run` in a process that may have a hung file open, like one of a network file system. */
 const PROGRAM = `
 import { open } from "node:fs";
 import { once } from "node:events";
 const [run, config, file] = process.argv.slice(1);
 const { runCommand } = await import(run);
-// A tenth of its time: nobody shall wait.
+// The time is a tenth of the real one, so that the test does not wait long.
 const inTime = setTimeout;
 globalThis.setTimeout = (work, ms, ...more) => inTime(work, ms / 10, ...more);
 if (file) open(file, "r", () => {});

@@ -1,4 +1,4 @@
-/** The config with every key and its default, as the design has it, is a good one. */
+/** A config that sets every key to its default is valid. */
 import t from "tap";
 import { parseConfig } from "../../src/config/load.ts";
 

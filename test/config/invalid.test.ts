@@ -1,4 +1,4 @@
-/** Each file of test/config/invalid beside the exact lines it is refused with. */
+/** Each file of test/config/invalid stands beside the exact lines of its problems. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import t from "tap";

@@ -802,7 +802,7 @@ const namedRows = [
     files: ["/conf/g"],
   },
   {
-    name: "another mode, and a host whose mode is no good",
+    name: "another mode, and a host with a wrong mode",
     keys: `preset: bot-block, ${hostKeys("match: a.example, fallback: { mode: basic, htpasswd: g }")}`,
     files: [],
   },

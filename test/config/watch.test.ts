@@ -17,7 +17,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-/** What each load brought: the routes' names, or the problems. */
+/** The result of each load: the names of the routes, or the problems. */
 async function watching(t: Test, file: string, interval = 5) {
   const loads: string[] = [];
   const first = await loadConfig(file, {});
@@ -36,7 +36,7 @@ async function watching(t: Test, file: string, interval = 5) {
   return { watch, loads };
 }
 
-/** Many looks without a change bring nothing. */
+/** Waits for many looks, and expects no load. */
 async function rest(t: Test, loads: readonly string[]): Promise<void> {
   const before = loads.length;
   await sleep(50);
@@ -116,7 +116,7 @@ t.test("a change between two readings of the same config is not missed", async (
 t.test("what is still being written is not read", async (t) => {
   const file = join(t.testdir({ c: config("one") }), "c");
   const { loads } = await watching(t, file, 50);
-  // A write in each turn of the event loop, so one between any two looks; and few looks.
+  // There is a write in each turn of the event loop, so between any two looks, and there are few looks.
   const end = performance.now() + 250;
   for (let i = 0; performance.now() < end; i += 1) {
     writeFileSync(file, config("half", ` # ${"x".repeat(i % 500)}`));

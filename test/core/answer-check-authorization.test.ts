@@ -1,4 +1,4 @@
-/** What an app gets of Authorization where the gateway takes it from our reply. */
+/** The Authorization that an app gets when the gateway takes it from our reply. */
 import t from "tap";
 import { headerValues } from "../../src/core/headers.ts";
 import type { Outcome, RawHeaders } from "../../src/core/types.ts";

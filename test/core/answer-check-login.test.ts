@@ -39,13 +39,13 @@ t.test("the stream of a fault is cancelled before a password is looked at", asyn
   const made = world(answering(answer(503, [], body)));
   let before = -1;
   const logins: AnswerCheckDeps["logins"] = {
-    ...made.ports.logins,
+    ...made.deps.logins,
     attempt: async () => {
       before = cancelled();
       return { kind: "bad" };
     },
   };
-  await answerCheck(check(), made.context, { ...made.ports, logins });
+  await answerCheck(check(), made.context, { ...made.deps, logins });
   t.equal(before, 1);
 });
 

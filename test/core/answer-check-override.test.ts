@@ -1,4 +1,4 @@
-/** The data path while a person has chosen for a route. */
+/** The data path while a person has set an override for the route. */
 import t from "tap";
 import type { GraceRules } from "../../src/core/snapshot.ts";
 import type { Outcome } from "../../src/core/types.ts";

@@ -13,7 +13,7 @@ import {
 } from "../support/check-world.ts";
 import { answer, basic, check, FAULT_RULES, streamedBody, textOf } from "../support/fixtures.ts";
 
-/** `SOURCE STATUS VERDICT` in every mode. */
+/** `SOURCE STATUS VERDICT` for every mode. */
 type Expected = Readonly<Record<FallbackMode, string>>;
 
 function inEveryMode(summary: string): Expected {
@@ -32,10 +32,10 @@ function fallenBack(none: string): Expected {
 interface Row {
   readonly name: string;
   readonly outcome: Outcome;
-  /** When a probe finds the upstream at fault too, and when it finds it fine. */
+  /** The decisions when a probe confirms the fault, and when it clears the upstream. */
   readonly confirmed: Expected;
   readonly cleared: Expected;
-  /** The modes in which a probe is asked. */
+  /** The modes in which a probe is sent. */
   readonly probed: readonly FallbackMode[];
   readonly reason: FaultReason | null;
   readonly observed: string;
@@ -63,7 +63,7 @@ const VERDICTS: readonly Row[] = [
   observed: summary.slice(4),
 }));
 
-/** Only the upstream can cause it, so nobody is asked. */
+/** Only the upstream can cause it, so no probe is sent. */
 const CANNOT_BE_REACHED: readonly Row[] = (
   [
     ["refused", 502],
@@ -82,7 +82,7 @@ const CANNOT_BE_REACHED: readonly Row[] = (
   observed: `fault ${reason}`,
 }));
 
-/** Mostly the upstream: enough for a login or a refusal, not for an open door. */
+/** The upstream mostly causes it. That is enough for a login or a refusal, but not for an open door. */
 const WITHOUT_ANSWER: readonly Row[] = (
   [
     ["reset", 502],
@@ -111,7 +111,7 @@ const FAULT_STATUSES: readonly Row[] = ([502, 503, 504] as const).map((status) =
   observed: `fault status_${status}`,
 }));
 
-/** Either one can cause it. */
+/** The upstream or the client can cause it. */
 const SUSPECTS: readonly Row[] = (
   [
     ["bare_400", 400],
@@ -168,7 +168,7 @@ function recordOf(
     ...(outcome.kind === "answer" ? [`answer ${outcome.answer.status} 5ms`] : []),
     ...(isProbed ? [`suspect ${reason} ${finding}`] : []),
     ...(isFault ? [`fault ${reason}`] : []),
-    // A login takes its time.
+    // The login takes 100 ms of the clock.
     `check ${source} ${source === "fallback" && mode === "basic-auth" ? 105 : 5}ms`,
   ];
 }
@@ -468,7 +468,7 @@ t.test("what goes to the upstream", async (t) => {
   }
 });
 
-/** A check all of whose parts would be found in a reply that reflects any of them. */
+/** Each part of this check has a mark, which a reply that reflects the part would contain. */
 const MARKED = check({
   method: "MARKED",
   target: "/marked?marked=<marked>",

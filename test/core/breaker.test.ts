@@ -31,7 +31,7 @@ function trial(
   return afterTrial(breaker, rules, generation, evidence, now, 0);
 }
 
-/** `f` a counted fault, `.` a verdict. */
+/** `f`: a counted fault; `.`: a verdict. */
 function run(marks: string, from: Breaker = CLOSED): Breaker {
   return [...marks].reduce((breaker, mark) => check(breaker, mark === "f" ? "fault" : "good"), from);
 }

@@ -4,7 +4,7 @@ import type { FaultRules } from "../../src/core/snapshot.ts";
 import type { Answer, FailureReason } from "../../src/core/types.ts";
 import { answer, FAULT_RULES, streamedBody } from "../support/fixtures.ts";
 
-/** `allow`, or `fault status_502` where there is a reason. */
+/** `allow`, or with a reason `fault status_502`. */
 function verdictOf(given: Answer, rules: Partial<FaultRules> = {}): string {
   const verdict = classify({ kind: "answer", answer: given }, { ...FAULT_RULES, ...rules });
   return "reason" in verdict ? `${verdict.kind} ${verdict.reason}` : verdict.kind;

@@ -1,5 +1,12 @@
 import t from "tap";
-import { confirms, findingOf, guessed, holds, learned, probeRequest } from "../../src/core/probe.ts";
+import {
+  confirms,
+  guessedTemplate,
+  holds,
+  learnedTemplate,
+  probeRequest,
+  probeResultOf,
+} from "../../src/core/probe.ts";
 import type { ProbeRules, Route } from "../../src/core/snapshot.ts";
 import type { Check, Outcome, RawHeaders, UpstreamRequest } from "../../src/core/types.ts";
 import { answering, failing } from "../support/check-world.ts";
@@ -8,10 +15,14 @@ import { answer, basic, check, FAULT_RULES, PROBE_RULES, route, streamedBody } f
 const AGENT = "sparekey/1";
 
 function probe(asked: Check, rules: Partial<ProbeRules> = {}, changes: Partial<Route> = {}): UpstreamRequest {
-  return probeRequest(route({ probe: { ...PROBE_RULES, ...rules }, ...changes }), learned(asked), AGENT);
+  return probeRequest(
+    route({ probe: { ...PROBE_RULES, ...rules }, ...changes }),
+    learnedTemplate(asked),
+    AGENT,
+  );
 }
 
-/** What a client may have written into a check, each part with a mark of its own. */
+/** All that a client may have written into a check. Each part has a mark of its own. */
 const MARKED_NAMES = [
   ...["Cookie", "Authorization", "Proxy-Authorization", "X-Forwarded-Uri", "X-Forwarded-For", "X-Real-Ip"],
   ...["X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-User", "X-Forwarded-Prefix", "Forwarded", "Via"],
@@ -129,56 +140,56 @@ t.test("guessed from a check that is itself in question: only what is plain", as
     { name: "the rest", headers: ["Cookie", "a", "X-Forwarded-Uri", "/", "Authorization", "b"], kept: [] },
   ];
   for (const { name, headers, kept } of rows) {
-    t.same(guessed(check({ method: "HEAD", headers })), { method: "GET", headers: kept }, name);
+    t.same(guessedTemplate(check({ method: "HEAD", headers })), { method: "GET", headers: kept }, name);
   }
 });
 
-const FINDINGS: readonly {
+const RESULTS: readonly {
   name: string;
   outcome: Outcome;
-  finding: string;
+  expected: string;
   confirms: boolean;
   holds: number;
 }[] = [
   ...[200, 202, 302, 401].map((status) => ({
     name: `${status}`,
     outcome: answering(answer(status)),
-    finding: "fine",
+    expected: "fine",
     confirms: false,
     holds: 7_000,
   })),
   ...[403, 404].map((status) => ({
     name: `${status}: it clears the check it was guessed from, and no other`,
     outcome: answering(answer(status)),
-    finding: "fine",
+    expected: "fine",
     confirms: false,
     holds: 0,
   })),
   {
     name: "JSON 400",
     outcome: answering(answer(400, [], "{}")),
-    finding: "fine",
+    expected: "fine",
     confirms: false,
     holds: 0,
   },
   {
     name: "an endless 200",
     outcome: answering(answer(200, [], streamedBody("x").body)),
-    finding: "fine",
+    expected: "fine",
     confirms: false,
     holds: 7_000,
   },
   ...[400, 500, 501, 599].map((status) => ({
     name: `${status}, empty`,
     outcome: answering(answer(status)),
-    finding: status === 400 ? "suspect bare_400" : `suspect status_${status}`,
+    expected: status === 400 ? "suspect bare_400" : `suspect status_${status}`,
     confirms: true,
     holds: 1_000,
   })),
   ...[502, 503, 504].map((status) => ({
     name: `${status}`,
     outcome: answering(answer(status)),
-    finding: `fault status_${status}`,
+    expected: `fault status_${status}`,
     confirms: true,
     holds: 1_000,
   })),
@@ -190,31 +201,31 @@ const FINDINGS: readonly {
   ).map((reason) => ({
     name: reason,
     outcome: failing(reason),
-    finding: `fault ${reason}`,
+    expected: `fault ${reason}`,
     confirms: true,
     holds: 1_000,
   })),
   ...(["abandoned", "released", "overload", "unsendable"] as const).map((kind) => ({
     name: `${kind}: no reason to let anybody in`,
     outcome: { kind },
-    finding: "unknown",
+    expected: "unknown",
     confirms: false,
     holds: 0,
   })),
 ];
 
-t.test("findings: what they say, what they confirm and how long they hold", async (t) => {
-  for (const row of FINDINGS) {
-    const finding = findingOf(row.outcome, FAULT_RULES);
-    t.equal("reason" in finding ? `${finding.kind} ${finding.reason}` : finding.kind, row.finding, row.name);
-    t.equal(confirms(finding), row.confirms, `${row.name}: confirms`);
-    t.equal(holds(finding, { ...PROBE_RULES, minInterval: 7_000 }), row.holds, `${row.name}: holds`);
+t.test("probe results: what they say, what they confirm and how long they hold", async (t) => {
+  for (const row of RESULTS) {
+    const result = probeResultOf(row.outcome, FAULT_RULES);
+    t.equal("reason" in result ? `${result.kind} ${result.reason}` : result.kind, row.expected, row.name);
+    t.equal(confirms(result), row.confirms, `${row.name}: confirms`);
+    t.equal(holds(result, { ...PROBE_RULES, minInterval: 7_000 }), row.holds, `${row.name}: holds`);
   }
 });
 
 t.test("a probe is judged by the route's own rules", async (t) => {
   const rules = { ...FAULT_RULES, statuses: new Set([403]), suspectStatuses: new Set([404]), bare400: false };
-  t.match(findingOf(answering(answer(403)), rules), { kind: "fault", reason: "status_403" });
-  t.match(findingOf(answering(answer(404)), rules), { kind: "suspect", reason: "status_404" });
-  t.match(findingOf(answering(answer(400)), rules), { kind: "fine" });
+  t.match(probeResultOf(answering(answer(403)), rules), { kind: "fault", reason: "status_403" });
+  t.match(probeResultOf(answering(answer(404)), rules), { kind: "suspect", reason: "status_404" });
+  t.match(probeResultOf(answering(answer(400)), rules), { kind: "fine" });
 });

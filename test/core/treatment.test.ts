@@ -18,7 +18,7 @@ function suspect(reason: "status_500" | "bare_400"): Verdict {
   return { kind: "suspect", reason, answer: answer(500) };
 }
 
-/** Modes in the order allow, basic-auth, deny, none; f: fall back, c: confirm, r: relay. */
+/** The modes are in the order allow, basic-auth, deny, none; f: fall back, c: confirm, r: relay. */
 const TABLE: readonly {
   readonly name: string;
   readonly verdicts: readonly Verdict[];

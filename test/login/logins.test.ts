@@ -22,7 +22,7 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
-/** A pool whose only good password is "right", whatever the hash; `hold` keeps its answers back. */
+/** A pool in which only the password "right" is good, for any hash. `hold` keeps its answers back. */
 function standInPool() {
   const asked: { password: string; hash: string }[] = [];
   let gate: Promise<void> = Promise.resolve();

@@ -48,7 +48,7 @@ for (const { name, flags } of [
   });
 }
 
-// Ulrich Drepper, "Unix crypt using SHA-256 and SHA-512", tests; salts cut to 16 and rounds raised as crypt prints them.
+// From the tests of Ulrich Drepper, "Unix crypt using SHA-256 and SHA-512", with salts and rounds as crypt prints.
 const drepper: readonly { password: string; hash: string }[] = [
   { password: "Hello world!", hash: "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5" },
   {
@@ -111,7 +111,7 @@ t.test("Drepper's vectors", async (t) => {
   }
 });
 
-// Apache, "Password Formats", and RFC 3112-style {SSHA} built by hand.
+// These are from Apache, "Password Formats". {SSHA} as in RFC 3112 is made by hand.
 t.test("Apache's documented examples of one password", async (t) => {
   t.ok(verifyPassword("myPassword", "$apr1$r31.....$HqJZimcKQFAMYayBlzkrA/"));
   t.ok(verifyPassword("myPassword", "{SHA}VBPuJHI7uixaa6LQGWx4s+5GKNE="));

@@ -13,7 +13,7 @@ const SHA_OF_SECRET = "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
 const ROOT = join(import.meta.dirname, "../..");
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 
-/** Says "good" when password and hash are the same word; some words are the death of it. */
+/** This worker says "good" when password and hash are the same word. Some words kill it. */
 const STAND_IN = `
 import { parentPort } from "node:worker_threads";
 parentPort.on("message", ({ password, hash }) => {
@@ -40,7 +40,7 @@ function standIn(t: Test): URL {
   return pathToFileURL(join(t.testdir({ "worker.mjs": STAND_IN }), "worker.mjs"));
 }
 
-/** Runs node without the loaders that the test runner hands on to every child by NODE_OPTIONS. */
+/** Runs node without the loaders that the test runner passes to every child by NODE_OPTIONS. */
 function nodeAlone(...args: readonly string[]) {
   const command = ["-u", "NODE_OPTIONS", process.execPath, ...args];
   return promisify(execFile)("env", command, { timeout: 60_000 });

@@ -1,4 +1,4 @@
-/** Real receivers; only the clock and its timers are made by hand. */
+/** The receivers are real. Only the clock and its timers are made by hand. */
 import { pipeline } from "node:stream";
 import t, { type Test } from "tap";
 import type { NotifyTarget } from "../../src/core/snapshot.ts";
@@ -48,13 +48,13 @@ function scene(t: Test) {
   });
   t.teardown(() => notifier.close());
 
-  /** The next timer, waited for: what it waits on goes over real sockets. */
+  /** Waits for the next timer, because the exchange before it goes over real sockets. */
   const nextTimer = (): Promise<Timer> =>
     eventually(
       () => "nothing is planned",
       () => [...timers].toSorted((a, b) => a.due - b.due)[0] ?? null,
     );
-  /** Lets the time pass that the next try waits for. Resolves with that time. */
+  /** Lets the time before the next try pass. Resolves with that time. */
   const nextTry = async (): Promise<number> => {
     const timer = await nextTimer();
     const waited = timer.due - now;
@@ -63,7 +63,7 @@ function scene(t: Test) {
     timer.run();
     return waited;
   };
-  /** Lets tries follow each other until `condition`. */
+  /** Lets one try follow the other until `condition`. */
   const until = async (what: string, condition: () => boolean): Promise<readonly number[]> => {
     const waits: number[] = [];
     await eventually(
@@ -98,7 +98,7 @@ function names(count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `r${index + 1}`);
 }
 
-/** A port on which nobody listens. */
+/** A port on which nothing listens. */
 const NOBODY = 9;
 
 t.test("messages come in order, as POSTs of JSON, and nothing is said of it", async (t) => {
@@ -211,7 +211,7 @@ t.test("the queue is bounded: the oldest go, but for the one on its way, and are
   t.equal(words()[1], "0 working lost 36");
 });
 
-t.test("who is slow holds up nobody else", async (t) => {
+t.test("a slow target holds up no other target", async (t) => {
   const slow = await startReceiver(t, () => {});
   const quick = await startReceiver(t);
   const { notifier, nextTry } = scene(t);
@@ -240,30 +240,33 @@ t.test("an answer without end is enough, and is cut", async (t) => {
   t.same(words(), []);
 });
 
-t.test("a reload: who stays keeps what waits, with new headers; who goes loses it", async (t) => {
-  const receiver = await startReceiver(t, (response, _request, count) => {
-    response.writeHead(count === 1 ? 503 : 200).end();
-  });
-  const { notifier, until, words } = scene(t);
-  notifier.use([targetAt(NOBODY), targetAt(receiver.port, { headers: ["X-Key", "old"] })]);
-  notifier.notify(began("a"));
-  await until("both fail", () => words().length === 2);
-  notifier.use([targetAt(receiver.port, { headers: ["X-Key", "new"] })]);
-  await until("it comes", () => receiver.received.length === 2);
-  t.same(
-    receiver.received.map(({ headers }) => headers["x-key"]),
-    ["old", "new"],
-  );
-  await until("it says so", () => words().length === 4);
-  t.same(words().toSorted(), [
-    "0 failing refused",
-    "0 given_up removed lost 1",
-    "0 working lost 0",
-    "1 failing status_503",
-  ]);
-});
+t.test(
+  "a reload: a target that stays keeps its messages, with new headers; one that goes loses them",
+  async (t) => {
+    const receiver = await startReceiver(t, (response, _request, count) => {
+      response.writeHead(count === 1 ? 503 : 200).end();
+    });
+    const { notifier, until, words } = scene(t);
+    notifier.use([targetAt(NOBODY), targetAt(receiver.port, { headers: ["X-Key", "old"] })]);
+    notifier.notify(began("a"));
+    await until("both fail", () => words().length === 2);
+    notifier.use([targetAt(receiver.port, { headers: ["X-Key", "new"] })]);
+    await until("it comes", () => receiver.received.length === 2);
+    t.same(
+      receiver.received.map(({ headers }) => headers["x-key"]),
+      ["old", "new"],
+    );
+    await until("it says so", () => words().length === 4);
+    t.same(words().toSorted(), [
+      "0 failing refused",
+      "0 given_up removed lost 1",
+      "0 working lost 0",
+      "1 failing status_503",
+    ]);
+  },
+);
 
-t.test("a reload cuts what is on its way to who goes", async (t) => {
+t.test("a reload aborts the message on its way to a target that goes", async (t) => {
   const receiver = await startReceiver(t, () => {});
   const { notifier, nextTry, words } = scene(t);
   const patient = upstreamAt(receiver.port, { timeouts: { connect: 60_000, read: 60_000, total: 60_000 } });
@@ -277,7 +280,7 @@ t.test("a reload cuts what is on its way to who goes", async (t) => {
   t.same(words(), ["0 given_up removed lost 1"]);
 });
 
-t.test("the end: what waits is tried once more, in order", async (t) => {
+t.test("the end: waiting messages are tried once more, in order", async (t) => {
   const receiver = await startReceiver(t, (response, _request, count) => {
     response.writeHead(count === 1 ? 503 : 200).end();
   });
@@ -290,7 +293,7 @@ t.test("the end: what waits is tried once more, in order", async (t) => {
   t.same(words().slice(2), ["0 working lost 0", "1 given_up ending lost 3"]);
 });
 
-t.test("the end waits for nobody who hangs", async (t) => {
+t.test("the end does not wait for a target that hangs", async (t) => {
   const receiver = await startReceiver(t, () => {});
   const { notifier, nextTry, words } = scene(t);
   const patient = upstreamAt(receiver.port, { timeouts: { connect: 60_000, read: 60_000, total: 60_000 } });

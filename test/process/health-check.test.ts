@@ -1,4 +1,4 @@
-/** Where the image's health check asks. What it then finds is shown in a container: test/image/image.test.ts. */
+/** Where the image's health check asks. test/image/image.test.ts runs it in a container. */
 import t from "tap";
 import { listenersIn } from "../../src/process/health-check.ts";
 
@@ -10,7 +10,7 @@ function lineOf(local: string, state = "0A", uid = 65532): string {
   return `   0: ${local} ${remote} ${state} 00000000:00000000 00:00000000 00000000 ${uid}        0 34803898 1 00000000c042e26a 100 0 0 10 0\n`;
 }
 
-/** As Linux writes them where the lowest byte comes first. */
+/** Tables as Linux writes them on a machine with the lowest byte first. */
 const ROWS: readonly (readonly [name: string, line: string, found: readonly string[]])[] = [
   ["one address", lineOf("0100007F:2382"), ["127.0.0.1 9090"]],
   ["an address of several numbers", lineOf("0B02000A:1F90"), ["10.0.2.11 8080"]],

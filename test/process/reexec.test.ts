@@ -43,8 +43,8 @@ t.test("what an operator chooses is left alone", async (t) => {
     ["what is put among the old", ["--allocation_site_pretenuring"], {}, [YOUNG]],
     ["all of V8's", [YOUNG, OLD], {}, []],
     ["all of them", [YOUNG, OLD], { MALLOC_ARENA_MAX: "2" }, null],
-    ["restarted already", [], { SPAREKEY_RESTARTED: "7" }, null],
-    ["a child of one that was restarted", [], { SPAREKEY_RESTARTED: "6" }, [YOUNG, OLD]],
+    ["has done the re-exec already", [], { SPAREKEY_RESTARTED: "7" }, null],
+    ["a child of a process that has done it", [], { SPAREKEY_RESTARTED: "6" }, [YOUNG, OLD]],
   ];
   for (const [name, options, env, added] of rows) {
     t.same(neededReexec({ options, env, pid: 7 })?.options ?? null, added, name);
@@ -53,7 +53,7 @@ t.test("what an operator chooses is left alone", async (t) => {
   t.same(own?.env, { MALLOC_ARENA_MAX: "4", SPAREKEY_RESTARTED: "7" });
 });
 
-t.test("run restarts once: the same process, with all it was given", async (t) => {
+t.test("run re-execs once: the same process, with all that it was given", async (t) => {
   const env = { NODE_OPTIONS: TOLD.join(" "), SOME_SECRET: "kept" };
   const running = await startSparekey(t, YAML, { env });
   const { pid, stderr } = running.process;
@@ -82,7 +82,7 @@ t.test("options of node on the command line are kept, and win", async (t) => {
   t.match(stderr, /^bad\.yaml:1:9 listen: /m);
 });
 
-t.test("other commands do not restart", async (t) => {
+t.test("other commands do not re-exec", async (t) => {
   const { stderr } = await finished(start(t, process.execPath, [...TOLD, MAIN, "schema"]));
   t.equal(toldIn(stderr).length, 1);
 });

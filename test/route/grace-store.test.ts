@@ -29,7 +29,7 @@ function scene() {
   const clock = { now: 1_000 };
   const store = createGraceStore({ now: () => clock.now, randomBytes });
   const grace = store.create();
-  /** Of a check that is answered at once. */
+  /** Observes a check that is answered at once. */
   const observe = (of: Check, verdict: Decided, route = grace) =>
     route.observe(of, verdict, RULES, clock.now);
   const tick = (milliseconds = 1) => {

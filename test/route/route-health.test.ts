@@ -11,16 +11,16 @@ type Exchange = (request: UpstreamRequest, gone: Gone) => Outcome | Promise<Outc
 
 interface Scene {
   readonly health: RouteHealth;
-  /** What the upstream answers to a probe, and the login page to a look at it. */
+  /** What the upstream and the login page answer to a probe. */
   upstream: Exchange;
   login: Exchange;
   readonly probes: readonly UpstreamRequest[];
   readonly looks: readonly UpstreamRequest[];
   readonly asked: readonly Upstream[];
-  /** In order, as `open refused`, `half-open`, `closed`. */
+  /** The states of the breaker in order, such as `open refused`, `half-open`, `closed`. */
   readonly states: readonly string[];
   readonly results: readonly string[];
-  /** Moves the clock and every timer, and lets all that follows settle. */
+  /** Moves the clock and every timer, and lets everything that follows settle. */
   advance(ms: number): Promise<void>;
 }
 
@@ -71,7 +71,7 @@ function scene(t: Test, changes: Partial<Route> = {}): Scene {
   return made;
 }
 
-/** Everything that hangs on no timer has come to its end. */
+/** Waits until everything has settled that needs no timer. */
 function settled(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
@@ -84,7 +84,7 @@ function admitted({ health }: Scene): Asking {
   return admission;
 }
 
-/** A check comes and goes, with `verdict`. */
+/** A check is admitted, and gets `verdict`. */
 async function bring(made: Scene, verdict: Verdict | null, asked: Check = check()): Promise<void> {
   made.health.observe(admitted(made), asked, verdict);
   await settled();
@@ -163,7 +163,7 @@ t.test("how long a finding holds", async (t) => {
   }
 });
 
-t.test("a finding holds from its end, not from its beginning", async (t) => {
+t.test("a probe result holds from the end of the probe, not from its begin", async (t) => {
   const made = scene(t);
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   made.upstream = () => promise;
@@ -267,7 +267,7 @@ t.test("opening releases the checks that wait, each once, and refuses those that
   t.same(made.states, ["open refused"], "what they bring now changes nothing");
 });
 
-/** Its probe has worked, then it cannot be reached. */
+/** The upstream has answered a probe, then it cannot be reached. */
 async function openAfterProbe(t: Test, changes: Partial<Route> = {}): Promise<Scene> {
   const made = scene(t, changes);
   await bring(made, verdict("allow"), from("taught"));
@@ -473,7 +473,7 @@ t.test("the login page", async (t) => {
     ]);
     await made.advance(1_999);
     await made.health.isLoginUp();
-    t.equal(made.looks.length, 1, "a good finding holds minInterval");
+    t.equal(made.looks.length, 1, "a good result holds minInterval");
     await made.advance(1);
     made.login = () => answering(answer(503));
     t.equal(await made.health.isLoginUp(), false);
@@ -486,7 +486,7 @@ t.test("the login page", async (t) => {
     t.equal(await made.health.isLoginUp(), true);
   });
 
-  await t.test("that hangs holds up nobody but who asks first", async (t) => {
+  await t.test("that hangs holds up the first check only", async (t) => {
     const made = scene(t, { probe });
     const looks: ((outcome: Outcome) => void)[] = [];
     made.login = () => new Promise((resolve) => looks.push(resolve));
@@ -514,7 +514,7 @@ t.test("the login page", async (t) => {
     t.equal(await told(), true, "up as soon as a look says so");
 
     await made.advance(2_000);
-    t.equal(await told(), "waits", "a good finding is not used on");
+    t.equal(await told(), "waits", "a good result is not used after its time");
     t.equal(await told(failing("read_timeout")), false);
     await made.advance(6_000);
     t.equal(await told(), "waits", "nor is a bad one that ended 5 s ago");
@@ -611,7 +611,7 @@ t.test("closing ends a trial on its way, for good", async (t) => {
   t.equal(made.probes.length, sent);
 });
 
-// What a hostile client or a bad moment could make of it.
+// These tests are about hostile clients and bad moments.
 
 t.test("our own overload does not make trials hammer the upstream", async (t) => {
   const made = await openAfterProbe(t);
@@ -643,7 +643,7 @@ t.test(
   "who was refused teaches no probe: an unknown host is fine with an upstream that is broken",
   async (t) => {
     const made = scene(t);
-    // A full session store, and one client that asks for a host nobody knows with a URI nobody can parse.
+    // The session store is full, and a client asks for an unknown host with a URI that cannot be parsed.
     const broken: Exchange = ({ headers }) =>
       headers.includes("unknown") ? answering(answer(400, [], "{}")) : answering(answer(400));
     made.upstream = broken;
@@ -670,7 +670,7 @@ t.test("a probe that worked once and is wrong now holds no route open", async (t
   const made = scene(t);
   await bring(made, verdict("allow"), from("taught"));
   await isConfirmed(made, check());
-  // Passes with its session; without one, this host's answer is a 503.
+  // The check passes with its session. Without a session, this host answers 503.
   await bring(made, verdict("allow"), from("odd"));
   await bringMany(made, 5, fault("refused"));
   made.upstream = ({ headers }) => (headers.includes("odd") ? answering(answer(503)) : FINE);

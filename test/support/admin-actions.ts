@@ -1,6 +1,6 @@
 import type { AdminActions } from "../../src/admin/actions.ts";
 
-/** Nothing can be changed. */
+/** Actions of a page on which nothing can be changed. */
 export const CLOSED_ACTIONS: AdminActions = {
   isOpen: () => false,
   login: async () => ({ kind: "forbidden", why: "no_users" }),

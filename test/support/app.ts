@@ -1,4 +1,4 @@
-/** sparekey in this process, on ports of the system's choice, as a config text describes it. */
+/** Starts sparekey in this process from the text of a config, on ports that the system chooses. */
 import { request as httpRequest, type OutgoingHttpHeaders } from "node:http";
 import type { Test } from "tap";
 import { type App, startApp } from "../../src/app/app.ts";
@@ -18,14 +18,14 @@ export interface Served {
   metrics(): Promise<string>;
 }
 
-/** What carries the checks of a test run; by itself, as a config without `wire` has it. */
+/** The `wire` of the test run's configs: by default that of a config without the key. */
 const WIRE: WireMode = process.env.SPAREKEY_TEST_WIRE === "fastify" ? "fastify" : "auto";
 
-// The stall of reading them is test/program/loading.test.ts's to show, and not to come upon some test's short timeout.
+// test/program/loading.test.ts shows the stall of loading them. It must not hit the short timeout of another test.
 hasUndici();
 hasFastify();
 
-/** Closed with the test. Routes with the same `listen` share a listener; 127.0.0.2:0 makes another one. */
+/** sparekey closes with the test. Routes with the same `listen` share a listener; 127.0.0.2:0 makes another one. */
 export async function serve(t: Test, yaml: string, wire: WireMode = WIRE): Promise<Served> {
   const loaded = await parseConfig(yaml, "test.yaml", {}, readBounded);
   if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
@@ -49,7 +49,7 @@ export async function serve(t: Test, yaml: string, wire: WireMode = WIRE): Promi
 
 export interface Answered {
   readonly status: number;
-  /** Name, value, name, value …, as they came. */
+  /** Name, value, name, value …, as received. */
   readonly rawHeaders: readonly string[];
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -62,7 +62,7 @@ export interface AskOptions {
   readonly body?: string;
 }
 
-/** One request on a connection of its own; rejects when the connection is cut. */
+/** Sends one request on a connection of its own. Rejects when the connection is cut. */
 export function ask(url: string, options: AskOptions = {}): Promise<Answered> {
   const { method = "GET", headers = {}, body } = options;
   return new Promise((resolve, reject) => {
@@ -91,7 +91,7 @@ export function basic(user: string, password: string): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 }
 
-/** The value of one series, or NaN where there is none. */
+/** The value of one series; NaN: there is no such series. */
 export function sample(metrics: string, series: string): number {
   const line = metrics.split("\n").find((text) => text.startsWith(`${series} `));
   return line === undefined ? Number.NaN : Number(line.slice(series.length + 1));

@@ -1,4 +1,4 @@
-/** The data path among hand-made ports. */
+/** The data path with hand-made dependencies. */
 import {
   type AnswerCheckDeps,
   answerCheck,
@@ -30,19 +30,19 @@ export type Attempt = Parameters<AnswerCheckDeps["logins"]["attempt"]>;
 
 export interface World {
   readonly context: CheckContext;
-  readonly ports: AnswerCheckDeps;
+  readonly deps: AnswerCheckDeps;
   readonly requests: readonly UpstreamRequest[];
   readonly attempts: readonly Attempt[];
-  /** What was recorded, in order, as `answer 200 5ms`, `fault reset`, `check upstream 5ms`. */
+  /** What was recorded, in order, such as `answer 200 5ms`, `fault reset`, `check upstream 5ms`. */
   readonly recorded: readonly string[];
-  /** What the route's health was told, in order, as `allow`, `fault reset`, `nothing`. */
+  /** What the route's health observed, in order, such as `allow`, `fault reset`, `nothing`. */
   readonly observed: readonly string[];
-  /** Kinds of the verdicts that grace was told of, in order. */
+  /** The kinds of the verdicts that grace observed, in order. */
   readonly graceObserved: readonly Verdict["kind"][];
-  /** The checks a probe was asked to confirm. */
+  /** The checks for which a probe was asked. */
   readonly confirmations: readonly Check[];
   readonly asking: Asking;
-  /** Where each exchange could learn that the breaker opened. */
+  /** The `waiting` of each exchange. */
   readonly waitings: readonly Waiting[];
 }
 
@@ -52,17 +52,17 @@ interface Scene {
   readonly inFlight?: number;
   readonly login?: LoginResult;
   readonly emergencyUsers?: readonly string[];
-  /** The breaker admits nobody. */
+  /** The breaker refuses every check. */
   readonly isOpen?: boolean;
-  /** What a probe says of a fault or a suspect; default: that the client caused it. null: it could not be asked. */
+  /** Whether a probe confirms faults and suspects; default: no. null: it could not be sent. */
   readonly confirms?: boolean | null;
   readonly isLoginUp?: boolean;
   readonly override?: OverrideMode;
-  /** What was kept of an allow that the client got. */
+  /** The identity that grace has kept for the client. */
   readonly kept?: RawHeaders;
 }
 
-/** The ports, hand-made. Each exchange takes 5 ms of a clock that otherwise stands still, each login 100 ms. */
+/** Each exchange takes 5 ms of a clock that otherwise stands still, and each login 100 ms. */
 export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene = {}): World {
   const requests: UpstreamRequest[] = [];
   const attempts: Attempt[] = [];
@@ -71,7 +71,7 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   const graceObserved: Verdict["kind"][] = [];
   const { health, observed, confirmations, asking } = handMadeHealth(scene);
   let clock = 1_000;
-  const ports: AnswerCheckDeps = {
+  const deps: AnswerCheckDeps = {
     exchange: async (_upstream, forwarded, _gone, waiting) => {
       requests.push(upstreamRequest(forwarded));
       waitings.push(waiting);
@@ -90,7 +90,7 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
       check: (_route, _check, decision, ms) => recorded.push(`check ${decision.source} ${ms}ms`),
       answer: (_route, status, ms) => recorded.push(`answer ${status} ${ms}ms`),
       fault: (_route, reason) => recorded.push(`fault ${reason}`),
-      suspect: (_route, reason, finding) => recorded.push(`suspect ${reason} ${finding}`),
+      suspect: (_route, reason, judgement) => recorded.push(`suspect ${reason} ${judgement}`),
     },
     now: () => clock,
   };
@@ -110,7 +110,7 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   };
   return {
     context,
-    ports,
+    deps,
     requests,
     attempts,
     recorded,
@@ -148,7 +148,7 @@ function wordsFor(verdict: Verdict | null): string {
 }
 
 export function run(made: World, asked: Check = check()): Promise<Decision | null> {
-  return answerCheck(asked, made.context, made.ports);
+  return answerCheck(asked, made.context, made.deps);
 }
 
 export async function decisionOf(made: World, asked: Check = check()): Promise<Decision> {

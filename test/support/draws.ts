@@ -1,4 +1,4 @@
-/** Numbers by chance that are the same in every run. */
+/** Random numbers that are the same in every run. */
 
 export interface Draws {
   /** 0 to 1. */
@@ -6,7 +6,7 @@ export interface Draws {
   /** 0 to `count` - 1. */
   below(count: number): number;
   pick<Value>(from: readonly [Value, ...Value[]]): Value;
-  /** True this often. */
+  /** True with this probability. */
   chance(share: number): boolean;
 }
 

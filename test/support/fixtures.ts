@@ -1,4 +1,4 @@
-/** Checks, routes and answers as tests need them: good ones, unless a test says what differs. */
+/** Good checks, routes and answers. A test passes what must differ. */
 import { BlockList } from "node:net";
 import { firstHeader } from "../../src/core/headers.ts";
 import type {
@@ -46,7 +46,7 @@ export function route(changes: Partial<Route> = {}): Route {
   };
 }
 
-/* The defaults of a config. */
+/* These are the defaults of a config. */
 
 export const FAULT_RULES: FaultRules = {
   statuses: new Set([502, 503, 504]),
@@ -92,7 +92,7 @@ export function answer(status: number, headers: RawHeaders = [], body: string | 
 
 export interface StreamedBody {
   readonly body: Body;
-  /** How often it was cancelled. */
+  /** How often the stream was cancelled. */
   cancelled(): number;
 }
 
@@ -123,7 +123,7 @@ export function networks(...cidrs: readonly string[]): AddressList {
   return list;
 }
 
-/** The text of a reply that is all there. */
+/** The text of a reply with a whole body. */
 export function textOf({ body }: Reply): string {
   if (body.kind !== "whole") throw new Error("the reply's body is streamed");
   return Buffer.from(body.bytes).toString();

@@ -1,27 +1,27 @@
-/** A gateway that writes just the bytes a test wants, in the pieces it wants, and keeps all that comes back. */
+/** A gateway that writes exactly the bytes of a test, in given pieces, and keeps all bytes that come back. */
 import { connect, type Socket } from "node:net";
 import { readReplies } from "./reply-parts.ts";
 
-/** Far above what anything takes here: reached only when something is broken. */
+/** Everything takes far less, unless something is broken. */
 const DEADLINE_MS = 15_000;
 
 export interface Step {
-  /** Latin1; each is written once the one before has left. */
+  /** Latin1. Each piece is written when the one before has left. */
   readonly pieces: readonly string[];
-  /** Of the checks whose replies are waited for; null: the end of the connection is. */
+  /** The methods of the checks that must be replied to before the next step; null: the connection must end. */
   readonly methods: readonly string[] | null;
-  /** The gateway closes its side behind the pieces. */
+  /** The gateway closes its side after the pieces. */
   readonly ends?: true;
 }
 
 export interface Talked {
   /** Latin1. */
   readonly received: string;
-  /** "open": all replies have come, and none said that the connection ends. */
+  /** "open": all replies have come, and none announced the end of the connection. */
   readonly end: "closed" | "reset" | "open" | "late";
 }
 
-/** The steps in order, each behind the replies to the one before; those left when the connection ends are left out. */
+/** Runs the steps in order, each after the replies to the one before, until the connection ends. */
 export async function talk(port: number, steps: readonly Step[]): Promise<Talked> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
   const heard = listen(socket);
@@ -39,7 +39,7 @@ export async function talk(port: number, steps: readonly Step[]): Promise<Talked
   return { received: heard.received(), end: heard.end() ?? "open" };
 }
 
-/** Whether the replies are in, and none announces an end that is still to come. */
+/** Whether all replies are there, and none announces the end of the connection. */
 function areAllIn(received: string, methods: readonly string[]): boolean {
   const { parts } = readReplies(received, methods, false);
   const final = parts.filter(({ status, isWhole }) => status >= 200 && isWhole);
@@ -51,7 +51,7 @@ interface Heard {
   end(): Exclude<Talked["end"], "open"> | null;
   isOver(): boolean;
   finish(end: Exclude<Talked["end"], "open">): void;
-  /** Settles when `isEnough`, or when it is over. */
+  /** Settles when `isEnough`, or when the connection is over. */
   until(isEnough: (received: string) => boolean): Promise<void>;
 }
 
@@ -89,7 +89,7 @@ function listen(socket: Socket): Heard {
   };
 }
 
-/** Settles when it has left, and those who read have had their turn. */
+/** Settles when the piece has left, and readers in this process have had a turn. */
 async function write(socket: Socket, piece: string): Promise<void> {
   await new Promise<void>((resolve) => {
     socket.write(piece, "latin1", () => resolve());

@@ -1,10 +1,10 @@
 /**
- * Hostile clients, and an upstream that is healthy but errs for odd input, as real ones do.
- * The same checks in every run.
+ * Hostile clients, and an upstream that is healthy but errs for odd input, as real ones do. The checks are the same in
+ * every run.
  */
 import { type Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 
-/** What a client can do to the upstream; `breaks`: row 2 of the evidence. */
+/** What a client can do to the upstream; `breaks`: row 2 of the evidence table. */
 const TRICKS: readonly { readonly name: string; readonly breaks: boolean }[] = [
   { name: "none", breaks: false },
   { name: "bad-uri", breaks: false },
@@ -45,7 +45,7 @@ function misbehave(trick: string, request: IncomingMessage, response: ServerResp
   response.writeHead(trick === "status-503" ? 503 : 505).end("odd");
 }
 
-/** mulberry32: the same checks in every run. */
+/** mulberry32. */
 export function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -60,7 +60,7 @@ export interface Asked {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly breaks: boolean;
-  /** null: what a hostile client gets is its own business, as long as it is no pass. */
+  /** null: a hostile client may get any reply but a pass. */
   readonly expected: number | null;
 }
 
@@ -100,11 +100,11 @@ export function generate(draw: () => number): Asked {
 
 export interface Answered {
   readonly status: number;
-  /** X-Auth-Fallback. */
+  /** The value of X-Auth-Fallback. */
   readonly fallback: string | null;
 }
 
-/** Over a connection that `agent` keeps; rejects when it breaks off. */
+/** Sends the check over a connection of `agent`. Rejects when the connection breaks off. */
 export function ask(url: string, { method, headers }: Asked, agent: Agent): Promise<Answered> {
   return new Promise((resolve, reject) => {
     httpRequest(url, { method, headers, agent }, (response) => {

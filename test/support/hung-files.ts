@@ -1,13 +1,13 @@
-/** As a network file system that no longer answers: every thread that reads files waits for one that does not come. */
+/** Acts like a network file system that hangs: every thread that reads files waits for a file without an end. */
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, open, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Test } from "tap";
 
-/** Of libuv, unless UV_THREADPOOL_SIZE says otherwise. */
+/** libuv's threads, unless UV_THREADPOOL_SIZE says otherwise. */
 const THREADS = 4;
 
-/** From now on no file can be read in this process, until the function returned is called. `dir`: for what it needs. */
+/** From now on this process can read no file, until the returned function is called. `dir`: for temporary files. */
 export function hangFiles(t: Test, dir: string): () => void {
   const pipes = Array.from({ length: THREADS }, (_, index) => join(dir, `hung${index}`));
   execFileSync("mkfifo", pipes);

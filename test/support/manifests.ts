@@ -1,4 +1,4 @@
-/** The manifests under k8s/: built by the real kubectl, held against the schemas of their APIs. */
+/** The manifests under k8s/: the real kubectl builds them, and the schemas of their APIs check them. */
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ export interface Manifest {
 const OLDEST_KUSTOMIZE = 5;
 let ready: Promise<void> | undefined;
 
-/** Components and `labels` without selectors are not known to the kustomize of older kubectls: they fail oddly. */
+/** The kustomize of older kubectls fails oddly on components and on `labels` without selectors. */
 async function needKustomize(): Promise<void> {
   const needed = "kubectl with kustomize v5 needed";
   const { stdout } = await run("kubectl", ["version", "--client", "--output", "json"]).catch((error) => {
@@ -34,7 +34,7 @@ async function needKustomize(): Promise<void> {
   if (major < OLDEST_KUSTOMIZE) throw new Error(`${needed}: this one has ${version ?? "an older one"}`);
 }
 
-/** What `kubectl kustomize FOLDER` prints, in its order. */
+/** The manifests that `kubectl kustomize FOLDER` prints, in its order. */
 export async function build(folder: string): Promise<readonly Manifest[]> {
   ready ??= needKustomize();
   await ready;
@@ -43,7 +43,7 @@ export async function build(folder: string): Promise<readonly Manifest[]> {
   return manifestsOf(stdout);
 }
 
-/** All documents of a YAML text; duplicate keys and other slips are errors. */
+/** All documents of a YAML text. Duplicate keys and other mistakes are errors. */
 export function manifestsOf(text: string): readonly Manifest[] {
   return parseAllDocuments(text).map((document) => {
     const [problem] = [...document.errors, ...document.warnings];
@@ -52,7 +52,7 @@ export function manifestsOf(text: string): readonly Manifest[] {
   });
 }
 
-/** The one of this kind and name, typed as its API has it. Throws when there is none or several. */
+/** The manifest of this kind and name, with the type of its API. Throws when there is none, or more than one. */
 export function only<Kind extends { kind: string }>(
   manifests: readonly Manifest[],
   kind: Kind["kind"],
@@ -68,7 +68,7 @@ export function nameOf({ kind, metadata }: Manifest): string {
   return `${kind} ${metadata.namespace === undefined ? "" : `${metadata.namespace}/`}${metadata.name}`;
 }
 
-/** The package that has the schema of an API. Those with a dot belong to whom the domain says. */
+/** The package with the schema of an API. The domain in `apiVersion` names the project. */
 function packageOf(apiVersion: string): string {
   if (apiVersion.startsWith("traefik.io/")) return "@kubernetes-models/traefik";
   if (apiVersion.startsWith("monitoring.coreos.com/")) return "@kubernetes-models/prometheus-operator";
@@ -77,7 +77,7 @@ function packageOf(apiVersion: string): string {
 
 const modelOf = ({ apiVersion, kind }: Manifest): string => `${packageOf(apiVersion)}/${apiVersion}/${kind}`;
 
-/** What the API's schema says against it: types, formats, missing fields, values that are not allowed. */
+/** Violations of the API's schema: types, formats, missing fields, values that are not allowed. */
 export async function schemaProblems(manifest: Manifest): Promise<readonly string[]> {
   const model = (await import(modelOf(manifest)))[manifest.kind];
   try {
@@ -89,8 +89,8 @@ export async function schemaProblems(manifest: Manifest): Promise<readonly strin
 }
 
 /**
- * Fields that their APIs do not know. The schemas let these pass, as the API server does without a word; the types
- * made from the same schemas do not, so the compiler judges. `folder`: an empty one below this project.
+ * Finds fields that their APIs do not know. The schemas accept such fields, as the API server silently does. The types
+ * made from the same schemas do not, so the compiler finds them. `folder`: an empty one below this project.
  */
 export async function unknownFields(
   folder: string,
@@ -116,7 +116,7 @@ export async function unknownFields(
     JSON.stringify({ compilerOptions, files: ["manifests.ts"] }),
   );
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-  // tap gives each process it sees started options of its own, and the compiler cannot be loaded with these.
+  // tap adds options to every process that is started, and the compiler cannot be loaded with these.
   const plain = ["-u", "NODE_OPTIONS", process.execPath];
   const failed = await run("env", [...plain, tsc, "--project", folder, "--pretty", "false"]).then(
     () => null,
@@ -150,13 +150,13 @@ export function quantity(written: unknown): number {
   return Number(digits) * scale;
 }
 
-/** A missing part of a manifest is a failure, not an undefined that equals another one. */
+/** Throws for a missing part of a manifest, because two missing parts would be equal. */
 export function given<Value>(value: Value | null | undefined, what = "a part of the manifest"): Value {
   if (value === undefined || value === null) throw new Error(`${what} is missing`);
   return value;
 }
 
-/** The routes of a config on free ports of this machine, with upstreams that refuse. */
+/** A config with the same routes on free ports of this machine, and with upstreams that refuse. */
 export function offline(config: string): string {
   const local = config
     .replaceAll("0.0.0.0:9000", "127.0.0.1:0")

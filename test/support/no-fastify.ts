@@ -1,4 +1,4 @@
-/** Preloaded into a program: Fastify cannot be had, as where an installation is broken. */
+/** Preloaded into a program, this makes Fastify unavailable, as in a broken installation. */
 import { registerHooks } from "node:module";
 
 registerHooks({

@@ -1,4 +1,4 @@
-/** A real sparekey between two routes and an upstream that can be taken down. */
+/** A real sparekey with two routes and an upstream that can be taken down. */
 import type { Test } from "tap";
 import { ask, basic } from "./app.ts";
 import { rawUpstream } from "./raw-upstream.ts";

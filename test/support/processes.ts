@@ -1,4 +1,4 @@
-/** Real programs as child processes: started in a test, waited for with deadlines, ended by their pid. */
+/** Runs real programs as child processes. A test waits for them with deadlines, and ends them by their pid. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -8,42 +8,42 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Test } from "tap";
 
-/** Far above what anything takes here: reached only when something is broken. */
+/** Everything takes far less, unless something is broken. */
 const DEADLINE_MS = 15_000;
 const POLL_MS = 20;
 const PORT_TRIES = 5;
 
 export interface Ended {
-  /** null: ended by a signal. */
+  /** null: a signal ended it. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
 
 export interface Running {
   readonly pid: number;
-  /** All that came so far. */
+  /** All output so far. */
   stdout(): string;
   stderr(): string;
-  /** null while it runs. */
+  /** null: it runs. */
   over(): Ended | null;
   signal(name: NodeJS.Signals): void;
-  /** As when the reader of a pipe ends. */
+  /** Closes its stdout, as when the reader of a pipe ends. */
   closeStdout(): void;
-  /** Resolves once it is gone and its output is complete. */
+  /** Resolves when it is gone and its output is complete. */
   readonly ended: Promise<Ended>;
-  /** SIGTERM, and SIGKILL when that does not help. */
+  /** Sends SIGTERM, and SIGKILL if that does not help. */
   stop(): Promise<Ended>;
 }
 
 export interface StartOptions {
   readonly cwd?: string;
-  /** All it gets besides PATH. */
+  /** All variables that it gets besides PATH. */
   readonly env?: Readonly<Record<string, string>>;
   /** Written to its stdin, which then ends. */
   readonly input?: string;
 }
 
-/** Stopped with the test, and with this process whatever becomes of the test. */
+/** The program is stopped with the test, and with this process at the latest. */
 export function start(
   t: Test,
   command: string,
@@ -76,7 +76,7 @@ function watch(child: ChildProcess, command: string): Running {
     child.kill("SIGKILL");
   };
   process.once("exit", kill);
-  // A program that is not installed ends as well, with "close" after "error".
+  // A program that is not installed ends too, with "close" after "error".
   child.once("error", (error) => {
     stderr += `${command} does not start: ${error.message}\n`;
   });
@@ -112,13 +112,13 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** For programs that end by themselves. */
+/** Runs a program that ends by itself. */
 export async function finished(running: Running): Promise<Finished> {
   const { code } = await running.ended;
   return { code, stdout: running.stdout(), stderr: running.stderr() };
 }
 
-/** Looks until there is something to see. Rejects after 15 s, with what `what` says is missing. */
+/** Looks again and again until `look` sees something. Rejects after 15 s with the text of `what`. */
 export async function eventually<Value>(
   what: () => string,
   look: () => Value | null | Promise<Value | null>,
@@ -133,8 +133,8 @@ export async function eventually<Value>(
 }
 
 /**
- * Starts a program that has to be told its ports, for one that cannot choose and name one itself. Ports come from
- * the system; when another process is faster, the program ends and is started on others.
+ * Starts a program that cannot choose its ports itself. The system chooses them. When another process takes one first,
+ * the program ends and is started on other ports.
  */
 export async function startOnPorts(
   count: number,
@@ -150,7 +150,7 @@ export async function startOnPorts(
   }
 }
 
-/** False when the program ended instead. */
+/** False: the program ended instead. */
 async function isListening(running: Running, port: number): Promise<boolean> {
   return eventually(
     () => `port ${port} is not listened on:\n${running.stdout()}${running.stderr()}`,
@@ -165,7 +165,7 @@ async function accepts(port: number): Promise<boolean> {
   const socket = connect(port, "127.0.0.1");
   try {
     await once(socket, "connect");
-    // While nobody listens, a connection can by chance leave from the very port it goes to, and meet itself.
+    // While nothing listens, a connection may start from the port that it goes to, and so connect to itself.
     return socket.localPort !== port;
   } catch {
     return false;
@@ -174,7 +174,7 @@ async function accepts(port: number): Promise<boolean> {
   }
 }
 
-/** Different ones, free a moment ago. */
+/** Different ports that were free a moment ago. */
 async function freePorts(count: number): Promise<readonly number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => once(server, "listening")));
@@ -186,7 +186,7 @@ async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
-/** Removed with the test. Short enough for the paths of sockets. */
+/** The folder is removed with the test. Its path is short enough for sockets. */
 export async function temporaryFolder(t: Test, parent = tmpdir()): Promise<string> {
   const folder = await mkdtemp(join(parent, "sparekey-test-"));
   t.teardown(() => rm(folder, { recursive: true, force: true }));

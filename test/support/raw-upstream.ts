@@ -1,4 +1,4 @@
-/** An upstream that sends just the bytes a test wants. */
+/** An upstream that sends exactly the bytes of a test. */
 import { createServer, type Socket } from "node:net";
 import type { Test } from "tap";
 import type { Upstream } from "../../src/core/snapshot.ts";
@@ -11,7 +11,7 @@ export interface RawUpstream {
   connections(): number;
 }
 
-/** `answer` is called once per request head. Closed with the test. */
+/** `answer` is called once per request head. The upstream closes with the test. */
 export async function rawUpstream(
   t: Test,
   answer: (socket: Socket, head: string, count: number) => void,
@@ -50,7 +50,7 @@ export async function rawUpstream(
   return { port, heads, connections: () => accepted };
 }
 
-/** What a config's defaults make of an upstream, with `changes`. */
+/** An upstream with the defaults of a config, and `changes`. */
 export function upstreamAt(port: number, changes: Partial<Upstream> = {}): Upstream {
   return {
     protocol: "http:",

@@ -1,4 +1,4 @@
-/** Its reader never says anything: PROGRAM. Ends once it waits for nothing else. */
+/** Reads a config by PROGRAM, which never sends a message. Ends when it waits for nothing else. */
 import { readConfig } from "../../src/config/read-in-child.ts";
 
 const [, , program = "", file = ""] = process.argv;

@@ -1,6 +1,6 @@
 /**
- * A program of its own, started with few file descriptors: reads the config FILE with some left, with none, and with
- * some again. Prints a list: whether it was good, or the problems.
+ * A program that is started with few file descriptors. It reads the config FILE while some are left, while none is left,
+ * and while some are left again. It prints a list: for each read whether the config was good, or its problems.
  */
 import { closeSync, openSync } from "node:fs";
 import { readConfig } from "../../src/config/read-in-child.ts";

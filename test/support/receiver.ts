@@ -1,4 +1,4 @@
-/** A webhook receiver that answers as a test wants. */
+/** A receiver of webhooks that answers as a test says. */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import type { Test } from "tap";
 import { eventually } from "./processes.ts";
@@ -15,13 +15,13 @@ export interface Receiver {
   readonly url: string;
   /** Whole requests, in order. */
   readonly received: readonly Received[];
-  /** Resolves with the first `count` of them. */
+  /** Resolves with the first `count` requests. */
   first(count: number): Promise<readonly Received[]>;
   /** Connections that are open now. */
   connections(): Promise<number>;
 }
 
-/** `answer` is called once per request; nothing is sent when it does nothing. Closed with the test. */
+/** `answer` is called once per request, and sends the answer, if any. The receiver closes with the test. */
 export async function startReceiver(
   t: Test,
   answer: (response: ServerResponse, request: Received, count: number) => void = (response) => {

@@ -1,26 +1,26 @@
-/** An upstream that keeps every byte it gets, told apart by the check it belongs to, and answers by script. */
+/** An upstream that keeps every byte that it gets, sorted by check, and answers as a test says. */
 import { createServer, type Socket } from "node:net";
 import type { Test } from "tap";
 import { undoChunks } from "./reply-parts.ts";
 
 export interface Received {
-  /** Latin1, with the empty line. */
+  /** Latin1, up to and including the empty line. */
   readonly head: string;
-  /** Chunks undone. */
+  /** The body without its chunks. */
   readonly body: string;
-  /** False: the connection ended before it was all there. */
+  /** False: the connection ended too soon. */
   readonly isWhole: boolean;
 }
 
 export interface RecordingUpstream {
   readonly port: number;
-  /** By what the target names behind the first folder, up to a dot: `/none/17.second` is of 17. */
+  /** By the name after the first folder of the target, up to a dot: `/none/17.second` belongs to 17. */
   readonly received: ReadonlyMap<string, readonly Received[]>;
-  /** What began no request with such a target, probes aside. */
+  /** Bytes that are no request with such a target, without probes. */
   readonly strays: readonly string[];
 }
 
-/** Answers each whole request. `id` is empty for a probe. Closed with the test. */
+/** `answer` is called for each whole request; `id` is empty for a probe. The upstream closes with the test. */
 export async function recordingUpstream(
   t: Test,
   answer: (socket: Socket, id: string, head: string) => void,

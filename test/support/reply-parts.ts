@@ -1,26 +1,26 @@
-/** Replies as a gateway reads them, out of all the bytes that came on its connection. */
+/** Reads replies as a gateway does, from all bytes of its connection. */
 
 export interface ReplyPart {
   readonly status: number;
-  /** With the empty line. */
+  /** The head up to and including the empty line. */
   readonly head: string;
-  /** Chunks undone. */
+  /** The body without its chunks. */
   readonly body: string;
   readonly framing: "none" | "length" | "chunked" | "close";
   /** False: more must come, or the connection ended too soon. */
   readonly isWhole: boolean;
-  /** The connection ends with it, by its own word. */
+  /** The reply announces that the connection ends with it. */
   readonly closes: boolean;
 }
 
 export interface ReadReplies {
-  /** In order; interim ones among them. */
+  /** All replies in order, also interim ones. */
   readonly parts: readonly ReplyPart[];
-  /** What no reply was asked with. */
+  /** Bytes that are no reply to a check. */
   readonly rest: string;
 }
 
-/** `methods`: of the checks, in order. A body that ends with the connection is whole when it `ended`. */
+/** `methods`: the methods of the checks, in order. A body that ends with the connection is whole if it `ended`. */
 export function readReplies(text: string, methods: readonly string[], ended: boolean): ReadReplies {
   const parts: ReplyPart[] = [];
   let rest = text;
@@ -50,7 +50,7 @@ function framingOf(head: string, status: number, method: string): ReplyPart["fra
 
 interface ReadBody {
   readonly body: string;
-  /** Of its bytes as they came. */
+  /** How many bytes of the connection the body took. */
   readonly length: number;
   readonly isWhole: boolean;
 }
@@ -64,7 +64,7 @@ function readBody(rest: string, head: string, framing: ReplyPart["framing"], end
   return { body, length: body.length, isWhole: body.length === length };
 }
 
-/** Without extensions and trailers: nobody here writes any. */
+/** Reads chunks without extensions and trailers, which no test sends. */
 export function undoChunks(text: string): ReadBody {
   let body = "";
   let at = 0;

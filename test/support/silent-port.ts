@@ -1,4 +1,4 @@
-/** A port that drops connection attempts, as a host behind a broken network does. */
+/** A port that drops connection attempts, like a host behind a broken network. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -14,13 +14,13 @@ export interface SilentPort {
   end(): void;
 }
 
-/** A process that never accepts, with its queue filled: Linux drops further SYNs. */
+/** A process that never accepts. When its queue is full, Linux drops further SYNs. */
 export async function silentPort(): Promise<SilentPort> {
   const child = spawn(process.execPath, ["-e", BLOCKED_LISTENER], { stdio: ["ignore", "pipe", "inherit"] });
   const [chunk] = await once(child.stdout, "data");
   const port = Number(String(chunk));
   const fillers = Array.from({ length: 8 }, () => connect(port, "127.0.0.1").on("error", () => {}));
-  // The kernel takes the first ones into the queue; once those are in, it is full.
+  // The kernel puts the first connections into the queue, which is full then.
   await Promise.all(fillers.slice(0, 2).map((filler) => once(filler, "connect")));
   return {
     port,

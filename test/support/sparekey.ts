@@ -1,4 +1,4 @@
-/** sparekey as operators run it: a process of its own, with a config file and an htpasswd file beside it. */
+/** Runs sparekey as a process of its own, as operators do, with a config file and an htpasswd file beside it. */
 import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,10 +14,10 @@ import {
 } from "./processes.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** Halves the time of a start. Node keys it by the files' content, so it is never out of date. */
+/** The cache halves the time of a start. Node keys it by the content of files, so it is never out of date. */
 const COMPILE_CACHE = { NODE_COMPILE_CACHE: join(ROOT, ".tap/compile-cache") };
 
-/** `sparekey ARGS`, whatever becomes of it. */
+/** Runs `sparekey ARGS` until it ends. */
 export function sparekeyProcess(t: Test, args: readonly string[], options: StartOptions = {}): Running {
   const env = { ...COMPILE_CACHE, ...options.env };
   return start(t, process.execPath, [join(ROOT, "src/main.ts"), ...args], { ...options, env });
@@ -29,13 +29,13 @@ export interface Sparekey {
   readonly process: Running;
   readonly folder: string;
   readonly admin: Origin;
-  /** One per distinct `listen` of the config, in its order. */
+  /** One for each distinct `listen` of the config, in its order. */
   readonly listen: readonly [Origin, ...Origin[]];
   logs(): readonly LogLine[];
-  /** The first line that `fits`, waited for. */
+  /** Waits for the first line that `fits`. */
   log(fits: (line: LogLine) => boolean): Promise<LogLine>;
   metrics(): Promise<string>;
-  /** Drains. */
+  /** Drains it. */
   stop(): Promise<Ended>;
 }
 
@@ -52,13 +52,13 @@ export interface SparekeyOptions {
   readonly drain?: string;
   /** The config's `admin.htpasswd`. */
   readonly adminHtpasswd?: string;
-  /** All it gets besides PATH. */
+  /** All variables that it gets besides PATH. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /**
- * `yaml`: routes, and what else a test needs, with `listen` on port 0 of 127.0.0.1, .2, .3 …. `htpasswd: htpasswd`
- * names the file of `users`. Admin listener and drain are set here. Resolves once it serves.
+ * `yaml`: the routes and other keys of the config, with `listen` on port 0 of 127.0.0.1, .2, .3 …. `htpasswd: htpasswd`
+ * names the file of `users`. The admin listener and the drain are set here. Resolves when sparekey serves.
  */
 export async function startSparekey(
   t: Test,
@@ -73,7 +73,7 @@ export async function startSparekey(
   return whenServing(sparekeyProcess(t, ["run", "--config", file], { env }), folder);
 }
 
-/** Once `running`, a `sparekey run` however it was started, serves. `folder` holds its files. */
+/** Resolves when `running`, any started `sparekey run`, serves. `folder` holds its files. */
 export async function whenServing(running: Running, folder: string): Promise<Sparekey> {
   const logs = (): readonly LogLine[] => readLines(running.stdout());
   const log = (fits: (line: LogLine) => boolean): Promise<LogLine> =>
@@ -101,7 +101,7 @@ export async function whenServing(running: Running, folder: string): Promise<Spa
   };
 }
 
-/** As Apache's own program writes it, in bcrypt's lowest cost. */
+/** A line of an htpasswd file by Apache's own program, with bcrypt's lowest cost. */
 export function htpasswdOf(users: Readonly<Record<string, string>>): string {
   return Object.entries(users)
     .map(([user, password]) =>
@@ -114,7 +114,7 @@ export function htpasswdOf(users: Readonly<Record<string, string>>): string {
     .join("");
 }
 
-/** Whole lines only: the last one may be on its way. */
+/** The whole lines; the last one may still be incomplete. */
 function readLines(text: string): readonly LogLine[] {
   return text
     .split("\n")

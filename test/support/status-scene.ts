@@ -1,4 +1,4 @@
-/** What is known of routes, and the status of a whole sparekey: an outage, unless a test says what differs. */
+/** Routes and the status of a sparekey during an outage. A test passes what must differ. */
 
 import type { Event } from "../../src/observe/event.ts";
 import type { WorkersReport } from "../../src/observe/report.ts";
@@ -16,7 +16,7 @@ export const ROUTES = [
   routeWith("authentik-login", "none"),
 ];
 
-/** Each list has one count per bucket; given are the last ones. */
+/** Each list has one count per bucket. The last counts are given. */
 export function recent(changes: Partial<Record<keyof Recent, readonly number[]>> = {}): Recent {
   const padded = (counts: readonly number[] = []): readonly number[] => [
     ...Array.from({ length: BUCKETS - counts.length }, () => 0),
@@ -40,7 +40,7 @@ export interface StatusScene {
   overrides: Readonly<Record<string, OverrideFacts>>;
   readiness: Readiness;
   workers: WorkersReport | null;
-  /** Seconds since it started. */
+  /** Seconds since the start. */
   seconds: number;
 }
 
@@ -66,7 +66,7 @@ export function statusScene(changes: Partial<StatusScene> = {}) {
   return { scene, liveStatus };
 }
 
-/** Twelve minutes into an outage of the upstream of `authentik`, with 15 minutes of checks. */
+/** The upstream of `authentik` has been down for 12 minutes of 15 minutes of checks. */
 export async function outage(events: readonly Event[] = []): Promise<Status> {
   const { scene, liveStatus } = statusScene();
   liveStatus.onEvent(STARTED);

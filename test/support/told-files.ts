@@ -1,4 +1,4 @@
-/** Preloaded into a program: writes what it loads, paths of files and names of Node's own, to stderr, one a line. */
+/** Preloaded into a program, this writes the paths and names of all loaded modules to stderr, one a line. */
 import { writeSync } from "node:fs";
 import { registerHooks } from "node:module";
 

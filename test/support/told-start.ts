@@ -1,4 +1,4 @@
-/** Preloaded into a program: tells on stderr how it was started. */
+/** Preloaded into a program, this writes to stderr how the program was started. */
 import { writeSync } from "node:fs";
 
 const STDERR = 2;

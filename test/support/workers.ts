@@ -1,8 +1,8 @@
-/** The worker processes of a sparekey, as the system has them. */
+/** The worker processes of a sparekey, from the system's table of processes. */
 import { readFile } from "node:fs/promises";
 import { eventually } from "./processes.ts";
 
-/** By start, oldest first. Whoever reads a config for the primary is its child too, for a moment. */
+/** The oldest first. A process that reads a config for the primary is its child too, but no worker. */
 export async function workersOf(pid: number): Promise<readonly number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8");
   const children = text.split(" ").filter(Boolean).map(Number);
@@ -12,7 +12,7 @@ export async function workersOf(pid: number): Promise<readonly number[]> {
 
 const PROGRAM = /workers\/worker\./;
 
-/** "": it has ended. */
+/** "": the process has ended. */
 async function commandOf(pid: number): Promise<string> {
   return readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
 }
@@ -24,7 +24,7 @@ export async function ended(pids: readonly number[]): Promise<void> {
   );
 }
 
-/** A process that has ended is there until its parent has asked for its exit code. */
+/** A process that has ended still exists until its parent has asked for its exit code. */
 function isThere(pid: number): boolean {
   try {
     process.kill(pid, 0);
