@@ -1,6 +1,6 @@
-/** The config with every key and its default, as the design has it, is a good one. */
 import t from "tap";
 import { parseConfig } from "../../src/config/load.ts";
+import { oneRoute, problemsOf } from "../support/config-text.ts";
 
 const EVERYTHING = `
 listen: 0.0.0.0:9000
@@ -50,11 +50,29 @@ routes:
 
 t.test("every key with its default means the same as the smallest config", async (t) => {
   const read = async (yaml: string) => {
-    const loaded = await parseConfig(yaml, "design.yaml", {}, () =>
-      Promise.reject(new Error("no file is read")),
-    );
+    const loaded = await parseConfig(yaml, "c.yaml", {}, () => Promise.reject(new Error("no file is read")));
     t.ok(loaded.ok, JSON.stringify(loaded));
     return loaded.ok ? loaded.snapshot : null;
   };
   t.same(await read(EVERYTHING), await read(SMALLEST));
+});
+
+t.test("up to 32 headers can be required", async (t) => {
+  const required = (count: number) =>
+    oneRoute(
+      `preset: authentik, requireHeaders: [${Array.from({ length: count }, (_, index) => `X-${index}`)}]`,
+    );
+  t.same(await problemsOf(required(32)), []);
+  t.match(await problemsOf(required(33)), [
+    /requireHeaders: a list this long is refused; at most 32 entries/,
+  ]);
+});
+
+t.test("a probe's uri and header values have a greatest length", async (t) => {
+  const probe = (keys: string) => oneRoute(`preset: authentik, probe: { ${keys} }`);
+  t.same(await problemsOf(probe(`uri: '/${"a".repeat(2047)}'`)), []);
+  t.match(await problemsOf(probe(`uri: '/${"a".repeat(2048)}'`)), [/is not a request URI/]);
+  t.same(await problemsOf(probe(`headers: { A: '${"a".repeat(4096)}' }`)), []);
+  t.match(await problemsOf(probe(`headers: { A: '${"a".repeat(4097)}' }`)), [/not a header value/]);
+  t.match(await problemsOf(probe(`loginHealth: 'http://h/${"a".repeat(2048)}'`)), [/is not a URL to ask/]);
 });
