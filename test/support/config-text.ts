@@ -1,4 +1,5 @@
 /** Config text as tests of one file of src/config write it: what is wrong with it, or what checks see of it. */
+import * as z from "zod/mini";
 import { type LoadResult, parseConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
 import type { BasicAuthFallback, HostPolicy, Route, Snapshot } from "../../src/core/snapshot.ts";
@@ -42,4 +43,15 @@ export async function firstRoute(keys: string, env: Env = {}): Promise<Route> {
   const [route] = routes;
   if (route === undefined) throw new Error("no route");
   return route;
+}
+
+/** What one kind of value makes of `input`: its value, or what it is refused with, each message once. */
+export function judged(
+  schema: z.core.$ZodType,
+  input: unknown,
+): { readonly value: unknown } | { readonly refused: readonly string[] } {
+  const reading = z.safeParse(schema, input);
+  return reading.success
+    ? { value: reading.data }
+    : { refused: [...new Set(reading.error.issues.map(({ message }) => message))] };
 }
