@@ -1,4 +1,5 @@
 import t from "tap";
+import { isOverflow, withoutBlank } from "../../src/config/syntax.ts";
 import { problemsOf } from "../support/config-text.ts";
 
 const brokenYaml = [
@@ -60,4 +61,52 @@ t.test("broken YAML: mistakes that stand alone are all named", async (t) => {
     ["c.yaml:1:9", "c.yaml:2:6", "c.yaml:3:8", "c.yaml:5:1"],
   );
   t.equal(problems.length, 4);
+});
+
+t.test("broken YAML: five mistakes are enough", async (t) => {
+  const many = Array.from({ length: 9 }, (_, index) => `a${index}: @x\n`).join("");
+  t.equal((await problemsOf(many)).length, 5);
+});
+
+const secretRows = [
+  { name: "an escape", text: 'a: "hunter2\\q"\n' },
+  { name: "a quote that is not closed", text: "a: 'hunter2\n" },
+  { name: "text after a quote", text: 'a: "b" hunter2\n' },
+  { name: "a comment without a blank", text: 'a: "b"#hunter2\n' },
+  { name: "an anchor with two names", text: "a: &x &hunter2 b\n" },
+  { name: "a key without a value", text: "a: b\nhunter2\n" },
+  { name: "a block that begins oddly", text: "a: |hunter2\n" },
+  { name: "a map within a line", text: "a: { b: c hunter2: d }\n" },
+];
+for (const { name, text } of secretRows) {
+  t.test(`broken YAML shows nothing of what is written: ${name}`, async (t) => {
+    const problems = await problemsOf(text);
+    t.ok(problems.length > 0);
+    t.notMatch(problems.join("\n"), /hunter2/);
+  });
+}
+
+const blankRows = [
+  { text: "mode:deny", missing: "mode" },
+  { text: "url:https://chat.example/x", missing: "url" },
+  { text: "mode::", missing: "mode" },
+  { text: "mode: deny", missing: null },
+  { text: "mode:", missing: null },
+  { text: "localhost:9000", missing: null },
+  { text: "Mode:deny", missing: null },
+  { text: " mode:deny", missing: null },
+  { text: "__proto__:x", missing: null },
+  { text: "constructor:x", missing: null },
+  { text: `${"a".repeat(100_000)}:x`, missing: null },
+];
+for (const { text, missing } of blankRows) {
+  t.test(`a blank is missing: ${text.slice(0, 30)}`, async (t) =>
+    t.equal(withoutBlank(text), missing && `a blank is missing after ${missing}:`),
+  );
+}
+
+t.test("the words of a full stack, thrown or told", async (t) => {
+  for (const text of ["Maximum call stack size exceeded", "RangeError: Stack overflow"])
+    t.ok(isOverflow(text));
+  t.notOk(isOverflow("Missing closing 'quote"));
 });
