@@ -1,0 +1,47 @@
+/** One real process, which is asked, does not answer in time, is killed, and is asked again. */
+import { setImmediate } from "node:timers/promises";
+import t from "tap";
+import { type WorkerEnd, WorkerProcess } from "../../src/workers/worker-process.ts";
+
+const PATIENCE_MS = 30_000;
+
+t.test("a worker from its start to its end", async (t) => {
+  const ends: WorkerEnd[] = [];
+  const lines: string[] = [];
+  const worker = new WorkerProcess(3, {
+    writeLine: (line) => void lines.push(line),
+    onActivity: () => t.fail("no route was in fallback"),
+    onNews: () => t.fail("nothing happened"),
+    onLogin: async () => {
+      t.fail("nobody logged in");
+      return { kind: "missing" };
+    },
+    onEnd: (end) => ends.push(end),
+  });
+  t.type(worker.pid, "number");
+
+  const late = await worker.ask({ kind: "facts" }, 0);
+  t.equal(late, null, "it did not answer in time");
+  const [facts, report] = await Promise.all([
+    worker.ask({ kind: "facts" }, PATIENCE_MS),
+    worker.ask({ kind: "report" }, PATIENCE_MS),
+  ]);
+  t.same(facts, { kind: "facts", facts: [] }, "each gets its own answer, and a late one nobody's");
+  t.same(report, { kind: "report", families: [], facts: [] });
+
+  process.kill(worker.pid ?? 0, "SIGTERM");
+  t.same(await worker.ask({ kind: "probe", route: "none" }, PATIENCE_MS), { kind: "probed", findings: [] });
+  t.same(ends, [], "a signal for all processes does not end it");
+
+  process.kill(worker.pid ?? 0, "SIGSTOP");
+  const asked = worker.ask({ kind: "facts" }, PATIENCE_MS);
+  worker.kill();
+  worker.kill();
+  t.equal(await asked, null, "a question that waits hears of its end");
+  await worker.ended;
+  t.same(ends, [{ code: null, signal: "SIGKILL" }], "once");
+  t.equal(await worker.ask({ kind: "facts" }, PATIENCE_MS), null, "one that has ended is not waited for");
+  worker.say({ kind: "close" });
+  await setImmediate();
+  t.same(lines, [], "it wrote nothing");
+});
