@@ -60,6 +60,9 @@ t.test("a key is a key, even where JavaScript has another meaning for it", async
   t.notOk("admin" in (data as object), "nothing is inherited from a file");
 });
 
+/** A mapping, then lists, then a number, `levels` below the top. */
+const nested = (levels: number) => `a: ${"[".repeat(levels - 1)}1${"]".repeat(levels - 1)}`;
+
 const refusedRows = [
   {
     name: "a key that is a list",
@@ -73,10 +76,10 @@ const refusedRows = [
   },
   { name: "the same key by another spelling", text: "a: 1\n'a': 2", messages: ["a: given twice; keep one"] },
   { name: "an alias before its anchor", text: "a: *x\nb: &x 1", messages: [/^a: \{value\} begins with \*/] },
-  { name: "32 levels are the most", text: `a: ${"[".repeat(31)}${"]".repeat(31)}`, messages: [] },
+  { name: "32 levels are the most", text: nested(32), messages: [] },
   {
     name: "33 levels",
-    text: `a: ${"[".repeat(33)}${"]".repeat(33)}`,
+    text: nested(33),
     messages: [/^config: the file is nested too deeply/],
   },
   { name: "100 aliases are the most", text: `a: &x 1\nb: [${"*x,".repeat(100)}]`, messages: [] },
@@ -93,6 +96,12 @@ for (const { name, text, messages } of refusedRows) {
     t.equal(found.length, messages.length);
   });
 }
+
+t.test("the last alias that is followed, and the first that is not", async (t) => {
+  const { data } = read(`a: &x 1\nb: [${"*x,".repeat(101)}]`).document;
+  const { b } = data as { readonly b: readonly unknown[] };
+  t.same(b.slice(98), [1, 1, null]);
+});
 
 const PLACES = `# a comment
 listen: "0.0.0.0:\${PORT}"

@@ -1,5 +1,8 @@
 import t from "tap";
-import { firstRoute, loginOf } from "../support/config-text.ts";
+import { routePath } from "../../src/config/addresses.ts";
+import { presets } from "../../src/config/presets.ts";
+import { identityHeader } from "../../src/config/texts.ts";
+import { firstRoute, judged, loginOf } from "../support/config-text.ts";
 
 const presetRows = [
   {
@@ -32,3 +35,16 @@ t.test("without a preset the identity headers are authentik's, as the full examp
   t.equal(loginOf(route).usernameHeader, "X-authentik-username");
   t.equal(loginOf(route).clearHeaders.length, 4);
 });
+
+for (const [name, { path, usernameHeader, clearHeaders }] of Object.entries(presets)) {
+  t.test(`preset ${name} could be written out in a config`, async (t) => {
+    if (path !== null) t.same(judged(routePath(), path), { value: { kind: "exact", path } });
+    const headers = [usernameHeader, ...clearHeaders];
+    for (const header of headers) t.same(judged(identityHeader(), header), { value: header });
+    t.equal(new Set(headers.map((header) => header.toLowerCase())).size, headers.length, "each once");
+  });
+}
+
+t.test("preset bot-block asks at /auth and nowhere below", async (t) =>
+  t.equal(presets["bot-block"].path, "/auth"),
+);
