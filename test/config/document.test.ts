@@ -60,7 +60,7 @@ t.test("a key is a key, even where JavaScript has another meaning for it", async
   t.notOk("admin" in (data as object), "nothing is inherited from a file");
 });
 
-/** A mapping, then lists, then a number, `levels` below the top. */
+/** Writes a mapping, then lists, then a number that stands `levels` below the top. */
 const nested = (levels: number) => `a: ${"[".repeat(levels - 1)}1${"]".repeat(levels - 1)}`;
 
 const refusedRows = [

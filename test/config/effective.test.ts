@@ -19,7 +19,7 @@ t.test("one for each entry, whatever it is", async (t) => {
   t.same(effectiveRoutes({ routes: [5, null, []] }), [UNKNOWN, UNKNOWN, UNKNOWN]);
 });
 
-/** What is written and no good must not be taken for what would be without it: that may be open. */
+/** A value that is written but no good must not count as one that is not written: the default may let people in. */
 const rows = [
   {
     name: "nothing written",

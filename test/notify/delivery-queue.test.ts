@@ -1,4 +1,4 @@
-/** All by hand: the clock, the timers and the receiver. Real receivers are in notifier.test.ts. */
+/** The clock, the timers and the receiver are made by hand here. notifier.test.ts uses real receivers. */
 import t from "tap";
 import type { Gone, NotifyEvent, Outcome, UpstreamRequest } from "../../src/core/types.ts";
 import { DeliveryQueue } from "../../src/notify/delivery-queue.ts";
@@ -60,7 +60,7 @@ function scene() {
     await settled();
     return waited;
   };
-  /** The last request, answered. */
+  /** Answers the last request. */
   const answerLast = async (outcome: Outcome): Promise<void> => sent.at(-1)?.answer(outcome);
   const texts = async (): Promise<readonly string[]> => {
     const bodies: string[] = [];

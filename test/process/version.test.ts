@@ -16,7 +16,7 @@ interface Copy {
   version(): string;
 }
 
-/** The same program beside a package.json of its own, which changes after the program has started. */
+/** Loads the same program beside a package.json of its own, which is written after the program was loaded. */
 async function copy(t: Test, text: string): Promise<Copy> {
   const folder = t.testdir({ "package.json": "{}", src: { process: { "version.ts": SOURCE } } });
   const { version } = await import(pathToFileURL(join(folder, "src/process/version.ts")).href);

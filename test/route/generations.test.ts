@@ -19,7 +19,7 @@ import {
 import { upstreamAt } from "../support/raw-upstream.ts";
 
 const EMPTY = await snapshotOf(oneRoute("preset: authentik"));
-/** As a reload reads it: equal to the last one at best, and never the same. */
+/** Copies the routes, because a reload reads equal ones at best and never the same ones. */
 const snapshot = (...routes: readonly Route[]): Snapshot => ({ ...EMPTY, routes: structuredClone(routes) });
 
 function scene() {

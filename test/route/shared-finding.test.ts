@@ -17,7 +17,7 @@ function scene() {
   return {
     get: () => shared.get(find),
     getSoon: () => shared.getSoon(find),
-    /** How many were begun. */
+    /** Tells how many were begun. */
     begun: () => made.length,
     settle: (finding: ProbeResult) => made.at(-1)?.(finding),
     advance: (milliseconds: number) => {

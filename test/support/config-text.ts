@@ -1,4 +1,4 @@
-/** Config text as tests of one file of src/config write it: what is wrong with it, or what checks see of it. */
+/** Helpers for tests that write config text: they tell what is wrong with it, or what checks see of it. */
 import * as z from "zod/mini";
 import { type LoadResult, parseConfig } from "../../src/config/load.ts";
 import { formatProblem } from "../../src/config/problem.ts";
@@ -45,7 +45,7 @@ export async function firstRoute(keys: string, env: Env = {}): Promise<Route> {
   return route;
 }
 
-/** What one kind of value makes of `input`: its value, or what it is refused with, each message once. */
+/** Returns the value that a schema makes of `input`, or the messages it refuses it with, each once. */
 export function judged(
   schema: z.core.$ZodType,
   input: unknown,

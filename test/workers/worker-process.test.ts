@@ -1,4 +1,4 @@
-/** One real process, which is asked, does not answer in time, is killed, and is asked again. */
+/** One real process is asked, does not answer in time, is killed, and is asked again. */
 import { setImmediate } from "node:timers/promises";
 import t from "tap";
 import { type WorkerEnd, WorkerProcess } from "../../src/workers/worker-process.ts";
