@@ -13,7 +13,7 @@ import { isForTimeline, type Report } from "../observe/event.ts";
 import { defectText, logEvent } from "../observe/log/events.ts";
 import { openLineWriter } from "../observe/log/line-writer.ts";
 import { createLogger, type Logger } from "../observe/log/logger.ts";
-import { sumReports } from "../observe/report.ts";
+import { type ProcessReport, sumReports } from "../observe/report.ts";
 import { inTime } from "../process/file-patience.ts";
 import type { ToPrimary, ToWorker, WorkerReply, WorkerRequest } from "./protocol.ts";
 
@@ -98,9 +98,9 @@ function reportTo(log: Logger): Report {
   };
 }
 
-async function reportOf({ reports }: Engine): Promise<WorkerReply> {
-  await reports.refresh();
-  return { kind: "report", report: sumReports(reports.all()) };
+async function processReport(): Promise<ProcessReport> {
+  await engine?.reports.refresh();
+  return sumReports(engine?.reports.all() ?? []);
 }
 
 async function answerTo(question: WorkerRequest): Promise<WorkerReply> {
@@ -108,7 +108,7 @@ async function answerTo(question: WorkerRequest): Promise<WorkerReply> {
     case "prepare":
       return prepare(question.packed);
     case "report":
-      return engine ? reportOf(engine) : { kind: "defect" };
+      return { kind: "report", report: await processReport() };
     case "probe":
       return { kind: "probed", results: (await engine?.probe(question.route)) ?? [] };
     case "drain":

@@ -1,9 +1,7 @@
-import { deserialize, serialize } from "node:v8";
 import t from "tap";
 import { parseConfig } from "../../src/config/load.ts";
 import { readBounded } from "../../src/config/read-file.ts";
 import { addressText } from "../../src/core/address-text.ts";
-import { pack, unpack } from "../../src/core/packed-snapshot.ts";
 import { shareOf } from "../../src/workers/share.ts";
 
 const YAML = `
@@ -26,38 +24,6 @@ async function parsed() {
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   return loaded.snapshot;
 }
-
-t.test("a snapshot comes out as it went in", async (t) => {
-  const snapshot = await parsed();
-  const tls = { ca: Buffer.from("PEM"), cert: null, key: null, serverName: null, verify: true };
-  const routes = snapshot.routes.map((route) => ({ ...route, upstream: { ...route.upstream, tls } }));
-  const sent = { ...snapshot, routes };
-  const got = unpack(deserialize(serialize(pack(sent))));
-  const { trustedProxies, ...rest } = got;
-  const allowFrom = (one: typeof got) => {
-    const fallback = one.routes[0]?.fallback;
-    return fallback?.mode === "basic-auth" ? fallback.allowFrom : null;
-  };
-  t.ok(trustedProxies?.check("10.1.2.3"));
-  t.ok(trustedProxies?.check("2001:db8::1", "ipv6"));
-  t.notOk(trustedProxies?.check("11.0.0.1"));
-  t.ok(allowFrom(got)?.check("192.0.2.7"));
-  t.notOk(allowFrom(got)?.check("192.0.3.7"));
-  t.equal(rest.routes[0]?.fault.statuses.has(599), true);
-  t.equal(Buffer.from(rest.routes[0]?.upstream.tls.ca ?? []).toString(), "PEM");
-  const plain = (one: typeof got) => JSON.stringify({ ...one, trustedProxies: null });
-  const lists = /"allowFrom":\{[^}]*\}/g;
-  t.equal(plain(got).replace(lists, ""), plain(sent).replace(lists, ""), "and all else is the same");
-});
-
-t.test("regression: the bytes of a file do not hold the whole message in memory", async (t) => {
-  const snapshot = await parsed();
-  const ca = Buffer.alloc(100_000, "P");
-  const tls = { ca, cert: null, key: null, serverName: null, verify: true };
-  const routes = snapshot.routes.map((route) => ({ ...route, upstream: { ...route.upstream, tls } }));
-  const got = unpack(deserialize(serialize(pack({ ...snapshot, routes }))));
-  t.equal(got.routes[0]?.upstream.tls.ca?.buffer.byteLength, ca.length);
-});
 
 t.test("each worker gets its share, never more than all may have", async (t) => {
   const snapshot = await parsed();
