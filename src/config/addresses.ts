@@ -174,9 +174,19 @@ export function network() {
 export function proxyNetwork() {
   return text("a network", NETWORK_WRITE, NETWORK, (written) => {
     const reading = readNetwork(written);
-    if ("refused" in reading || reading.value.prefix > 0) return reading;
+    if ("refused" in reading || !holdsAll(reading.value)) return reading;
     return { refused: "{value} trusts every address; list only the proxies in front of the gateway" };
   });
+}
+
+/** Whether it holds every IPv4 or every IPv6 address. Short IPv6 prefixes such as ::/1 hold all IPv4-mapped ones. */
+function holdsAll(network: Network): boolean {
+  const list = toBlockList([network]);
+  const ends = {
+    ipv4: ["0.0.0.0", "255.255.255.255"],
+    ipv6: ["::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"],
+  };
+  return (["ipv4", "ipv6"] as const).some((family) => ends[family].every((end) => list?.check(end, family)));
 }
 
 function readNetwork(written: string): ParsedValue<Network> {

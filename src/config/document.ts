@@ -217,7 +217,7 @@ function show(node: Scalar, text: string): string {
   return node.type?.startsWith("QUOTE") && !shown.startsWith('"') ? `"${shown}"` : shown;
 }
 
-/** Hides the user and password of a URL. */
+/** Hides the user and password of a URL, of one whose scheme was forgotten as well. */
 function redact(text: string): string {
-  return text.replace(/\/\/.*@/s, "//***@");
+  return text.includes("//") ? text.replace(/\/\/.*@/s, "//***@") : text.replace(/^[^\s:]*:.*@/s, "***@");
 }

@@ -35,6 +35,8 @@ export function syntaxMessage({ code, message, pos }: YAMLError, text: string, t
         : "the line after this one is indented further; a key begins where the key above it does";
     case "BAD_ALIAS":
       return "an * or & begins an alias or anchor of YAML; text that begins so must stand in quotes";
+    case "BAD_DIRECTIVE":
+      return "a % begins a directive of YAML; text that begins so must stand in quotes";
     case "TAG_RESOLVE_FAILED":
       return "an ! begins a tag of YAML, and this one is not known; text that begins so must stand in quotes";
     default:

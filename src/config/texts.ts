@@ -5,8 +5,8 @@ export function routeName() {
   return plainText("a route name", "1 to 64 of letters, digits, _ and -", /^[A-Za-z0-9_-]{1,64}$/);
 }
 
-/** How hashes begin in an htpasswd file: bcrypt, Apache MD5, SHA-crypt, SHA-1. */
-const HASH = /\$(?:2[abxy]?|apr1|1|5|6)\$|\{S?SHA\}/i;
+/** How hashes begin: the name of a scheme between two $, as in crypt(5), or SHA-1 as in LDAP (RFC 2307). */
+const HASH = /\$[a-z0-9-]{1,16}\$|\{S?SHA\}/i;
 const NO_PATH = "holds a password hash, not a path; put it into a file and write the path of that";
 
 /** The path of a file. A hash in place of its file's path gets a message that does not show it, so no log holds it. */

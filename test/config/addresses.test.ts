@@ -358,7 +358,16 @@ const refused = [
   {
     name: "network of proxies",
     kind: proxyNetwork(),
-    all: ["0.0.0.0/0", "10.0.0.0/00", "::/0", "2001:db8::/0", "::ffff:0:0/96", "::ffff:10.0.0.0/96"],
+    all: [
+      "0.0.0.0/0",
+      "10.0.0.0/00",
+      "::/0",
+      "2001:db8::/0",
+      "::ffff:0:0/96",
+      "::ffff:10.0.0.0/96",
+      "::ffff:0:0/95",
+      "::/1",
+    ],
   },
 ] as const;
 for (const { name, kind, all } of refused) {

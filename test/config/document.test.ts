@@ -113,6 +113,7 @@ routes: &all
   - "true"
   -
 again: *all
+bare: user:hunter2@host
 `;
 const placeRows = [
   { name: "a key", path: ["admin"], at: "key", place: "3:1", shown: "a mapping", written: null },
@@ -129,6 +130,13 @@ const placeRows = [
     place: "4:13",
     shown: 'value "https://***@x"',
     written: "https://user:hunter2@host/@x",
+  },
+  {
+    name: "a URL without its scheme, user and password",
+    path: ["bare"],
+    place: "11:7",
+    shown: "value ***@host",
+    written: "user:hunter2@host",
   },
   { name: "a list", path: ["routes"], place: "6:3", shown: "a list", written: null },
   { name: "in a list", path: ["routes", 0, "path"], place: "6:11", shown: "value /a", written: "/a" },

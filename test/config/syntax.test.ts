@@ -40,6 +40,11 @@ const brokenYaml = [
     line: 'c.yaml:1:8 yaml: text that holds ": " must stand in quotes',
   },
   {
+    name: "a value that begins with %, at the begin of a line",
+    text: "%hunter2\n---\na: b\n",
+    line: "c.yaml:1:1 yaml: a % begins a directive of YAML; text that begins so must stand in quotes",
+  },
+  {
     name: "a star alone",
     text: "routes:\n  - path: *\n",
     line: "c.yaml:2:11 yaml: an * or & begins an alias or anchor of YAML; text that begins so must stand in quotes",

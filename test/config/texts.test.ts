@@ -80,6 +80,9 @@ const refused = [
       "a:{SHA}x",
       "{ssha}x",
       "$6$line\nbreak",
+      "admin:$y$j9T$x",
+      "$argon2id$v=19$x",
+      "$7$x",
     ],
   },
 ] as const;
