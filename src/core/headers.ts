@@ -5,7 +5,8 @@
  */
 import type { Forwarded, RawHeaders, UpstreamRequest } from "./types.ts";
 
-const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
+/** Names that no gateway takes for an alias of another name. */
+export const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
 
 /** Go's httputil.ReverseProxy takes out the same ones. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -20,7 +21,7 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-const FALLBACK_HEADER = "x-auth-fallback";
+export const FALLBACK_HEADER = "x-auth-fallback";
 
 /** Every value of `name` (lower case), in order. */
 export function headerValues(headers: RawHeaders, name: string): readonly string[] {
@@ -103,6 +104,11 @@ export function headersForGateway(headers: RawHeaders, status: number): RawHeade
     if (HOP_BY_HOP.has(name) || listed.has(name) || name === FALLBACK_HEADER) return false;
     return status !== 204 || name !== "content-length";
   });
+}
+
+/** Whether no body follows such a status, whatever the headers announce (RFC 9110 sections 15.3.5 and 15.4.5). */
+export function isBodiless(status: number): boolean {
+  return status === 204 || status === 304;
 }
 
 /** `keep` gets names in lower case. */

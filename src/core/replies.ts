@@ -2,7 +2,7 @@
  * The replies we write ourselves. Fallback replies name their kind in X-Auth-Fallback, and none of ours may be
  * stored. Nothing of a check goes into them, so nothing can be reflected.
  */
-import { headersForGateway } from "./headers.ts";
+import { headersForGateway, isBodiless } from "./headers.ts";
 import { DOWN_PAGE, LOGIN_PAGE, limitedPage } from "./pages.ts";
 import type { BasicAuthFallback, DenyFallback } from "./snapshot.ts";
 import type { Answer, Body, RawHeaders, Reply } from "./types.ts";
@@ -109,6 +109,13 @@ export function proxyError(status: 502 | 504): Reply {
 /** Our own limits are reached. No fallback: a flood must not open the door. */
 export function shedReply(): Reply {
   return text(503, "Service Unavailable", ["Retry-After", "1"], "Too many checks at once\n");
+}
+
+/** Whether a whole body goes out with a Content-Length of ours. `hasLength`: there is one among the reply's headers. */
+export function needsLength(status: number, hasLength: boolean, isHead: boolean, bodyBytes: number): boolean {
+  // An upstream's answer to HEAD may leave its length open, and 0 would be a claim.
+  const isOpen = isHead && bodyBytes === 0;
+  return !hasLength && !isBodiless(status) && !isOpen;
 }
 
 export function badCheck(): Reply {

@@ -8,8 +8,7 @@ import type { Socket } from "node:net";
 import type { Routing } from "../core/answer-check.ts";
 import { answerCheck } from "../core/answer-check.ts";
 import { internalError } from "../core/replies.ts";
-import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
-import type { Route } from "../core/snapshot.ts";
+import { destinationOf } from "../core/route-table.ts";
 import type { Body, Decision, Gone, Reply } from "../core/types.ts";
 import { listenForBytes, READ_BUFFER } from "../http/bytes-socket.ts";
 import {
@@ -29,7 +28,6 @@ import { type FastPathDeps, KEEP_ALIVE_MS } from "./check-server.ts";
 import type { FastConnection, SocketUse } from "./open-sockets.ts";
 
 const KEPT_ENDS = keptEndsFor(Math.floor(KEEP_ALIVE_MS / 1_000));
-const HEALTH_PATH = "/healthz";
 const CHUNK_END = "\r\n";
 const LAST_CHUNK = "0\r\n\r\n";
 /** One for all: a head is read in one go. */
@@ -137,8 +135,8 @@ export class ByteConnection implements Gone, FastConnection {
   #answer(check: WireCheck, keepsAlive: boolean): boolean {
     const { deps, current: currentOf } = this.#options;
     const current = currentOf();
-    const route = plainRoute(current.table, check.path);
-    if (route === null) return false;
+    const route = destinationOf(current.table, check.path);
+    if (typeof route === "string" || route.upstream.protocol !== "http:") return false;
     this.#isHead = check.method === "HEAD";
     this.#keepsAlive = keepsAlive;
     this.#awaitsHead = false;
@@ -306,14 +304,6 @@ export class ByteConnection implements Gone, FastConnection {
     this.#stream?.abort();
     this.#onGone?.();
   }
-}
-
-/** A route that is asked over plain HTTP; null: not for this carrier. */
-function plainRoute(table: RouteTable, path: string): Route | null {
-  if (path === HEALTH_PATH) return null;
-  const route = findRoute(table, path);
-  if (route === null || route.upstream.protocol !== "http:") return null;
-  return route.path.kind === "prefix" && hasDotSegment(path) ? null : route;
 }
 
 function ignore(): void {}

@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";
 import { type AnswerCheckDeps, answerCheck, type Routing } from "../core/answer-check.ts";
 import { badCheck, healthy, internalError, noRoute, tooManyHeaders } from "../core/replies.ts";
-import { findRoute, hasDotSegment } from "../core/route-table.ts";
+import { destinationOf, HEALTH_PATH } from "../core/route-table.ts";
 import type { Address, Limits } from "../core/snapshot.ts";
 import type { Reply } from "../core/types.ts";
 import { hasBody } from "../http/has-body.ts";
@@ -28,7 +28,6 @@ const CHECKING_MS = 5_000;
 const MAX_HEADER_LINES = 1_000;
 /** Unanswered checks of one connection. Gateways do not pipeline; a sender who does could fill the memory. */
 const MAX_PIPELINED = 16;
-const HEALTH_PATH = "/healthz";
 const WHY = {
   "cut short": new Error("the head was cut short"),
   "too slow": Object.assign(new Error("the head was too slow"), { code: "ERR_HTTP_REQUEST_TIMEOUT" }),
@@ -251,12 +250,12 @@ async function replyTo(
   if (request.rawHeaders.length > 2 * MAX_HEADER_LINES) return tooManyHeaders();
   const check = readCheck(request, target);
   if (!check) return badCheck();
-  if (check.path === HEALTH_PATH) return healthy();
   const current = options.current();
   const { table, trustedProxies } = current;
-  const route = findRoute(table, check.path);
-  if (!route) return noRoute();
-  if (route.path.kind === "prefix" && hasDotSegment(check.path)) return badCheck();
+  const route = destinationOf(table, check.path);
+  if (route === "health") return healthy();
+  if (route === "no route") return noRoute();
+  if (route === "dot segment") return badCheck();
   const carried = route.fallback.mode === "none" ? check : { ...check, body: null };
   const context = { route, state: current.stateOf(route), trustedProxies, gone: goneSignal(response) };
   current.hold();

@@ -6,7 +6,7 @@
  *  Transfer-Encoding   at most once, chunked alone, and never beside Content-Length: two readers of such an answer
  *                      could disagree on where it ends
  */
-import { HOP_BY_HOP } from "../core/headers.ts";
+import { FALLBACK_HEADER, HOP_BY_HOP, isBodiless } from "../core/headers.ts";
 import type { Lines } from "./answer-lines.ts";
 import { isWord, knownNames, meaningOf as meaningIn, SPACE } from "./bytes.ts";
 
@@ -46,7 +46,7 @@ type Meaning =
   | "stays here";
 
 const KNOWN = knownNames<Meaning>({
-  ...Object.fromEntries([...HOP_BY_HOP, "x-auth-fallback"].map((name) => [name, "stays here"])),
+  ...Object.fromEntries([...HOP_BY_HOP, FALLBACK_HEADER].map((name) => [name, "stays here"])),
   connection: "connection",
   "content-length": "content-length",
   date: "date",
@@ -199,7 +199,7 @@ function isChunked({ bytes, offsets }: Lines, index: number): boolean {
 }
 
 function framingOf({ status, contentLength }: AnswerHead, isHead: boolean, chunked: boolean): Framing {
-  if (isHead || status === 204 || status === 304) return "none";
+  if (isHead || isBodiless(status)) return "none";
   if (chunked) return "chunked";
   return contentLength === -1 ? "close" : "length";
 }

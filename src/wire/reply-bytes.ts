@@ -2,8 +2,8 @@
  * A reply as the bytes of one write, line by line what Node's http writes for the same reply: the other carrier's
  * replies look the same.
  */
-import { firstHeader } from "../core/headers.ts";
-import { Relayed } from "../core/replies.ts";
+import { firstHeader, isBodiless } from "../core/headers.ts";
+import { needsLength, Relayed } from "../core/replies.ts";
 import type { RawHeaders, Reply } from "../core/types.ts";
 import type { ScratchBuffer } from "./scratch.ts";
 import { WireAnswer } from "./wire-answer.ts";
@@ -66,10 +66,8 @@ export function wholeReply(
 ): Buffer {
   const parts = partsOf(reply);
   const hasNoBody = context.isHead || isBodiless(reply.status);
-  // An upstream's answer to HEAD may leave its length open; 0 would be a claim.
-  const isOpen = context.isHead && body.length === 0;
-  const needsLength = !parts.hasLength && !isBodiless(reply.status) && !isOpen;
-  const length = needsLength ? `Content-Length: ${body.length}\r\n` : "";
+  const isMissing = needsLength(reply.status, parts.hasLength, context.isHead, body.length);
+  const length = isMissing ? `Content-Length: ${body.length}\r\n` : "";
   return headAndBody(reply, parts, length, false, hasNoBody ? NOTHING : body, context, scratch);
 }
 
@@ -111,11 +109,6 @@ function partsOf(reply: Reply): Parts {
   }
   const { answer, added } = reply;
   return { answer, added, hasLength: answer.passesLength, hasDate: answer.passesDate };
-}
-
-/** RFC 9110 sections 15.3.5 and 15.4.5. */
-function isBodiless(status: number): boolean {
-  return status === 204 || status === 304;
 }
 
 /** Throws where a line would become two (RFC 9110 section 5.5), as Node's http does. */

@@ -11,6 +11,7 @@
  *  not at all     Content-Length, Transfer-Encoding, Expect, Upgrade
  */
 
+import { HOP_BY_HOP, PLAIN_NAME } from "../core/headers.ts";
 import {
   COLON,
   CR,
@@ -72,23 +73,18 @@ export function newRequestHead(): RequestHead {
 const QUESTION = 63;
 const SLASH = 47;
 
-/** Of names that pass: core/headers.ts lets no alias of another name through. */
-const PLAIN = table((_code, char) => (/[0-9A-Za-z-]/.test(char) ? 1 : 0));
+/** The characters of names that pass. */
+const PLAIN = table((_code, char) => (PLAIN_NAME.test(char) ? 1 : 0));
 /** Origin form without a fragment, in visible ASCII (RFC 3986): Node's parser takes no other either. */
 const TARGET = table((code, char) => (code > SPACE && code < 127 && char !== "#" ? 1 : 0));
 
 type Meaning = "host" | "connection" | "authorization" | "hop-by-hop" | "not ours";
 
 const KNOWN = knownNames<Meaning>({
+  ...Object.fromEntries([...HOP_BY_HOP].map((name) => [name, "hop-by-hop"])),
   host: "host",
   connection: "connection",
   authorization: "authorization",
-  "keep-alive": "hop-by-hop",
-  "proxy-authenticate": "hop-by-hop",
-  "proxy-authorization": "hop-by-hop",
-  "proxy-connection": "hop-by-hop",
-  te: "hop-by-hop",
-  trailer: "hop-by-hop",
   "content-length": "not ours",
   "transfer-encoding": "not ours",
   expect: "not ours",
