@@ -9,7 +9,7 @@ import { createConnectFailures } from "../core/connect-failures.ts";
 import type { Address, Upstream } from "../core/snapshot.ts";
 import type { ConnectFailure, Gone } from "../core/types.ts";
 import { connectForBytes } from "../http/bytes-socket.ts";
-import { startDeadline } from "./deadline.ts";
+import { pastDeadline, startDeadline } from "./deadline.ts";
 
 /** Whom a connection leads to. */
 export interface Peer {
@@ -177,9 +177,7 @@ function settled<Result>(
       resolvePromise(result);
     };
     const onInterrupt = (): void => settle({ kind: "interrupted" });
-    const deadline = startDeadline(milliseconds, (starved) => {
-      settle(starved ? { kind: "overload" } : { kind: "failure", reason: late });
-    });
+    const deadline = startDeadline(milliseconds, (starved) => settle(pastDeadline(late, starved)));
     interrupt.addEventListener("abort", onInterrupt);
     begin(settle);
   });

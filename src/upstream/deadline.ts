@@ -4,6 +4,7 @@
  * `allow` route, so a deadline says whether the process was starved of its time.
  */
 import { performance } from "node:perf_hooks";
+import type { FailureReason } from "../core/types.ts";
 
 /** How often the loop's lateness is looked at. */
 const BEAT_MS = 50;
@@ -32,6 +33,14 @@ export function startDeadline(milliseconds: number, expire: (starved: boolean) =
       if (immediate) clearImmediate(immediate);
     },
   };
+}
+
+/** What comes of a deadline that has passed. If our own stalls took its time, it says nothing about the upstream. */
+export function pastDeadline<Reason extends FailureReason>(
+  reason: Reason,
+  starved: boolean,
+): { readonly kind: "overload" } | { readonly kind: "failure"; readonly reason: Reason } {
+  return starved ? { kind: "overload" } : { kind: "failure", reason };
 }
 
 /** Whether stalls since `before` (a `stalledSoFar`) took too much of `milliseconds`. */
