@@ -5,8 +5,6 @@ import { clientAddress } from "../core/client-address.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import type { Address, Drain, Snapshot } from "../core/snapshot.ts";
 import type { FallbackChange, OverrideEvent } from "../core/types.ts";
-import { ByteConnection } from "../gateway/byte-connection.ts";
-import type { FastPath } from "../gateway/check-server.ts";
 import { createListeners, type ListenerChanges } from "../gateway/listeners.ts";
 import { drain } from "../http/drain.ts";
 import { hasFastify } from "../http/lazy-fastify.ts";
@@ -25,9 +23,6 @@ import { createGraceStore } from "../route/grace-store.ts";
 import { createOverrides, type Overrides } from "../route/overrides.ts";
 import { createUpstreams } from "../upstream/upstreams.ts";
 
-const FAST_PATH: FastPath = {
-  accept: (use, options) => new ByteConnection(use, options),
-};
 const TICK_MS = 1_000;
 
 export interface Engine {
@@ -117,8 +112,8 @@ export function createEngine(first: Snapshot, deps: EngineDeps): LocalEngine {
     userAgent: `sparekey/${version()}`,
   });
   const listeners = createListeners({
-    deps: { exchange: upstreams.exchange, logins, record, now },
-    fastPath: () => (usesFastPath() ? FAST_PATH : null),
+    answering: { exchange: upstreams.exchange, logins, record, now },
+    usesFastPath,
     sharesPorts: deps.sharesPorts,
     onDrops: (limit, closed) => logDrops(logger, limit, closed),
     onDefect: (error) => logDefect(logger, error),

@@ -59,7 +59,7 @@ export class ListenError extends Error {
 }
 
 export interface ListenersDeps
-  extends Pick<CheckServerDeps, "deps" | "fastPath" | "onDefect" | "onUnloadable"> {
+  extends Pick<CheckServerDeps, "answering" | "usesFastPath" | "onDefect" | "onUnloadable"> {
   /** Whether other processes listen on the same ports. */
   readonly sharesPorts: boolean;
   /** So many connections beyond `limit` were closed since the last tick. */
