@@ -123,15 +123,6 @@ export class Pool {
     this.#shareBusy();
   }
 
-  async #wait<Connection extends Pooled>(
-    kind: ConnectionKind<Connection>,
-    died: Peer | null,
-    interrupt: Gone,
-  ): Promise<Taken<Connection>> {
-    const answers = this.#answers;
-    return this.afterWait(await this.#waitInQueue(kind, died, interrupt), answers);
-  }
-
   /** What `taken` means to an exchange that has waited since there were so many `answers`. */
   afterWait<Connection>(taken: Taken<Connection>, answers: number): Taken<Connection> {
     if (this.#answers === answers) return taken;
@@ -139,12 +130,13 @@ export class Pool {
     return taken.kind === "taken" ? { ...taken, queued: true } : taken;
   }
 
-  #waitInQueue<Connection extends Pooled>(
+  #wait<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
     died: Peer | null,
     interrupt: Gone,
   ): Promise<Taken<Connection>> {
     if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
+    const answers = this.#answers;
     return new Promise((resolve) => {
       const onInterrupt = (): void => {
         this.leaveQueue(place);
@@ -152,14 +144,14 @@ export class Pool {
       };
       const settle = (taken: Taken<Connection>): void => {
         interrupt.removeEventListener("abort", onInterrupt);
-        resolve(taken);
+        resolve(this.afterWait(taken, answers));
       };
       interrupt.addEventListener("abort", onInterrupt);
       const place = this.#waitQueue.add({
         needsFresh: died !== null,
         mayShare: false,
-        answers: this.#answers,
-        fits: (connection) => kind.isOne(connection),
+        answers,
+        fits: kind.isOne,
         take: (connection) => {
           if (kind.isOne(connection)) settle({ kind: "taken", connection, queued: false });
         },

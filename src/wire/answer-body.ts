@@ -17,6 +17,8 @@ type Phase = "head" | "no body" | "length" | "chunks" | "trailers" | "until clos
 
 /** Of one connection; `expectAnswer` begins each answer. */
 export interface AnswerReader {
+  /** The limit of a head with the interim answers before it, of the trailers, and of all chunk extensions together. */
+  readonly headBytes: number;
   event: AnswerEvent;
   /** From the event "head" to the next `expectAnswer`. Ranges of it are of `head.lines.bytes`. */
   readonly head: AnswerHead;
@@ -33,8 +35,9 @@ export interface AnswerReader {
   readonly trailers: Lines;
 }
 
-export function newAnswerReader(): AnswerReader {
+export function newAnswerReader(headBytes: number): AnswerReader {
   return {
+    headBytes,
     event: "more",
     head: newAnswerHead(newLines()),
     bodyStart: 0,
@@ -60,28 +63,21 @@ export function expectAnswer(reader: AnswerReader, answersHead: boolean): void {
 /**
  * Reads on in `chunk` up to the next event, and returns where that is; to be called until there is no more. Bytes
  * behind an end are unasked, unless another request waits for its answer: the connection must not be used again.
- * `headBytes`: limit of the head, interim answers before it included; of the trailers; of all chunk extensions.
  */
-export function readAnswer(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+export function readAnswer(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   switch (reader.phase) {
     case "over":
       return start;
     case "no body":
       return finish(reader, "end", start);
     case "head":
-      return readHead(reader, chunk, start, end, headBytes);
+      return readHead(reader, chunk, start, end);
     case "length":
       return reader.missing === 0 ? finish(reader, "end", start) : readData(reader, start, end);
     case "chunks":
-      return readChunks(reader, chunk, start, end, headBytes);
+      return readChunks(reader, chunk, start, end);
     case "trailers":
-      return readTrailers(reader, chunk, start, end, headBytes);
+      return readTrailers(reader, chunk, start, end);
     case "until close":
       return readData(reader, start, end);
   }
@@ -99,16 +95,10 @@ function finish(reader: AnswerReader, event: "end" | "malformed" | "too_large", 
   return at;
 }
 
-function readHead(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function readHead(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   const { head } = reader;
   reader.event = "more";
-  const at = scanLines(head.lines, chunk, start, end, headBytes);
+  const at = scanLines(head.lines, chunk, start, end, reader.headBytes);
   const { phase } = head.lines;
   if (!isOver(phase)) return at;
   if (phase !== "done") return finish(reader, phase, at);
@@ -147,20 +137,14 @@ function readData(reader: AnswerReader, start: number, end: number): number {
   return reader.bodyEnd;
 }
 
-function readChunks(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function readChunks(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   const { chunks } = reader;
   for (let at = start; at < end; at += 1) {
     if (chunks.phase === "data") return readChunkData(reader, at, end);
-    const phase = takeChunkByte(chunks, chunk[at] ?? 0, headBytes);
+    const phase = takeChunkByte(chunks, chunk[at] ?? 0, reader.headBytes);
     if (phase === "malformed" || phase === "too_large") return finish(reader, phase, at);
     if (phase === "data") reader.missing = chunks.size;
-    if (phase === "last") return expectTrailers(reader, chunk, at + 1, end, headBytes);
+    if (phase === "last") return expectTrailers(reader, chunk, at + 1, end);
   }
   reader.event = "more";
   return end;
@@ -172,28 +156,16 @@ function readChunkData(reader: AnswerReader, start: number, end: number): number
   return at;
 }
 
-function expectTrailers(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function expectTrailers(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   reader.phase = "trailers";
   restartLines(reader.trailers, "line");
-  return readTrailers(reader, chunk, start, end, headBytes);
+  return readTrailers(reader, chunk, start, end);
 }
 
-function readTrailers(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function readTrailers(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   const { trailers } = reader;
   reader.event = "more";
-  const at = scanLines(trailers, chunk, start, end, headBytes);
+  const at = scanLines(trailers, chunk, start, end, reader.headBytes);
   if (!isOver(trailers.phase)) return at;
   if (trailers.phase !== "done") return finish(reader, trailers.phase, at);
   const event = framesBody(trailers) ? "malformed" : "end";

@@ -8,7 +8,7 @@
  */
 import { FALLBACK_HEADER, HOP_BY_HOP, isBodiless } from "../core/headers.ts";
 import type { Lines } from "./answer-lines.ts";
-import { isWord, knownNames, meaningOf as meaningIn, SPACE } from "./bytes.ts";
+import { isWord, knownNames, meaningOf as meaningIn, SPACE, withRange } from "./bytes.ts";
 
 /** How the body ends. "none": there is no body, whatever the lines announce. */
 type Framing = "none" | "length" | "chunked" | "close";
@@ -237,14 +237,11 @@ function dropListed(head: AnswerHead, connection: string): void {
   }
 }
 
-/** Neighbours become one. */
 function drop(head: AnswerHead, index: number): void {
-  const { lines, dropped } = head;
-  const start = (lines.offsets[index] ?? 0) - lines.statusLine;
-  const end = (lines.offsets[index + 3] ?? 0) + 2 - lines.statusLine;
-  if (dropped.length === 0) head.dropped = [start, end];
-  else if (dropped[dropped.length - 1] === start) dropped[dropped.length - 1] = end;
-  else dropped.push(start, end);
+  const { offsets, statusLine } = head.lines;
+  const start = (offsets[index] ?? 0) - statusLine;
+  const end = (offsets[index + 3] ?? 0) + 2 - statusLine;
+  head.dropped = withRange(head.dropped, start, end);
 }
 
 function joined(text: string, more: string): string {

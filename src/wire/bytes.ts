@@ -95,6 +95,14 @@ export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   return copy;
 }
 
+/** `ranges` (start, end, start, end …, in order) with one more behind them. Neighbours become one. */
+export function withRange(ranges: number[], start: number, end: number): number[] {
+  if (ranges.length === 0) return [start, end];
+  if (ranges[ranges.length - 1] === start) ranges[ranges.length - 1] = end;
+  else ranges.push(start, end);
+  return ranges;
+}
+
 /** Copies `start` to `end` less the ranges of `dropped` (start, end, start, end …, in order); returns where it ends. */
 export function copyLess(
   bytes: Buffer,

@@ -24,6 +24,7 @@ import {
   SPACE,
   TAB,
   table,
+  withRange,
 } from "./bytes.ts";
 
 /** Offsets are into the buffer that was read. One is filled anew for each head. */
@@ -166,7 +167,7 @@ function readLine(bytes: Uint8Array, start: number, end: number, head: RequestHe
   const meaning = meaningOf(KNOWN, bytes, start, nameEnd);
   if (meaning !== null) {
     if (!takeLine(meaning, bytes, start, nameEnd + 2, valueEnd, head)) return -1;
-  } else if (nameEnd !== plainEnd) drop(head, start, valueEnd + 2);
+  } else if (nameEnd !== plainEnd) head.dropped = withRange(head.dropped, start, valueEnd + 2);
   return valueEnd + 2;
 }
 
@@ -188,14 +189,13 @@ function takeLine(
     case "connection":
       head.connections += 1;
       head.keepsAlive = isWord(bytes, valueStart, valueEnd, KEEP_ALIVE);
-      drop(head, start, valueEnd + 2);
+      head.dropped = withRange(head.dropped, start, valueEnd + 2);
       return head.keepsAlive || isWord(bytes, valueStart, valueEnd, CLOSE);
     case "hop-by-hop":
-      drop(head, start, valueEnd + 2);
+      head.dropped = withRange(head.dropped, start, valueEnd + 2);
       return true;
     case "authorization":
-      if (head.authorizations.length === 0) head.authorizations = [valueStart, valueEnd];
-      else head.authorizations.push(valueStart, valueEnd);
+      head.authorizations = withRange(head.authorizations, valueStart, valueEnd);
       return true;
   }
 }
@@ -216,14 +216,6 @@ function endOfValue(bytes: Uint8Array, start: number, end: number): number {
 
 function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
-}
-
-/** Neighbours become one. */
-function drop(head: RequestHead, start: number, end: number): void {
-  const { dropped } = head;
-  if (dropped.length === 0) head.dropped = [start, end];
-  else if (dropped[dropped.length - 1] === start) dropped[dropped.length - 1] = end;
-  else dropped.push(start, end);
 }
 
 function startsWith(bytes: Uint8Array, start: number, word: Uint8Array): boolean {

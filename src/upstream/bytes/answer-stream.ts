@@ -20,9 +20,8 @@ export interface PartReceiver {
 }
 
 export class AnswerStream {
-  readonly #headBytes: number;
   readonly #answered: () => void;
-  readonly #reader: AnswerReader = newAnswerReader();
+  readonly #reader: AnswerReader;
   readonly #gathered = new GatheredBody();
   readonly #scratch = new ScratchBuffer();
   /** The last answer, whose head lies in `#scratch`. */
@@ -33,7 +32,7 @@ export class AnswerStream {
 
   /** `answered` is called with each head. */
   constructor(headBytes: number, answered: () => void) {
-    this.#headBytes = headBytes;
+    this.#reader = newAnswerReader(headBytes);
     this.#answered = answered;
   }
 
@@ -65,7 +64,7 @@ export class AnswerStream {
   /** Reads up to the next event, and gives `receiver` what there is for it. To be called until "more". */
   next(receiver: PartReceiver): AnswerEvent {
     const reader = this.#reader;
-    this.#at = readAnswer(reader, READ_BUFFER, this.#at, this.#length, this.#headBytes);
+    this.#at = readAnswer(reader, READ_BUFFER, this.#at, this.#length);
     const { event } = reader;
     if (event === "head") {
       this.#answered();

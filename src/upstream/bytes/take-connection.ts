@@ -1,6 +1,6 @@
 /** Takes a connection for one exchange that finds none idle: it waits in the pool's queue, or opens a new one. */
 import type { Place } from "../../core/linked-list.ts";
-import type { Forwarded, Gone } from "../../core/types.ts";
+import type { Forwarded } from "../../core/types.ts";
 import type { Peer } from "../connect.ts";
 import type { Wait } from "../interrupt.ts";
 import type { Pool } from "../pool.ts";
@@ -20,18 +20,17 @@ export interface TakeDeps {
   readonly forwarded: Forwarded;
 }
 
-/** To the pool, it is also what interrupts the opening of a connection. */
-export class ConnectionTake implements Gone, Waiter {
+export class ConnectionTake implements Waiter {
   readonly needsFresh = false;
   readonly answers: number;
-  aborted = false;
   /** A connection died, and another is taken in its stead. */
   isSecond = false;
   readonly #deps: TakeDeps;
   readonly #taker: Taker;
   /** The place in the wait queue, also once it is left. */
   #place: Place<Waiter> | null = null;
-  #listeners: (() => void)[] = [];
+  /** What ends the opening of a connection. */
+  #opening: AbortController | null = null;
   #wasQueued = false;
   #stoodBehind = false;
 
@@ -65,12 +64,11 @@ export class ConnectionTake implements Gone, Waiter {
 
   /** To be called while no connection is taken. The taker is told that there will be none. */
   interrupt(): void {
-    this.aborted = true;
     if (this.#place !== null && this.#place.item !== null) {
       this.#deps.pool.leaveQueue(this.#place);
       return this.fail({ kind: "interrupted" });
     }
-    for (const listener of [...this.#listeners]) listener();
+    this.#opening?.abort();
   }
 
   /** An answer to HEAD may be followed by a body that another check would take for its answer. */
@@ -98,18 +96,10 @@ export class ConnectionTake implements Gone, Waiter {
     void this.#open(null, true);
   }
 
-  addEventListener(_type: "abort", listener: () => void): void {
-    this.#listeners.push(listener);
-  }
-
-  removeEventListener(_type: "abort", listener: () => void): void {
-    const index = this.#listeners.indexOf(listener);
-    if (index !== -1) this.#listeners.splice(index, 1);
-  }
-
   async #open(died: Peer | null, hasWaited: boolean): Promise<void> {
     const { kind, pool } = this.#deps;
-    const found = await pool.take(kind, died, this);
+    this.#opening = new AbortController();
+    const found = await pool.take(kind, died, this.#opening.signal);
     const taken = hasWaited ? pool.afterWait(found, this.answers) : found;
     if (taken.kind !== "taken") return this.#taker.notTaken(taken);
     this.#wasQueued = taken.queued;
