@@ -1,35 +1,35 @@
 /**
  * Reads one answer of an upstream out of the bytes of its connection, wherever they are cut: its head, its body with
- * the chunks undone, and its end. Trailers are checked and dropped. What is odd is malformed, for the bytes behind it
- * could belong to anything. Nothing of a body is kept or copied.
+ * the chunks undone, and its end. Trailers are checked and dropped. Anything odd is malformed, because the bytes behind
+ * it could belong to anything. No byte of a body is kept or copied.
  */
 import { type Chunks, newChunks, restartChunks, takeChunkByte } from "./answer-chunks.ts";
 import { type AnswerHead, framesBody, newAnswerHead, readAnswerHead } from "./answer-head.ts";
 import { isOver, type Lines, newLines, restartLines, scanLines } from "./answer-lines.ts";
 
 /**
- * What was met. "more": all is read, and more must come. "body": the bytes from `bodyStart` to `bodyEnd`. "end": the
- * answer is complete. An end or a failure is met again at each further reading, and no byte is taken any more.
+ * What the reader has met. "more": all is read, and more must come. "body": the bytes from `bodyStart` to `bodyEnd`.
+ * "end": the answer is complete. After an end or a failure, each further reading meets the same and takes no byte.
  */
 export type AnswerEvent = "more" | "head" | "body" | "end" | "malformed" | "too_large";
 
 type Phase = "head" | "no body" | "length" | "chunks" | "trailers" | "until close" | "over";
 
-/** Of one connection; `expectAnswer` begins each answer. */
+/** One connection has one reader. `expectAnswer` begins each answer. */
 export interface AnswerReader {
   /** The limit of a head with the interim answers before it, of the trailers, and of all chunk extensions together. */
   readonly headBytes: number;
   event: AnswerEvent;
-  /** From the event "head" to the next `expectAnswer`. Ranges of it are of `head.lines.bytes`. */
+  /** Valid from the event "head" to the next `expectAnswer`. Its offsets are into `head.lines.bytes`. */
   readonly head: AnswerHead;
   /** Offsets into the chunk that was read last. */
   bodyStart: number;
   bodyEnd: number;
-  /** Of the body so far, chunks undone. */
+  /** How long the body is so far, with its chunks undone. */
   bodyBytes: number;
   phase: Phase;
   answersHead: boolean;
-  /** Of the body, or of the current chunk. */
+  /** How many bytes the body, or its current chunk, still lacks. */
   missing: number;
   readonly chunks: Chunks;
   readonly trailers: Lines;
@@ -51,7 +51,7 @@ export function newAnswerReader(headBytes: number): AnswerReader {
   };
 }
 
-/** Lets go of the last answer. `answersHead`: the next is to a HEAD request, and has no body. */
+/** Lets go of the last answer. `answersHead`: the next one answers a HEAD request, and has no body. */
 export function expectAnswer(reader: AnswerReader, answersHead: boolean): void {
   reader.event = "more";
   reader.bodyBytes = 0;
@@ -61,8 +61,8 @@ export function expectAnswer(reader: AnswerReader, answersHead: boolean): void {
 }
 
 /**
- * Reads on in `chunk` up to the next event, and returns where that is; to be called until there is no more. Bytes
- * behind an end are unasked, unless another request waits for its answer: the connection must not be used again.
+ * Reads on in `chunk` up to the next event, and returns where that is. It is called again until the event is "more".
+ * If no other request waits for its answer, bytes behind an end mean that the connection must not be used again.
  */
 export function readAnswer(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   switch (reader.phase) {
@@ -83,7 +83,7 @@ export function readAnswer(reader: AnswerReader, chunk: Buffer, start: number, e
   }
 }
 
-/** The upstream has closed its side in order. "reset": the answer is not whole. */
+/** The upstream has closed its side in order. Returns "reset" if the answer is not whole. */
 export function endOfBytes(reader: AnswerReader): "end" | "reset" {
   if (reader.phase === "until close") finish(reader, "end", 0);
   return reader.event === "end" ? "end" : "reset";
