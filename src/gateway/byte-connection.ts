@@ -37,7 +37,7 @@ export interface ByteConnectionDeps extends PathDeps {
   handOver(use: SocketUse, bytes: Buffer): void;
 }
 
-/** To the check that it carries, it is what tells that nobody waits any more. */
+/** It also tells the check in flight when the gateway no longer waits. */
 export class ByteConnection implements Gone, FastConnection {
   readonly #socket: Socket;
   readonly #deps: ByteConnectionDeps;
@@ -177,7 +177,7 @@ export class ByteConnection implements Gone, FastConnection {
     if (heldBytes(this.#heads) > 0 || this.#socket.writableNeedDrain) this.#readNext();
   }
 
-  /** What a sender pipelined is looked at once the reply before it has gone out. */
+  /** Pipelined checks are read once the reply before them has gone out. */
   #readNext(): void {
     const socket = this.#socket;
     if (this.#use.inFlight > 0 || socket.destroyed || !socket.writable) return;

@@ -31,7 +31,7 @@ export interface CheckServer {
   /** Resolves with the port; rejects when the address cannot be had. */
   listen(): Promise<number>;
   connections(): number;
-  /** Takes no new connection; resolves when the last one is closed, each after its check. */
+  /** Takes no new connection. Resolves when the last one has closed, each after its check. */
   drain(): Promise<void>;
   /** Cuts what is left. */
   close(): Promise<void>;

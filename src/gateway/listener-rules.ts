@@ -5,7 +5,7 @@ import type { AnswerCheckDeps, Routing } from "../core/answer-check.ts";
 export const KEEP_ALIVE_MS = 120_000;
 /** No gateway sends a head more slowly. */
 export const HEAD_MS = 15_000;
-/** How often connections are looked at for what is too late. */
+/** How often connections are closed that are too slow or unused for too long. */
 export const CHECKING_MS = 5_000;
 /** Each line costs time and memory of its own: 250 KiB of short lines would stall every other check. */
 export const MAX_HEADER_LINES = 1_000;

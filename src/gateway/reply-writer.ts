@@ -1,4 +1,4 @@
-/** Writes replies to one gateway as bytes. A stream that breaks off cuts the connection, so that no half answer looks whole. */
+/** Writes replies as bytes. A stream that breaks off cuts the connection, so that no half answer looks whole. */
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import type { Body, Reply } from "../core/types.ts";
@@ -14,7 +14,7 @@ export class ReplyWriter {
   readonly #socket: Socket;
   readonly #now: () => number;
   readonly #scratch = new ScratchBuffer();
-  /** What is written goes out at once, though the gateway has not acknowledged what was before. */
+  /** What is written goes out at once, even if the gateway has not acknowledged what was before. */
   #isPrompt = false;
   /** Aborted when the stream that is being written cannot go on. */
   #stream: AbortController | null = null;
@@ -26,7 +26,7 @@ export class ReplyWriter {
     this.#now = now;
   }
 
-  /** Returns null once all is written, and for a stream what settles then. Throws if a header cannot be written. */
+  /** Returns null if all is written, or for a stream a promise of that. Throws if a header cannot be written. */
   write(reply: Reply, isHead: boolean, isLast: boolean): Promise<void> | null {
     const context = { isHead, isLast, dateLine, keptEnds: KEPT_ENDS };
     const { body } = reply;
@@ -118,7 +118,7 @@ export class ReplyWriter {
 let lastSecond = 0;
 let lastLine = "";
 
-/** The line of now, to the second (RFC 9110 section 6.6.1). */
+/** The Date line of now, to the second (RFC 9110 section 6.6.1). */
 function dateLine(): string {
   const second = Math.floor(Date.now() / 1_000);
   if (second !== lastSecond) {

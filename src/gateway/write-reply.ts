@@ -1,4 +1,4 @@
-/** Writes a reply to the gateway as it stands: header lines in order and spelling, a whole body in one piece. */
+/** Writes a reply to the gateway as it is: header lines in their order and spelling, a whole body in one piece. */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
@@ -7,8 +7,8 @@ import { needsLength } from "../core/replies.ts";
 import type { Reply } from "../core/types.ts";
 
 /**
- * `last`: the gateway is told that the connection ends with this reply. Settles when the reply is out; a stream
- * that breaks off cuts the connection, so that no half answer looks whole.
+ * `last`: the gateway learns that the connection ends with this reply. Settles when the reply is out. A stream that
+ * breaks off cuts the connection, so that no half answer looks whole.
  */
 export async function writeReply(reply: Reply, response: ServerResponse, last: boolean): Promise<void> {
   const { body } = reply;
@@ -33,7 +33,7 @@ export async function writeReply(reply: Reply, response: ServerResponse, last: b
   );
 }
 
-/** By a reset: to a gateway of HTTP/1.0 a plain close would be the end of a whole answer. */
+/** A gateway of HTTP/1.0 would take a plain close for the end of a whole answer, so this is a reset. */
 function cut(response: ServerResponse): void {
   response.req.socket.resetAndDestroy();
 }

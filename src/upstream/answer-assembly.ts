@@ -27,7 +27,7 @@ export class AnswerAssembly {
     this.#upstream = upstream;
   }
 
-  /** Takes the next piece. "counts": `stream` is to be called now. "full": the stream has enough until it wants more. */
+  /** Takes the next piece. "counts": `stream` must be called now. "full": the stream has enough until it wants more. */
   add(chunk: Buffer): "more" | "counts" | "full" | "too_large" {
     this.#bytes += chunk.length;
     if (isTooLarge(this.#upstream, this.#bytes)) return "too_large";

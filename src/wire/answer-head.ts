@@ -26,8 +26,8 @@ export interface AnswerHead {
   /** The end of the last field line. */
   linesEnd: number;
   /**
-   * The lines that do not pass: start, end, start, end …, in order, counted from the status line. Each answer has a list
-   * of its own.
+   * The lines that do not pass: start, end, start, end …, in order, counted from the status line. Each answer has its
+   * own list.
    */
   dropped: number[];
   /** Whether a Content-Length is among the lines that pass, and whether a Date is. */

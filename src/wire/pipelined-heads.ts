@@ -1,6 +1,6 @@
 /**
- * Keeps the bytes of a gateway that are not answered yet. It knows where the heads among them end, and whether the last,
- * unfinished head can still become a plain check. Each byte is looked at once. Bytes that were handed out are never
+ * Keeps the bytes of a gateway that are not answered yet. It knows where the heads among them end, and whether the
+ * unfinished one can still become a plain check. Each byte is looked at once. Bytes that were handed out are never
  * written to again.
  */
 import { CR, LF, TEXT } from "./bytes.ts";

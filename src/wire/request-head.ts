@@ -46,8 +46,8 @@ export interface RequestHead {
   hosts: number;
   connections: number;
   /**
-   * The lines that are not for the upstream, as core/headers.ts has it: start, end, start, end …, in order. Each head has
-   * a list of its own.
+   * The lines that are not for the upstream, as core/headers.ts has it: start, end, start, end …, in order. Each head
+   * has its own list.
    */
   dropped: number[];
   /** The values of Authorization: start, end, start, end … */

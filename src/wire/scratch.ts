@@ -1,5 +1,5 @@
 /**
- * Memory that one connection writes to again and again, so that what a check needs while it lasts never becomes garbage.
+ * Memory that one connection writes to again and again, so that what a check needs does not become garbage after it.
  * Buffers are costly garbage: they lie outside the young heap, and only a full collection finds them.
  */
 

@@ -45,7 +45,7 @@ export class WireCheck implements Check {
     this.#holders -= 1;
   }
 
-  /** Another check is about to be written to the same memory. If nothing holds this one, it is over and keeps no byte. */
+  /** Another check is about to be written to the same memory. If nothing holds this one, it keeps no byte. */
   leaveBytes(): void {
     this.#bytes = this.#holders > 0 ? copyOf(this.#bytes, 0, this.#linesEnd + LINE_END_BYTES) : NOTHING;
   }

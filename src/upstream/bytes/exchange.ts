@@ -91,7 +91,7 @@ export class Exchange implements AnswerReceiver, Taker, Timed {
 
   head(head: AnswerHead, answer: WireAnswer): void {
     this.#answer = answer;
-    // Otherwise what is announced is the length of a body that does not follow (RFC 9110 section 8.6).
+    // In other framings, a length is that of a body that does not follow (RFC 9110 section 8.6).
     if (head.framing === "length" && isTooLarge(this.#deps.upstream, head.contentLength))
       this.#fail("too_large");
   }
@@ -192,7 +192,7 @@ export class Exchange implements AnswerReceiver, Taker, Timed {
     this.#settleOutcome(outcome);
   }
 
-  /** Nobody can have the rest of the answer. */
+  /** No other check can have the rest of the answer. */
   #drop(): void {
     const connection = this.#connection;
     this.#connection = null;

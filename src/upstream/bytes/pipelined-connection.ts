@@ -52,7 +52,7 @@ export class PipelinedConnection extends AskableConnection {
     this.#offerTurn();
   }
 
-  /** What comes for `asker` is nobody's, so the connection ends where its answer would begin. */
+  /** No other check can have what comes for `asker`, so the connection ends where its answer would begin. */
   close(asker?: AnswerReceiver): void {
     const index = this.#turns.findIndex((turn) => turn.asker === asker);
     const left = this.#turns.splice(Math.max(index, 0));
@@ -61,7 +61,7 @@ export class PipelinedConnection extends AskableConnection {
     this.#askAnew(left.filter((turn) => turn.asker !== asker));
   }
 
-  /** Nobody else may wait for the gateway that reads slowly. */
+  /** No other check may wait for the gateway that reads slowly. */
   override pause(): void {
     super.pause();
     const [front] = this.#turns;

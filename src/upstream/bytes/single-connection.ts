@@ -14,7 +14,7 @@ export class SingleConnection extends AskableConnection {
     this.write(request);
   }
 
-  /** Nobody else can have the rest of the answer. */
+  /** No other check can have the rest of the answer. */
   close(): void {
     this.#asker = null;
     this.socket.destroy();

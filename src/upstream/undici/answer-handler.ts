@@ -23,15 +23,15 @@ export interface AnswerHandlerDeps {
   readonly wait: Wait;
   readonly sendsBody: boolean;
   readonly method: string;
-  /** Whether undici refuses to write this request, before it wrote any of it. */
+  /** Whether undici refuses to write this request, of which it wrote nothing. */
   refusedByUs(): boolean;
   /** Whether the connection, should it be dead, died before it said anything about its upstream. */
   isStale(): boolean;
   /** An answer has begun. */
   heard(): void;
-  /** Called once. The interrupt is cleared at the end of the answer, but goes on after `stale`. */
+  /** It is called once. The interrupt ends with the answer, but goes on after "stale". */
   settle(asked: Asked): void;
-  /** Called once, when nothing more is to come. `reusable`: the connection may carry another request. */
+  /** It is called once, when nothing more is to come. `reusable`: the connection may carry another request. */
   end(reusable: boolean): void;
 }
 
@@ -65,7 +65,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     if (this.#bodySent) this.#expectBytes();
   }
 
-  /** Until then it is the gateway that is waited for, not the upstream. */
+  /** Until all is sent, the gateway is waited for and not the upstream. */
   onRequestSent(): void {
     this.#bodySent = true;
     if (this.#phase !== "over") this.#expectBytes();
@@ -76,11 +76,11 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#statusText = printable(statusText ?? "");
     this.#headers = latin1(controller.rawHeaders);
     this.#deps.heard();
-    // interim.ts lets these through only past its limit; undici would read them on until the total deadline.
+    // interim.ts lets these through only past its limit. undici would read them until the total deadline.
     if (status >= 102 && status <= 199) return this.#fail("too_large");
     if (!isReadable(this.#headers)) this.#fail("malformed");
     const { upstream, method } = this.#deps;
-    // What these announce is the length of a body that does not follow (RFC 9110 section 8.6).
+    // The length that these announce is that of a body that does not follow (RFC 9110 section 8.6).
     if (method === "HEAD" || status === 304) return;
     if (isTooLarge(upstream, lengthOf(this.#headers))) this.#fail("too_large");
   }
@@ -99,7 +99,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    // undici takes a reset for the end of a body that ends by close.
+    // undici takes a reset for the end of a body that ends with the connection.
     if (this.#deps.socket.errored !== null) return this.#fail("reset");
     if (this.#phase === "waiting" && !isFinalStatus(this.#status)) return this.#fail("malformed");
     const body = this.#phase === "over" ? null : this.#body.end();
@@ -131,7 +131,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#settleAnswer(body);
   }
 
-  /** A gateway that reads slowly is not an upstream that writes slowly: no deadline runs meanwhile but the total. */
+  /** A gateway that reads slowly is not an upstream that writes slowly: only the total deadline runs meanwhile. */
   #pause(controller: Controller): void {
     this.#deps.socket.setTimeout(0);
     controller.pause();
@@ -202,9 +202,9 @@ function reasonOf(error: Error): AnswerFailure {
   const code = "code" in error ? String(error.code) : "";
   if (code === "UND_ERR_HEADERS_OVERFLOW") return "too_large";
   if (code === "HPE_INVALID_EOF_STATE") return "reset";
-  // undici's word for bytes that came unasked, or an upgrade nobody asked for.
+  // undici says this of bytes or of an upgrade that it did not ask for.
   if (code === "UND_ERR_SOCKET" && error.message.startsWith("bad ")) return "malformed";
-  // Names, because some of these come without a code; an assertion is how undici meets a status below 100.
+  // Some of these have no code, so their names tell. undici meets a status below 100 with an assertion.
   if (MALFORMED.has(error.name)) return "malformed";
   return "reset";
 }
@@ -214,19 +214,19 @@ function latin1(headers: Controller["rawHeaders"]): RawHeaders {
   return headers.map((text) => (typeof text === "string" ? text : text.toString("latin1")));
 }
 
-/** We undo chunks and no other transfer coding; passed on without its name, the bytes would be garbage. */
+/** We undo chunks and no other transfer coding. Passed on without the name of its coding, a body would be garbage. */
 function isReadable(headers: RawHeaders): boolean {
   return headerValues(headers, "transfer-encoding").every(
     (coding) => coding.trim().toLowerCase() === "chunked",
   );
 }
 
-/** As the head announces it; 0 where it does not. */
+/** The length that the head announces, or 0. */
 function lengthOf(headers: RawHeaders): number {
   return Number(firstHeader(headers, "content-length") ?? 0);
 }
 
-/** A reason phrase may hold what Node refuses to write. */
+/** A reason phrase with characters that Node refuses to write is left out. */
 function printable(statusText: string): string {
   return /^[\t\x20-\x7e]*$/.test(statusText) ? statusText : "";
 }

@@ -1,6 +1,6 @@
 /**
- * One open connection to an upstream. undici writes the request and parses the answer; the deadlines and the
- * moment an answer counts are ours. One request at a time: an answer can never reach another check.
+ * One open connection to an upstream. undici writes the request and parses the answer, while the deadlines and the
+ * moment an answer counts are ours. It carries one request at a time, so an answer can never reach another check.
  */
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
@@ -120,7 +120,7 @@ export const CONNECTION: ConnectionKind<Connection> = {
 /** An undici client that uses this socket and never opens another. */
 function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client {
   let taken = false;
-  // The socket is open, with TLS where the upstream has it: for undici there is nothing left but HTTP.
+  // The socket is open, with TLS if the upstream has it. What is left for undici is HTTP.
   const UndiciClient = undiciClient();
   return new UndiciClient(`http://${addressText(server)}`, {
     pipelining: 1,
@@ -131,7 +131,7 @@ function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: (_options, callback) => {
-      // undici does not expect to be called back before it returned.
+      // undici does not expect to be called back before it has returned.
       queueMicrotask(() => {
         if (taken) return callback(new Error("the connection closed"), null);
         taken = true;
