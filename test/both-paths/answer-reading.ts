@@ -1,4 +1,4 @@
-/** What a carrier makes of an answer's bytes, as values that tests can compare. */
+/** What a path makes of an answer's bytes, as values that tests can compare. */
 import assert from "node:assert";
 import { firstHeader, headersForGateway } from "../../src/core/headers.ts";
 import type { RawHeaders } from "../../src/core/types.ts";
