@@ -4,8 +4,6 @@ import { randomBytes } from "node:crypto";
 import { clientAddress } from "../core/client-address.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import type { Address, Drain, Snapshot } from "../core/snapshot.ts";
-import { ByteConnection } from "../gateway/byte-connection.ts";
-import type { FastPath } from "../gateway/check-server.ts";
 import { createListeners, type ListenerChanges } from "../gateway/listeners.ts";
 import { drain } from "../http/drain.ts";
 import { hasFastify } from "../http/lazy-fastify.ts";
@@ -24,9 +22,6 @@ import { createGraceStore } from "../route/grace-store.ts";
 import { createOverrides, type Overrides } from "../route/overrides.ts";
 import { createUpstreams } from "../upstream/upstreams.ts";
 
-const FAST_PATH: FastPath = {
-  accept: (use, deps) => new ByteConnection(use, deps),
-};
 const TICK_MS = 1_000;
 
 export interface Engine {
@@ -111,8 +106,8 @@ export function createEngine(
   });
   const onUnloadable = (error: unknown): void => report({ kind: "unloadable", error });
   const listeners = createListeners({
-    deps: { exchange: upstreams.exchange, logins, record, now },
-    fastPath: () => (usesFastPath() ? FAST_PATH : null),
+    answering: { exchange: upstreams.exchange, logins, record, now },
+    usesFastPath,
     sharesPorts,
     onDrops: (limit, closed) => report({ kind: "connections_closed", limit, closed }),
     onDefect: (error) => report({ kind: "defect", error }),

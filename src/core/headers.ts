@@ -1,13 +1,14 @@
 /**
- * The header rules. A check's headers reach the upstream in their order and spelling, less what follows:
- * hop-by-hop headers (RFC 9110 section 7.6.1), names a gateway could take for an alias of another
+ * The header rules. The headers of a check reach the upstream in their order and spelling. These do not pass:
+ * hop-by-hop headers (RFC 9110 section 7.6.1), names that a gateway could take for an alias of another
  * (CVE-2026-39858: `X_Forwarded_Host`), the length of a body that stays behind, and emergency credentials.
  */
 import type { Forwarded, RawHeaders, UpstreamRequest } from "./types.ts";
 
-const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
+/** Names that no gateway takes for an alias of another name. */
+export const PLAIN_NAME = /^[A-Za-z0-9-]+$/;
 
-/** Go's httputil.ReverseProxy takes out the same ones. */
+/** Go's httputil.ReverseProxy removes the same ones. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -20,7 +21,7 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-const FALLBACK_HEADER = "x-auth-fallback";
+export const FALLBACK_HEADER = "x-auth-fallback";
 
 /** Every value of `name` (lower case), in order. */
 export function headerValues(headers: RawHeaders, name: string): readonly string[] {
@@ -39,7 +40,7 @@ export function firstHeader(headers: RawHeaders, name: string): string | null {
   return null;
 }
 
-/** Latin1 in lower case is as long as before; most names are told from their length. */
+/** Most names differ in length. Latin1 text in lower case is as long as before. */
 function isName(header: string, name: string): boolean {
   return header.length === name.length && header.toLowerCase() === name;
 }
@@ -61,8 +62,8 @@ export function upstreamRequest({ check, staysHere, repeatable }: Forwarded): Up
 }
 
 /**
- * A check's headers as the upstream gets them. `carriesBody`: the body goes along, and its Content-Length with it.
- * `isEmergency` tells of an Authorization value whether it must stay here.
+ * The headers of a check as the upstream gets them. `carriesBody`: the body goes along, and so does its Content-Length.
+ * `isEmergency` says whether a value of Authorization must stay here.
  */
 export function headersForUpstream(
   headers: RawHeaders,
@@ -73,7 +74,7 @@ export function headersForUpstream(
   return filterHeaders(headers, (name, value) => {
     if (!PLAIN_NAME.test(name) || HOP_BY_HOP.has(name)) return false;
     if (listed.has(name) && !isGatewayWord(name)) return false;
-    // Node answers an Expect by itself; what goes upstream has no body to wait with.
+    // Node answers an Expect by itself, so no body waits for the upstream to say anything.
     if (name === "expect") return false;
     if (name === "content-length") return carriesBody;
     return name !== "authorization" || !isEmergency(value);
@@ -82,7 +83,7 @@ export function headersForUpstream(
 
 /**
  * The Authorization lines of a check that may go on to the app. A gateway that is told to copy Authorization from
- * our answer takes the client's own away. `isEmergency` tells which stay here.
+ * our answer drops the client's own. `isEmergency` says which values must stay here.
  */
 export function authorizationForApp(
   headers: RawHeaders,
@@ -94,8 +95,8 @@ export function authorizationForApp(
 }
 
 /**
- * An answer's headers as the gateway gets them. X-Auth-Fallback is ours alone; a 204 has no Content-Length
- * (RFC 9110 section 8.6): a gateway could wait for bytes that never come.
+ * The headers of an answer as the gateway gets them. X-Auth-Fallback is ours alone. A 204 has no Content-Length
+ * (RFC 9110 section 8.6), because a gateway could wait for bytes that never come.
  */
 export function headersForGateway(headers: RawHeaders, status: number): RawHeaders {
   const listed = connectionNames(headers);
@@ -103,6 +104,11 @@ export function headersForGateway(headers: RawHeaders, status: number): RawHeade
     if (HOP_BY_HOP.has(name) || listed.has(name) || name === FALLBACK_HEADER) return false;
     return status !== 204 || name !== "content-length";
   });
+}
+
+/** Whether no body follows such a status, whatever the headers announce (RFC 9110 sections 15.3.5 and 15.4.5). */
+export function isBodiless(status: number): boolean {
+  return status === 204 || status === 304;
 }
 
 /** `keep` gets names in lower case. */
@@ -119,7 +125,7 @@ export function filterHeaders(
   return kept;
 }
 
-/** Names that a Connection header makes hop-by-hop as well. */
+/** The names that a Connection header makes hop-by-hop as well. */
 function connectionNames(headers: RawHeaders): ReadonlySet<string> {
   const values = headerValues(headers, "connection");
   if (values.length === 0) return NO_NAMES;
@@ -135,7 +141,7 @@ function connectionNames(headers: RawHeaders): ReadonlySet<string> {
 const GATEWAY_WORDS: ReadonlySet<string> = new Set(["host", "forwarded", "x-real-ip"]);
 const NO_NAMES: ReadonlySet<string> = new Set();
 
-/** A client must not take these out by listing them in Connection (CVE-2024-45410, Traefik). */
+/** A client must not remove these by listing them in Connection (CVE-2024-45410, Traefik). */
 function isGatewayWord(name: string): boolean {
   return GATEWAY_WORDS.has(name) || name.startsWith("x-forwarded-") || name.startsWith("x-original-");
 }

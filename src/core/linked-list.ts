@@ -1,14 +1,14 @@
-/** A place in a list. Whoever added it keeps it, and gives it back to leave. */
+/** A place in a list. It is kept where the item was added, and given back to leave the list. */
 export interface Place<Item extends object> {
-  /** null once it is left. */
+  /** It is null once the place is left. */
   item: Item | null;
   before: Place<Item> | null;
   after: Place<Item> | null;
 }
 
 /**
- * Items in the order they were added, and left in any order, each at a fixed cost: a Set has to hash and to clean up,
- * which every check would pay for.
+ * Items in the order in which they were added. They leave in any order, each at a fixed cost. A Set would have to hash
+ * and to clean up, and every check would pay for that.
  */
 export class LinkedList<Item extends object> {
   #first: Place<Item> | null = null;
@@ -37,7 +37,7 @@ export class LinkedList<Item extends object> {
     return item;
   }
 
-  /** A second time, it does nothing. */
+  /** Leaving a second time does nothing. */
   leave(place: Place<Item>): void {
     if (place.item === null) return;
     const { before, after } = place;
@@ -46,13 +46,13 @@ export class LinkedList<Item extends object> {
     else before.after = after;
     if (after === null) this.#last = before;
     else after.before = before;
-    // In the old heap, what is left must not keep others from the young collection.
+    // A place that lies in the old heap must not keep its neighbours from the young collection.
     place.item = null;
     place.before = null;
     place.after = null;
   }
 
-  /** Each may leave, and others with it. Not to be called by a visit. */
+  /** A visit may make any items leave, but must not call `each`. */
   each(visit: (item: Item, place: Place<Item>) => void): void {
     for (let place = this.#first; place !== null; place = this.#next) {
       this.#next = place.after;

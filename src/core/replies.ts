@@ -1,8 +1,8 @@
 /**
- * The replies we write ourselves. Fallback replies name their kind in X-Auth-Fallback, and none of ours may be
- * stored. Nothing of a check goes into them, so nothing can be reflected.
+ * The replies that we write ourselves. Fallback replies name their kind in X-Auth-Fallback, and none of our replies may
+ * be stored. Nothing of a check goes into them, so nothing can be reflected.
  */
-import { headersForGateway } from "./headers.ts";
+import { headersForGateway, isBodiless } from "./headers.ts";
 import { DOWN_PAGE, LOGIN_PAGE, limitedPage } from "./pages.ts";
 import type { BasicAuthFallback, DenyFallback } from "./snapshot.ts";
 import type { Answer, Body, RawHeaders, Reply } from "./types.ts";
@@ -13,8 +13,8 @@ const NO_BODY = { kind: "whole", bytes: new Uint8Array() } as const;
 const RETRY_AFTER_SECONDS = "10";
 
 /**
- * The upstream's own answer, as it came less hop-by-hop headers; `added` comes behind its headers. A class, because
- * its headers must cost nothing where nobody reads them: the wire passes them on as bytes.
+ * The upstream's own answer without its hop-by-hop headers, and with `added` behind them. It is a class, because
+ * headers that are never read must cost nothing: the fast path passes them on as bytes.
  */
 export class Relayed implements Reply {
   readonly answer: Answer;
@@ -46,13 +46,13 @@ export function allowed(): Reply {
   return pass("allow", []);
 }
 
-/** An emergency login that held: the name, and every other identity header emptied so that none of a client's survives. */
+/** An emergency login: the user name, and every other identity header emptied, so that none from a client survives. */
 export function loggedIn(user: string, fallback: BasicAuthFallback): Reply {
   const cleared = fallback.clearHeaders.flatMap((name) => [name, ""]);
   return pass("basic-auth", [fallback.usernameHeader, latin1OfUtf8(user), ...cleared]);
 }
 
-/** `identity`: headers of an earlier 200 of the upstream. */
+/** `identity` holds headers of an earlier 200 of the upstream. */
 export function graced(identity: RawHeaders): Reply {
   return pass("grace", identity);
 }
@@ -66,7 +66,7 @@ function pass(kind: "allow" | "basic-auth" | "grace", headers: RawHeaders): Repl
   };
 }
 
-/** `withBox`: the browser asks for a password. A background request must not make it do so. */
+/** `withBox`: the browser asks for a password. A background request must not cause that. */
 export function challenged({ realm, page: own }: BasicAuthFallback, withBox: boolean): Reply {
   const box = withBox ? ["WWW-Authenticate", basicFor(realm)] : [];
   return page(401, "Unauthorized", ["X-Auth-Fallback", "basic-auth", ...box], own ?? LOGIN_PAGE);
@@ -75,7 +75,7 @@ export function challenged({ realm, page: own }: BasicAuthFallback, withBox: boo
 let lastRealm: string | null = null;
 let lastBasic = "";
 
-/** In an outage it is the same for one check after another. */
+/** In an outage it is the same for many checks in a row. */
 function basicFor(realm: string): string {
   if (realm !== lastRealm) {
     lastRealm = realm;
@@ -100,22 +100,29 @@ export function denied({ page: own }: DenyFallback): Reply {
   return page(503, "Service Unavailable", headers, own ?? DOWN_PAGE);
 }
 
-/** A plain proxy error: no policy was applied, so X-Auth-Fallback stays away. */
+/** A plain proxy error. No policy was applied, so there is no X-Auth-Fallback. */
 export function proxyError(status: 502 | 504): Reply {
   const statusText = status === 502 ? "Bad Gateway" : "Gateway Timeout";
   return text(status, statusText, [], `${statusText}\n`);
 }
 
-/** Our own limits are reached. No fallback: a flood must not open the door. */
+/** Our own limits are reached. That is no fallback, because a flood must not open the door. */
 export function shedReply(): Reply {
   return text(503, "Service Unavailable", ["Retry-After", "1"], "Too many checks at once\n");
+}
+
+/** Whether a whole body goes out with a Content-Length of ours. `hasLength`: there is one among the reply's headers. */
+export function needsLength(status: number, hasLength: boolean, isHead: boolean, bodyBytes: number): boolean {
+  // An upstream's answer to HEAD may leave its length open, and 0 would be a claim.
+  const isOpen = isHead && bodyBytes === 0;
+  return !hasLength && !isBodiless(status) && !isOpen;
 }
 
 export function badCheck(): Reply {
   return text(400, "Bad Request", [], "Bad Request\n");
 }
 
-/** The upstream said yes without saying to whom. */
+/** The upstream allowed the check without naming a user. */
 export function forbidden(): Reply {
   return text(403, "Forbidden", [], "Forbidden\n");
 }
@@ -133,7 +140,7 @@ export function healthy(): Reply {
   return text(200, "OK", [], "ok\n");
 }
 
-/** Something of ours broke. Never a pass. */
+/** A defect of ours. It never lets a check pass. */
 export function internalError(): Reply {
   return text(500, "Internal Server Error", [], "Internal Server Error\n");
 }
@@ -164,13 +171,13 @@ function withBody(
 const UTF8 = new TextEncoder();
 const ASCII = /^[\x20-\x7e]*$/;
 
-/** Header text is latin1; a name or realm beyond ASCII travels as its UTF-8 bytes. */
+/** Header text is latin1, so a name or realm beyond ASCII travels as its UTF-8 bytes. */
 function latin1OfUtf8(value: string): string {
   if (ASCII.test(value)) return value;
   return String.fromCharCode(...UTF8.encode(value));
 }
 
-/** RFC 9110 section 5.6.4. */
+/** Escapes as RFC 9110 section 5.6.4 has it. */
 function quoted(value: string): string {
   return value.replace(/["\\]/g, "\\$&");
 }

@@ -1,5 +1,14 @@
-/** Which route a path belongs to: an exact path first, then the longest prefix. Cost does not grow with routes. */
+/**
+ * Where a check's path leads: /healthz before every route, then an exact path, then the longest prefix. The cost does
+ * not grow with the number of routes.
+ */
 import type { Route } from "./snapshot.ts";
+
+/** This path is answered here, whatever the routes say. */
+export const HEALTH_PATH = "/healthz";
+
+/** The route that a check asks on, or why it asks on none. */
+export type Destination = Route | "health" | "no route" | "dot segment";
 
 export interface RouteTable {
   readonly exact: ReadonlyMap<string, Route>;
@@ -19,7 +28,15 @@ export function buildRouteTable(routes: readonly Route[]): RouteTable {
   return { exact, prefixes, prefixLengths: [...lengths].sort((a, b) => b - a) };
 }
 
-/** `path` as received, never decoded. null: no route. */
+/** `path` is taken as received and never decoded. A dot segment could lead an upstream out of a prefix. */
+export function destinationOf(table: RouteTable, path: string): Destination {
+  if (path === HEALTH_PATH) return "health";
+  const route = findRoute(table, path);
+  if (route === null) return "no route";
+  return route.path.kind === "prefix" && hasDotSegment(path) ? "dot segment" : route;
+}
+
+/** `path` is taken as received and never decoded. Returns null when no route has it. */
 export function findRoute(table: RouteTable, path: string): Route | null {
   const exact = table.exact.get(path);
   if (exact) return exact;

@@ -1,17 +1,15 @@
 /**
- * One connection of a gateway, read as bytes. Plain checks are answered here, one after another; at the first thing
- * that is not one, the connection goes to the other carrier whole, with the bytes read so far.
+ * One connection of a gateway, read as bytes. Plain checks are answered here, one after another. At the first thing
+ * that is not a plain check, the whole connection goes to the slow path, with the bytes read so far.
  */
 
-import { once } from "node:events";
 import type { Socket } from "node:net";
-import type { Routing } from "../core/answer-check.ts";
-import { answerCheck } from "../core/answer-check.ts";
+import { answerCheck, type Routing } from "../core/answer-check.ts";
 import { internalError } from "../core/replies.ts";
-import { findRoute, hasDotSegment, type RouteTable } from "../core/route-table.ts";
-import type { Route } from "../core/snapshot.ts";
-import type { Body, Decision, Gone, Reply } from "../core/types.ts";
+import { destinationOf } from "../core/route-table.ts";
+import type { Decision, Gone, Reply } from "../core/types.ts";
 import { listenForBytes, READ_BUFFER } from "../http/bytes-socket.ts";
+import { refuseMalformed } from "../http/refuse-malformed.ts";
 import {
   addBytes,
   dropFirst,
@@ -21,52 +19,51 @@ import {
   mayBecomePlain,
   newHeads,
 } from "../wire/pipelined-heads.ts";
-import { keptEndsFor, type ReplyContext, streamHead, wholeReply } from "../wire/reply-bytes.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "../wire/request-head.ts";
 import { ScratchBuffer } from "../wire/scratch.ts";
 import { WireCheck } from "../wire/wire-check.ts";
-import { type FastPathDeps, KEEP_ALIVE_MS } from "./check-server.ts";
+import { HEAD_MS, KEEP_ALIVE_MS, MAX_HEADER_LINES, MAX_PIPELINED, type PathDeps } from "./listener-rules.ts";
 import type { FastConnection, SocketUse } from "./open-sockets.ts";
+import { ReplyWriter } from "./reply-writer.ts";
 
-const KEPT_ENDS = keptEndsFor(Math.floor(KEEP_ALIVE_MS / 1_000));
-const HEALTH_PATH = "/healthz";
-const CHUNK_END = "\r\n";
-const LAST_CHUNK = "0\r\n\r\n";
-/** One for all: a head is read in one go. */
+const CUT_SHORT = new Error("the head was cut short");
+const TOO_SLOW = Object.assign(new Error("the head was too slow"), { code: "ERR_HTTP_REQUEST_TIMEOUT" });
+/** One for all connections: a head is read in one go. */
 const HEAD: RequestHead = newRequestHead();
 
-/** For the check it carries, it is what tells that nobody waits any more. */
+export interface ByteConnectionDeps extends PathDeps {
+  readonly headBytes: number;
+  /** Fastify has the connection from here. `bytes` were read and belong to it. */
+  handOver(use: SocketUse, bytes: Buffer): void;
+}
+
+/** It also tells the check in flight when the gateway no longer waits. */
 export class ByteConnection implements Gone, FastConnection {
   readonly #socket: Socket;
-  readonly #options: FastPathDeps;
+  readonly #deps: ByteConnectionDeps;
   readonly #use: SocketUse;
   readonly #stopListening: () => void;
   readonly #heads: Heads = newHeads();
-  readonly #checkRoom = new ScratchBuffer();
-  readonly #replies = new ScratchBuffer();
-  /** The last check that is in `#checkRoom`. */
-  #inRoom: WireCheck | null = null;
-  /** Whether bytes of a head have come, or the first head is waited for. */
+  readonly #scratch = new ScratchBuffer();
+  /** The last check whose bytes are in `#scratch`. */
+  #lastCheck: WireCheck | null = null;
+  readonly #writer: ReplyWriter;
+  /** Bytes of a head have come, or the first head is waited for. */
   #awaitsHead = true;
+  #awaitsDrain = false;
+  /** These three belong to the check in flight. */
   #isHead = false;
-  /** Whether what is written goes out at once, though the gateway has not acknowledged what was before. */
-  #isPrompt = false;
   #keepsAlive = true;
-  /** Of the check in flight. */
   #current: Routing | null = null;
   #onGone: (() => void) | null = null;
-  /** Of a reply that is a stream: aborted when it cannot go on. */
-  #stream: AbortController | null = null;
-  /** Since when the gateway has taken nothing of it; null: it takes what comes. */
-  #blockedSince: number | null = null;
-  #awaitsDrain = false;
   aborted = false;
 
-  constructor(use: SocketUse, options: FastPathDeps) {
+  constructor(use: SocketUse, deps: ByteConnectionDeps) {
     const { socket } = use;
     this.#socket = socket;
     this.#use = use;
-    this.#options = options;
+    this.#deps = deps;
+    this.#writer = new ReplyWriter(socket, deps.answering.now);
     this.#stopListening = listenForBytes(socket, this.#onBytes);
     socket.on("end", this.#onEnd);
     socket.on("error", ignore);
@@ -80,65 +77,62 @@ export class ByteConnection implements Gone, FastConnection {
     this.#onGone = null;
   }
 
-  /** Call it every few seconds. */
   closeIfLate(now: number): void {
-    if (this.#blockedSince !== null && now - this.#blockedSince >= KEEP_ALIVE_MS) this.#stream?.abort();
+    this.#writer.closeIfBlocked(now);
     if (this.#use.inFlight > 0) return;
     const idle = now - this.#use.since;
     if (this.#awaitsHead) {
-      if (idle >= this.#options.headMs) this.#options.refuse(this.#socket, "too slow");
+      if (idle >= HEAD_MS) refuseMalformed(TOO_SLOW, this.#socket, false);
     } else if (idle >= KEEP_ALIVE_MS) this.#socket.destroy();
   }
 
   readonly #onBytes = (length: number): void => {
     const heads = this.#heads;
-    // Who does not take its replies gets no more of them.
+    // A gateway that does not take its replies gets no more of them.
     const isFree = this.#use.inFlight === 0 && !this.#socket.writableNeedDrain;
     if (isFree && heldBytes(heads) === 0 && this.#answerWhole(length)) return;
     if (!this.#awaitsHead && this.#use.inFlight === 0) {
       this.#awaitsHead = true;
-      this.#use.since = this.#options.deps.now();
+      this.#use.since = this.#deps.answering.now();
     }
     addBytes(heads, READ_BUFFER.subarray(0, length));
     if (isFree) return this.#readHead();
-    // No gateway pipelines; a sender who does could fill the memory.
-    if (heads.complete >= this.#options.maxPipelined) this.#socket.destroy();
-    else if (heldBytes(heads) > this.#options.headBytes) this.#socket.pause();
+    if (heads.complete >= MAX_PIPELINED) this.#socket.destroy();
+    else if (heldBytes(heads) > this.#deps.headBytes) this.#socket.pause();
   };
 
-  /** Nearly always, what comes is one whole head; false: look closer. */
+  /** Nearly always, what comes is one whole head. Returns false if it needs a closer look. */
   #answerWhole(length: number): boolean {
-    const { headBytes, maxHeaderLines } = this.#options;
-    const isPlain = length <= headBytes && readRequestHead(READ_BUFFER, 0, length, maxHeaderLines, HEAD);
+    const isPlain =
+      length <= this.#deps.headBytes && readRequestHead(READ_BUFFER, 0, length, MAX_HEADER_LINES, HEAD);
     if (!isPlain) return false;
-    this.#inRoom?.leaveBytes();
-    const bytes = this.#checkRoom.take(length);
+    this.#lastCheck?.leaveBytes();
+    const bytes = this.#scratch.take(length);
     READ_BUFFER.copy(bytes, 0, 0, length);
-    this.#inRoom = new WireCheck(bytes, HEAD);
-    return this.#answer(this.#inRoom, HEAD.keepsAlive);
+    this.#lastCheck = new WireCheck(bytes, HEAD);
+    return this.#answer(this.#lastCheck, HEAD.keepsAlive);
   }
 
   #readHead(): void {
     const heads = this.#heads;
-    const { headBytes, maxHeaderLines, maxPipelined } = this.#options;
-    if (heads.complete > maxPipelined) return void this.#socket.destroy();
+    const { headBytes } = this.#deps;
+    if (heads.complete > MAX_PIPELINED) return void this.#socket.destroy();
     if (heads.complete === 0) {
       if (heldBytes(heads) > headBytes || !mayBecomePlain(heads)) this.#handOver();
       return;
     }
     const { buffer, start, firstEnd } = heads;
     const isPlain =
-      firstEnd - start <= headBytes && readRequestHead(buffer, start, firstEnd, maxHeaderLines, HEAD);
+      firstEnd - start <= headBytes && readRequestHead(buffer, start, firstEnd, MAX_HEADER_LINES, HEAD);
     if (isPlain && this.#answer(new WireCheck(buffer, HEAD), HEAD.keepsAlive)) dropFirst(heads);
     else this.#handOver();
   }
 
-  /** False: it is none of ours. */
+  /** Returns false if the check is for the slow path. */
   #answer(check: WireCheck, keepsAlive: boolean): boolean {
-    const { deps, current: currentOf } = this.#options;
-    const current = currentOf();
-    const route = plainRoute(current.table, check.path);
-    if (route === null) return false;
+    const current = this.#deps.current();
+    const route = destinationOf(current.table, check.path);
+    if (typeof route === "string" || route.upstream.protocol !== "http:") return false;
     this.#isHead = check.method === "HEAD";
     this.#keepsAlive = keepsAlive;
     this.#awaitsHead = false;
@@ -147,121 +141,43 @@ export class ByteConnection implements Gone, FastConnection {
     current.hold();
     const { trustedProxies } = current;
     const context = { route, state: current.stateOf(route), trustedProxies, gone: this };
-    answerCheck(check, context, deps).then(this.#onDecision, this.#onDefect);
+    answerCheck(check, context, this.#deps.answering).then(this.#onDecision, this.#onDefect);
     return true;
   }
 
   readonly #onDecision = (decision: Decision | null): void => {
     if (decision === null) return this.#finish();
-    const { reply } = decision;
-    if (!this.#isPrompt && this.#keepsAlive) this.#beginPrompt();
     try {
-      if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
-      else void this.#writeStream(reply, reply.body);
+      this.#reply(decision.reply);
     } catch (error) {
       this.#onDefect(error);
     }
   };
 
   readonly #onDefect = (error: unknown): void => {
-    this.#options.onDefect(error);
+    this.#deps.onDefect(error);
     this.#keepsAlive = false;
-    const reply = internalError();
-    if (reply.body.kind === "whole") this.#writeWhole(reply, reply.body.bytes);
+    this.#reply(internalError());
   };
 
-  #beginPrompt(): void {
-    this.#isPrompt = true;
-    this.#socket.setNoDelay(true);
-  }
-
-  #writeWhole(reply: Reply, body: Uint8Array): void {
-    const context = this.#context();
-    const bytes = wholeReply(reply, body, context, this.#replyRoom());
-    this.#socket.write(bytes);
-    if (context.isLast) this.#closeOnceWritten();
-    this.#finish();
-  }
-
-  /** To close it tells its end as well, and costs less than to end it first. */
-  #closeOnceWritten(): void {
-    const socket = this.#socket;
-    if (socket.writableLength === 0) socket.destroy();
-    else socket.end(() => socket.destroy());
-  }
-
-  /** A stream that breaks off cuts the connection, so that no half answer looks whole. */
-  async #writeStream(reply: Reply, body: Extract<Body, { kind: "stream" }>): Promise<void> {
-    const socket = this.#socket;
-    const context = this.#context();
-    const broken = new AbortController();
-    this.#stream = broken;
-    // Also while the gateway takes nothing, and no next chunk is asked for.
-    void body.ended.then((reason) => {
-      if (reason !== null) broken.abort();
-    });
-    if (!this.#isPrompt) this.#beginPrompt();
-    try {
-      const { bytes, isChunked } = streamHead(reply, context, this.#replyRoom());
-      socket.write(bytes);
-      await this.#taken(broken.signal);
-      for await (const chunk of body.chunks) {
-        if (context.isHead) continue;
-        this.#writeChunk(chunk, isChunked);
-        await this.#taken(broken.signal);
-      }
-      if (isChunked && !context.isHead) socket.write(LAST_CHUNK, "latin1");
-      if (context.isLast) this.#closeOnceWritten();
-    } catch {
-      body.cancel();
-      // To a gateway, a plain close could be the end of a whole answer.
-      socket.resetAndDestroy();
-    }
-    this.#stream = null;
-    this.#finish();
-  }
-
-  #writeChunk(chunk: Uint8Array, isChunked: boolean): void {
-    const socket = this.#socket;
-    if (!isChunked) return void socket.write(chunk);
-    socket.cork();
-    socket.write(`${chunk.length.toString(16)}${CHUNK_END}`, "latin1");
-    socket.write(chunk);
-    socket.write(CHUNK_END, "latin1");
-    socket.uncork();
-  }
-
-  /** Settles once there is room for more; rejects when the gateway is gone or the stream `broken`. */
-  async #taken(broken: AbortSignal): Promise<void> {
-    broken.throwIfAborted();
-    if (!this.#socket.writableNeedDrain) return;
-    this.#blockedSince = this.#options.deps.now();
-    await once(this.#socket, "drain", { signal: broken });
-    this.#blockedSince = null;
-  }
-
-  /** Of a reply that the gateway has not taken yet, the bytes stay as they are. */
-  #replyRoom(): ScratchBuffer {
-    return this.#socket.writableLength === 0 ? this.#replies : new ScratchBuffer();
-  }
-
-  #context(): ReplyContext {
-    const isLast = !this.#keepsAlive || this.#options.isDraining();
-    return { isHead: this.#isHead, isLast, dateLine, keptEnds: KEPT_ENDS };
+  #reply(reply: Reply): void {
+    const isLast = !this.#keepsAlive || this.#deps.isDraining();
+    const writing = this.#writer.write(reply, this.#isHead, isLast);
+    if (writing === null) this.#finish();
+    else void writing.then(() => this.#finish());
   }
 
   #finish(): void {
     const current = this.#current;
     this.#current = null;
     this.#onGone = null;
-    this.#blockedSince = null;
     this.#use.inFlight = 0;
-    this.#use.since = this.#options.deps.now();
+    this.#use.since = this.#deps.answering.now();
     current?.release();
     if (heldBytes(this.#heads) > 0 || this.#socket.writableNeedDrain) this.#readNext();
   }
 
-  /** What a sender pipelined is looked at once the reply before it has gone out. */
+  /** Pipelined checks are read once the reply before them has gone out. */
   #readNext(): void {
     const socket = this.#socket;
     if (this.#use.inFlight > 0 || socket.destroyed || !socket.writable) return;
@@ -291,42 +207,21 @@ export class ByteConnection implements Gone, FastConnection {
     socket.removeListener("end", this.#onEnd);
     socket.removeListener("error", ignore);
     socket.pause();
-    this.#options.handOver(this.#use, bytes);
+    this.#deps.handOver(this.#use, bytes);
   }
 
   readonly #onEnd = (): void => {
     if (this.#use.inFlight === 0 && heldBytes(this.#heads) > 0)
-      this.#options.refuse(this.#socket, "cut short");
+      refuseMalformed(CUT_SHORT, this.#socket, false);
     else this.#socket.destroy();
   };
 
   closed(): void {
     this.aborted = true;
     letGo(this.#heads);
-    this.#stream?.abort();
+    this.#writer.abort();
     this.#onGone?.();
   }
 }
 
-/** A route that is asked over plain HTTP; null: not for this carrier. */
-function plainRoute(table: RouteTable, path: string): Route | null {
-  if (path === HEALTH_PATH) return null;
-  const route = findRoute(table, path);
-  if (route === null || route.upstream.protocol !== "http:") return null;
-  return route.path.kind === "prefix" && hasDotSegment(path) ? null : route;
-}
-
 function ignore(): void {}
-
-let lastSecond = 0;
-let lastLine = "";
-
-/** As of now, to the second (RFC 9110 section 6.6.1). */
-function dateLine(): string {
-  const second = Math.floor(Date.now() / 1_000);
-  if (second !== lastSecond) {
-    lastSecond = second;
-    lastLine = `Date: ${new Date(second * 1_000).toUTCString()}\r\n`;
-  }
-  return lastLine;
-}

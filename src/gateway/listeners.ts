@@ -1,4 +1,4 @@
-/** The sockets gateways ask on: one for each distinct `listen` of the config, kept for as long as one names it. */
+/** The listeners that gateways ask on, one for each distinct `listen`, kept as long as the config has it. */
 
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../core/address-text.ts";
@@ -10,7 +10,7 @@ import { type CheckServer, type CheckServerDeps, createCheckServer } from "./che
 
 interface Listener {
   readonly server: CheckServer;
-  /** The address bound, which tells the port where 0 was asked for. */
+  /** The bound address, which has the port if 0 was asked for. */
   readonly address: Address;
   readonly limits: Limits;
   /** Connections closed because `limits.connections` was reached, since the last tick. */
@@ -18,21 +18,21 @@ interface Listener {
   current: Routing;
 }
 
-/** Listeners that are open and not yet in use, by `addressText`. */
+/** Listeners that are open but not used yet, by `addressText`. */
 export type Opened = ReadonlyMap<string, Listener>;
 
 export interface Listeners {
-  /** Opens, in order, what `generation` needs and is not there. All or none: rejects with a `ListenError`. */
+  /** Opens, in order, the missing listeners of `generation`: all, or none when it rejects with a `ListenError`. */
   open(generation: Generation): Promise<Opened>;
   /** Closes what was opened in vain. */
   discard(opened: Opened): Promise<void>;
-  /** Serves by `generation` from now on. Listeners it does not name finish what is in flight, by its `drain.timeout`. */
+  /** Serves by `generation` from now on. Listeners that it lacks are drained, within its `drain.timeout`. */
   use(generation: Generation, opened: Opened): ListenerChanges;
   addresses(): readonly Address[];
   connections(): number;
-  /** With those that are being left. */
+  /** All servers, also those that are being left. */
   servers(): readonly Drainable[];
-  /** Call it about once a second. */
+  /** It is called about once a second. */
   tick(): void;
   close(): Promise<void>;
 }
@@ -40,17 +40,17 @@ export interface Listeners {
 export interface ListenerChanges {
   readonly opened: readonly Address[];
   readonly closed: readonly Address[];
-  /** Listeners stay that were opened with other limits than the config has now. */
+  /** Some listeners keep the limits that they were opened with, though the config has others now. */
   readonly keepsOldLimits: boolean;
 }
 
 /** An address that cannot be had; the message names it. */
 export class ListenError extends Error {
   readonly address: Address;
-  /** The system's. */
+  /** The error code of the system. */
   readonly code: string;
 
-  /** `ours`: where this process listens already. */
+  /** `ours` are the addresses where this process listens already. */
   constructor(address: Address, code: string, ours: readonly Address[]) {
     super(`cannot listen on ${addressText(address)} (${code}); ${hintFor(code, address, ours)}`);
     this.address = address;
@@ -59,10 +59,10 @@ export class ListenError extends Error {
 }
 
 export interface ListenersDeps
-  extends Pick<CheckServerDeps, "deps" | "fastPath" | "onDefect" | "onUnloadable"> {
-  /** Whether other processes listen on the same ports. */
+  extends Pick<CheckServerDeps, "answering" | "usesFastPath" | "onDefect" | "onUnloadable"> {
+  /** Other processes listen on the same ports. */
   readonly sharesPorts: boolean;
-  /** So many connections beyond `limit` were closed since the last tick. */
+  /** `closed` connections beyond `limit` were closed since the last tick. */
   onDrops(limit: number, closed: number): void;
 }
 
@@ -98,7 +98,7 @@ export function createListeners({ sharesPorts, onDrops, ...deps }: ListenersDeps
     await Promise.all([...opened.values()].map(({ server }) => server.close()));
   };
 
-  /** Its gateways may need a while to notice: until then they are answered by the config that named it. */
+  /** Its gateways may need a while to notice. Until then they are answered by the config that had it. */
   const leave = async (listener: Listener, timeout: number): Promise<void> => {
     left.add(listener);
     listener.current.hold();
@@ -157,7 +157,7 @@ export function createListeners({ sharesPorts, onDrops, ...deps }: ListenersDeps
   };
 }
 
-/** `listening` tries to bind `address`; `ours`: where this process listens already. */
+/** Makes a `ListenError` of what goes wrong when `listening` binds `address`. */
 export async function naming<T>(
   address: Address,
   listening: Promise<T>,

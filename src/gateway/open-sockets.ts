@@ -1,28 +1,31 @@
-/** The open connections of a listener, whichever carrier has them. */
+/** The open connections of a listener, whichever path has them. */
 import type { Socket } from "node:net";
 import { LinkedList } from "../core/linked-list.ts";
 
-/** How a connection is used. */
-export interface SocketUse {
-  readonly socket: Socket;
+export interface UseCount {
   inFlight: number;
   /** When its last check was answered, or a head began, or it was opened. */
   since: number;
-  /** null: Fastify has it. */
+}
+
+/** How a connection is used. */
+export interface SocketUse extends UseCount {
+  readonly socket: Socket;
+  /** It is null once the connection is on the slow path. */
   fast: FastConnection | null;
 }
 
-/** A connection that the first carrier has. */
+/** A connection on the fast path. */
 export interface FastConnection {
-  /** Call it every few seconds. */
+  /** It is called every few seconds. */
   closeIfLate(now: number): void;
-  /** Its socket is. */
+  /** Its socket has closed. */
   closed(): void;
 }
 
 export class OpenSockets {
   readonly #all = new LinkedList<SocketUse>();
-  /** Of Fastify, which knows its sockets only. */
+  /** Those on the slow path, where only the socket is known. */
   readonly #uses = new WeakMap<Socket, SocketUse>();
   #count = 0;
 
@@ -47,10 +50,8 @@ export class OpenSockets {
     this.#uses.set(use.socket, use);
   }
 
-  /** undefined: none of Fastify's. */
-  useOf(socket: Socket): SocketUse | undefined {
-    return this.#uses.get(socket);
-  }
+  /** A connection that is not on the slow path has no use that counts. */
+  readonly useOf = (socket: Socket): UseCount => this.#uses.get(socket) ?? { inFlight: 0, since: 0 };
 
   each(visit: (use: SocketUse) => void): void {
     this.#all.each(visit);

@@ -1,15 +1,18 @@
-/** A check out of a parsed request, or null where what Node lets pass is still no check of ours. */
+/** Makes a check of a parsed request. Node lets more pass than may be a check. */
 import type { IncomingMessage } from "node:http";
 import { firstHeader, headerValues } from "../core/headers.ts";
 import type { Check } from "../core/types.ts";
 import { hasBody } from "../http/has-body.ts";
 
-/** Origin form (RFC 9112 section 3.2.1): no absolute form, no fragment, no space or control character. */
+/** Origin form (RFC 9112 section 3.2.1), without a fragment, a space or a control character. */
 const ORIGIN_FORM = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
-/** `target` as received. Two Host headers are refused: gateway and upstream might each believe another one. */
+/**
+ * `target` is taken as received. Returns null for what is no check, such as one with two Host headers: gateway and
+ * upstream might each believe another one.
+ */
 export function readCheck(request: IncomingMessage, target: string): Check | null {
-  // Node's parser still takes HTTP/0.9 and 2.0 for a version.
+  // Node's parser still accepts the versions 0.9 and 2.0.
   if (request.httpVersionMajor !== 1) return null;
   if (!ORIGIN_FORM.test(target)) return null;
   if (headerValues(request.rawHeaders, "host").length > 1) return null;
@@ -22,15 +25,15 @@ export function readCheck(request: IncomingMessage, target: string): Check | nul
     headers: request.rawHeaders,
     hasAuthorization: firstHeader(request.rawHeaders, "authorization") !== null,
     body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
-    // Nobody else writes to it.
+    // Nothing else writes to it.
     hold: () => {},
     release: () => {},
   };
 }
 
 /**
- * Chunked alone, and not in HTTP/1.0 (RFC 9112 section 6.1). Node's parser undoes chunks and no other coding, and the
- * upstream is not told of what is left.
+ * Whether the coding is chunked alone, and not in HTTP/1.0 (RFC 9112 section 6.1). Node's parser undoes chunks and no
+ * other coding, and the upstream would not learn of what is left.
  */
 function isCodingPlain({ headers, httpVersionMinor }: IncomingMessage): boolean {
   const coding = headers["transfer-encoding"];

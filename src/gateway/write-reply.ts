@@ -1,13 +1,14 @@
-/** Writes a reply to the gateway as it stands: header lines in order and spelling, a whole body in one piece. */
+/** Writes a reply to the gateway as it is: header lines in their order and spelling, a whole body in one piece. */
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { firstHeader } from "../core/headers.ts";
+import { needsLength } from "../core/replies.ts";
 import type { Reply } from "../core/types.ts";
 
 /**
- * `last`: the gateway is told that the connection ends with this reply. Settles when the reply is out; a stream
- * that breaks off cuts the connection, so that no half answer looks whole.
+ * `last`: the gateway learns that the connection ends with this reply. Settles when the reply is out. A stream that
+ * breaks off cuts the connection, so that no half answer looks whole.
  */
 export async function writeReply(reply: Reply, response: ServerResponse, last: boolean): Promise<void> {
   const { body } = reply;
@@ -15,7 +16,11 @@ export async function writeReply(reply: Reply, response: ServerResponse, last: b
   if (last) response.shouldKeepAlive = false;
   response.sendDate = firstHeader(headers, "date") === null;
   if (body.kind === "whole") {
-    if (needsLength(reply, response)) headers.push("Content-Length", String(body.bytes.length));
+    const hasLength = firstHeader(headers, "content-length") !== null;
+    const { length } = body.bytes;
+    // Without a length Node would chunk a body that is all there.
+    if (needsLength(reply.status, hasLength, response.req.method === "HEAD", length))
+      headers.push("Content-Length", String(length));
     const closed = once(response, "close");
     response.writeHead(reply.status, reply.statusText, headers).end(body.bytes);
     await closed;
@@ -28,16 +33,7 @@ export async function writeReply(reply: Reply, response: ServerResponse, last: b
   );
 }
 
-/** By a reset: to a gateway of HTTP/1.0 a plain close would be the end of a whole answer. */
+/** A gateway of HTTP/1.0 would take a plain close for the end of a whole answer, so this is a reset. */
 function cut(response: ServerResponse): void {
   response.req.socket.resetAndDestroy();
-}
-
-/** Without a length Node would chunk a body that is all there. */
-function needsLength(reply: Reply, response: ServerResponse): boolean {
-  if (reply.status === 204 || reply.status === 304) return false;
-  const empty = reply.body.kind === "whole" && reply.body.bytes.length === 0;
-  // An upstream's answer to HEAD may leave its length open; 0 would be a claim.
-  if (empty && response.req.method === "HEAD") return false;
-  return firstHeader(reply.headers, "content-length") === null;
 }

@@ -1,16 +1,16 @@
 /**
- * Sockets whose bytes are all read into one buffer, `READ_BUFFER`: a listener gets how many there are, and they are
- * good until it returns. Node's own way, 64 KiB of memory for each read, is most of what a check would cost besides
- * the kernel's work.
+ * Sockets that read all bytes into one buffer, `READ_BUFFER`. A listener gets how many came, and they are good until it
+ * returns. Node's own way takes 64 KiB of memory for each read, which would be most of what a check costs besides the
+ * work of the kernel.
  */
 import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 
 export const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** The first `length` of `READ_BUFFER` came. */
+/** The first `length` bytes of `READ_BUFFER` came. */
 export type BytesListener = (length: number) => void;
 
-/** Emits "bytes" (`BytesListener`). What comes while nobody listens was not asked for, and ends it. */
+/** The socket emits "bytes" (`BytesListener`). Bytes that come without a listener were not asked for, and end it. */
 export function connectForBytes(options: TcpNetConnectOpts): Socket {
   const callback = (length: number): boolean => {
     if (!socket.emit("bytes", length)) socket.destroy();
@@ -21,9 +21,9 @@ export function connectForBytes(options: TcpNetConnectOpts): Socket {
 }
 
 /**
- * The same for a socket that a server accepted; its stream gets no byte until the result is called. Node offers this
- * for its own connections alone: the places where it keeps them are filled in. A Node that keeps them elsewhere is
- * read from as a stream.
+ * Does the same for a socket that a server accepted. Its stream gets no byte until the result is called. Node offers
+ * this for outgoing connections only, so the places where it keeps buffer and callback are filled in here. If a version
+ * of Node keeps them elsewhere, the socket is read as a stream.
  */
 export function listenForBytes(socket: Socket, listener: BytesListener): () => void {
   let listens = true;
@@ -46,7 +46,7 @@ export function listenForBytes(socket: Socket, listener: BytesListener): () => v
   return () => void socket.removeListener("data", onData);
 }
 
-/** False: this Node has no such place. */
+/** Returns false if this version of Node has no such places. */
 function readsInto(socket: Socket, callback: (length: number) => boolean): boolean {
   const handle: unknown = Reflect.get(socket, "_handle");
   const { buffer, listener } = placesIn(socket);
@@ -63,7 +63,7 @@ interface Places {
 }
 let places: Places | null = null;
 
-/** The same in all sockets. */
+/** The places are the same in all sockets. */
 function placesIn(socket: Socket): Places {
   if (places === null) {
     const symbols = Object.getOwnPropertySymbols(socket);

@@ -1,4 +1,4 @@
-/** The end of a process that loses nothing: keep serving while load balancers notice, then let connections run out. */
+/** Ends a process without loss: it goes on serving while load balancers notice, then lets connections run out. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Drain } from "../core/snapshot.ts";
 
@@ -8,7 +8,7 @@ export interface Drainable {
   drain(): Promise<void>;
 }
 
-/** Resolves with the connections still open when the time was up: 0 after a complete drain. Closes none of them. */
+/** Resolves with how many connections are open when the time is up, or 0 once all have closed. Closes none itself. */
 export async function drain(servers: readonly Drainable[], { delay, timeout }: Drain): Promise<number> {
   await sleep(delay);
   const timer = new AbortController();

@@ -1,20 +1,20 @@
 /**
- * Fastify over a server that is there before it: it comes with the first request that is its to answer, for it
- * takes 12 MB and most processes never get one (docs/decisions/0007-memory.md).
+ * Puts Fastify on a server that exists before it. Fastify is loaded with the first request that needs it, because it
+ * takes 12 MB and most processes never get such a request (docs/decisions/0007-memory.md).
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import type { FastifyInstance, FastifyServerOptions, fastify as makeFastify } from "fastify";
 
-// Not import: one that failed, as without a file descriptor left, would fail for good.
+// An import that failed once, such as without a file descriptor left, would fail for good.
 const require = createRequire(import.meta.url);
 
-/** Throws when it cannot be read now; the next call tries again. */
+/** Throws if it cannot be read now. The next call tries again. */
 function loadFastify(): typeof makeFastify {
   return require("fastify");
 }
 
-/** False: it cannot be read now, and `onFailure` was told why. */
+/** Returns false if it cannot be read now, and tells `onFailure` why. */
 export function hasFastify(onFailure: (error: unknown) => void = () => {}): boolean {
   try {
     loadFastify();
@@ -26,13 +26,13 @@ export function hasFastify(onFailure: (error: unknown) => void = () => {}): bool
 }
 
 export interface LazyFastify {
-  /** Never throws; a request that cannot be answered now is cut. */
+  /** Never throws. A request that cannot be answered now is cut. */
   handle(request: IncomingMessage, response: ServerResponse): void;
-  /** Ends what it began. The server is not its to close. */
+  /** Ends what it began, and leaves the server open. */
   close(): Promise<void>;
 }
 
-/** `build`: adds what is served. `onFailure`: it cannot be had; told once, until it could be. */
+/** `build` adds what is served. `onFailure` is called when loading fails, and then not again until it worked. */
 export function createLazyFastify(
   server: Server,
   options: FastifyServerOptions,
@@ -46,7 +46,7 @@ export function createLazyFastify(
     const handler = Promise.withResolvers<RequestListener>();
     const app = loadFastify()({
       ...options,
-      // The server's owner says what becomes of what is no request.
+      // The owner of the server decides about what is not a request.
       clientErrorHandler: () => {},
       serverFactory: (listener) => {
         handler.resolve(listener);
@@ -77,7 +77,7 @@ export function createLazyFastify(
       handler.then(
         (listener) => {
           isFailing = false;
-          // Who waited for Fastify may have left; nobody is asked for that one.
+          // The client may have left while Fastify was loaded. Nothing is done for it then.
           if (!request.socket.destroyed) listener(request, response);
         },
         (error) => {

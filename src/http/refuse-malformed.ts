@@ -1,13 +1,10 @@
-/** What a request gets that is not HTTP, or too large, or too slow: a status, and the end of its connection. */
+/** A request that is not HTTP, or too large, or too slow, gets a status and the end of its connection. */
 import type { Socket } from "node:net";
 
-/** For the reply to be read: to close at once could take it back (RFC 9112 section 9.6). */
+/** Time for the reply to be read. Closing at once could take it back (RFC 9112 section 9.6). */
 const LINGER_MS = 1_000;
 
-/**
- * `answering`: a request of this connection still waits for its reply, for which a reply to the garbled one
- * would be taken.
- */
+/** `answering`: another request of this connection still waits, and would take this reply for its own. */
 export function refuseMalformed(error: Error, socket: Socket, answering: boolean): void {
   if (answering || !socket.writable) {
     socket.destroy();
@@ -17,7 +14,7 @@ export function refuseMalformed(error: Error, socket: Socket, answering: boolean
   socket.end(
     `HTTP/1.1 ${status}\r\nCache-Control: no-store\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
   );
-  // Who keeps its own side open would keep a place among the connections.
+  // A client that keeps its own side open would use up one of the connections we allow.
   const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
   socket.once("close", () => clearTimeout(timer));
 }

@@ -1,18 +1,18 @@
-/** The rest of a long answer on its way to the gateway: read no faster than it is wanted. */
+/** The rest of a long answer on its way to the gateway. It is read no faster than the gateway takes it. */
 import { Readable } from "node:stream";
 import type { Body, FailureReason } from "../core/types.ts";
 
 export interface BodyStream {
   readonly body: Extract<Body, { kind: "stream" }>;
-  /** False: enough for now, until `onWanted`. */
+  /** Returns false when it is enough until `onWanted`. */
   push(chunk: Buffer): boolean;
-  /** It came whole. */
+  /** The answer came whole. */
   end(): void;
-  /** null: not the upstream's doing. */
+  /** `reason` is null if the upstream did not cause it. */
   breakOff(reason: FailureReason | null): void;
 }
 
-/** `onClosed`: nothing more will be read. Also called after its end. */
+/** `onClosed` is called when nothing more will be read, also after the end. */
 export function createBodyStream(onWanted: () => void, onClosed: () => void): BodyStream {
   const ended = Promise.withResolvers<FailureReason | null>();
   const readable = new Readable({
@@ -23,7 +23,7 @@ export function createBodyStream(onWanted: () => void, onClosed: () => void): Bo
       done(error);
     },
   });
-  // A stream may break off before anybody reads it.
+  // The stream may break off before it is read.
   readable.on("error", () => {});
   const cancel = (): void => {
     readable.destroy();

@@ -1,7 +1,7 @@
 /**
- * Opens one connection to an upstream, within the connect timeout: names, TCP and TLS together. Its servers are
- * tried in their order, and the addresses of each in theirs; those that failed lately come last.
- * What goes wrong is told by phase, because the codes alone do not (a reset may be TCP or TLS).
+ * Opens one connection to an upstream within the connect timeout, which covers names, TCP and TLS together. Its servers
+ * are tried in their order, and the addresses of each in theirs. Those that failed lately come last. The reason of a
+ * failure depends on its phase, because an error code alone does not tell it (a reset may be TCP or TLS).
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { addressText } from "../core/address-text.ts";
@@ -9,19 +9,19 @@ import { createConnectFailures } from "../core/connect-failures.ts";
 import type { Address, Upstream } from "../core/snapshot.ts";
 import type { ConnectFailure, Gone } from "../core/types.ts";
 import { connectForBytes } from "../http/bytes-socket.ts";
-import { startDeadline } from "./deadline.ts";
+import { pastDeadline, startDeadline } from "./deadline.ts";
 
-/** Whom a connection leads to. */
+/** The other end of a connection. */
 export interface Peer {
   readonly server: Address;
-  /** One that the server's name resolved to. */
+  /** An address that the name of the server resolved to. */
   readonly address: string;
 }
 
 export type Connected =
   | { readonly kind: "connected"; readonly socket: Socket; readonly peer: Peer }
   | { readonly kind: "failure"; readonly reason: ConnectFailure }
-  /** Our own limits: no file descriptor, port or memory left. A client flood can cause it, so it is no fault. */
+  /** Our own limits: no file descriptor, port or memory is left. A flood of clients can cause it, so it is no fault. */
   | { readonly kind: "overload" }
   | { readonly kind: "interrupted" };
 
@@ -30,23 +30,23 @@ const OWN_LIMITS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAV
 /** How a socket over plain TCP is read from. */
 export type SocketMode = "stream" | "bytes";
 
-/** `died`: whom the connection led to that died before; it comes last. null: none did. */
+/** `died` is the other end of a connection that died before, or null. It is tried last. */
 export type Connector = (died: Peer | null, interrupt: Gone, reading?: SocketMode) => Promise<Connected>;
 
-/** Until when there is time. */
+/** When the time for connecting is up. */
 interface Time {
-  /** For all but the last of several. */
+  /** Applies to all but the last of several. */
   readonly shared: number;
   readonly last: number;
 }
 
 type Attempt<Item> = (item: Item, time: Time) => Promise<Connected>;
 
-/** Remembers what failed lately. `now`: milliseconds, monotonic. */
+/** Remembers what failed lately. `now` is in milliseconds and never goes back. */
 export function createConnector(upstream: Upstream, lookup: LookupFunction, now: () => number): Connector {
   const failures = createConnectFailures();
 
-  /** What the next of `count` may use. What it leaves goes to the later ones. */
+  /** The share of the next of `count`. What it leaves goes to the later ones. */
   const shareOf = ({ shared, last }: Time, count: number): Time => {
     if (count === 1) return { shared, last };
     const end = now() + (shared - now()) / count;
@@ -54,8 +54,8 @@ export function createConnector(upstream: Upstream, lookup: LookupFunction, now:
   };
 
   /**
-   * Tries one after another until one connects. Each has an even share of the time left, so none that hangs leaves
-   * the later ones without. The reason is that of the first: it was believed to work, so its failure is the news.
+   * Tries one after another until one connects. Each has an even share of the time left, so that none that hangs leaves
+   * the later ones without. The reason is that of the first, which was believed to work.
    */
   const tryEach = async <Item>(
     items: readonly Item[],
@@ -77,8 +77,8 @@ export function createConnector(upstream: Upstream, lookup: LookupFunction, now:
   };
 
   /**
-   * Those in doubt late; last of all who lost a connection just now. One in its shutdown may still take connections
-   * and lose them too, while the other, back from its own restart, is in doubt.
+   * What failed lately comes late, and last of all comes what lost a connection just now: a server that shuts down may
+   * still take connections and lose them too, while another is back from its restart but failed lately.
    */
   const inOrder = <Item>(
     items: readonly Item[],
@@ -98,7 +98,7 @@ export function createConnector(upstream: Upstream, lookup: LookupFunction, now:
   return (died, interrupt, reading = "stream") => {
     const { connect, total } = upstream.timeouts;
     const begin = now();
-    // The total may end it all sooner, and then the later ones are to have had their turn.
+    // The total deadline may come first. The later ones must have had their turn by then.
     const time = { shared: begin + Math.min(connect, total), last: begin + connect };
     const servers = inOrder(upstream.servers, addressText, died && addressText(died.server));
     return tryEach(servers, addressText, time, async (server, serverTime) => {
@@ -144,7 +144,7 @@ function connectTo(
   interrupt: Gone,
 ): Promise<Connected> {
   const socket = open(upstream, peer, reading);
-  // Whoever owns the socket next listens too, but an error in between must not end the process.
+  // The next owner of the socket listens too, but an error in between must not end the process.
   socket.on("error", () => {});
   const connecting = settled<Connected>(milliseconds, "connect_timeout", interrupt, (settle) => {
     let reached = false;
@@ -162,7 +162,7 @@ function connectTo(
   });
 }
 
-/** What `begin` settles with, unless the deadline or an interrupt comes first. */
+/** Settles with what `begin` says, unless the deadline or an interrupt comes first. */
 function settled<Result>(
   milliseconds: number,
   late: ConnectFailure,
@@ -177,9 +177,7 @@ function settled<Result>(
       resolvePromise(result);
     };
     const onInterrupt = (): void => settle({ kind: "interrupted" });
-    const deadline = startDeadline(milliseconds, (starved) => {
-      settle(starved ? { kind: "overload" } : { kind: "failure", reason: late });
-    });
+    const deadline = startDeadline(milliseconds, (starved) => settle(pastDeadline(late, starved)));
     interrupt.addEventListener("abort", onInterrupt);
     begin(settle);
   });
@@ -194,7 +192,7 @@ function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: S
     keepAliveInitialDelay: 30_000,
   };
   if (protocol === "http:") return reading === "bytes" ? connectForBytes(tcp) : connectTcp(tcp);
-  // With its list of root certificates it is of some size, and most upstreams need none.
+  // An import would load its list of root certificates, and most upstreams need no TLS.
   const { checkServerIdentity, connect: connectTls } = process.getBuiltinModule("node:tls");
   const serverName = tls.serverName ?? server.host;
   return connectTls({
@@ -202,7 +200,7 @@ function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: S
     ...(tls.ca && { ca: Buffer.from(tls.ca) }),
     ...(tls.cert && { cert: Buffer.from(tls.cert) }),
     ...(tls.key && { key: Buffer.from(tls.key) }),
-    // SNI names hosts only (RFC 6066 section 3); the certificate is checked against the address all the same.
+    // SNI names hosts only (RFC 6066 section 3). The certificate is checked against the address all the same.
     ...(isIP(serverName) === 0 && { servername: serverName }),
     checkServerIdentity: (_name, certificate) => checkServerIdentity(serverName, certificate),
     rejectUnauthorized: tls.verify,

@@ -1,15 +1,16 @@
 /**
  * Deadlines that know our own stalls. While this process cannot run (a paused VM, a throttled pod, a flood of
  * large heads), an upstream that answered in time looks late. Taking that for a fault would let a flood open an
- * `allow` route, so a deadline says whether the process was starved of its time.
+ * `allow` route, so a deadline tells whether the process was starved of its time.
  */
 import { performance } from "node:perf_hooks";
+import type { FailureReason } from "../core/types.ts";
 
-/** How often the loop's lateness is looked at. */
+/** How often the lateness of the event loop is measured. */
 const BEAT_MS = 50;
-/** Lateness below this is a busy machine's ordinary jitter. */
+/** Lateness below this is the ordinary jitter of a busy machine. */
 const JITTER_MS = 25;
-/** A deadline is starved when stalls took this share of it. */
+/** A deadline is starved if stalls took more than this share of it. */
 const STARVED_SHARE = 0.2;
 
 export interface Deadline {
@@ -17,8 +18,8 @@ export interface Deadline {
 }
 
 /**
- * Runs `expire` once, `milliseconds` from now, unless cleared. Sockets have their turn first: libuv runs expired
- * timers before it reads what has come meanwhile.
+ * Runs `expire` once, `milliseconds` from now, unless cleared. Sockets have their turn first, because libuv runs
+ * expired timers before it reads what has come meanwhile.
  */
 export function startDeadline(milliseconds: number, expire: (starved: boolean) => void): Deadline {
   const before = stalledSoFar();
@@ -34,6 +35,14 @@ export function startDeadline(milliseconds: number, expire: (starved: boolean) =
   };
 }
 
+/** What comes of a deadline that has passed. If our own stalls took its time, it says nothing about the upstream. */
+export function pastDeadline<Reason extends FailureReason>(
+  reason: Reason,
+  starved: boolean,
+): { readonly kind: "overload" } | { readonly kind: "failure"; readonly reason: Reason } {
+  return starved ? { kind: "overload" } : { kind: "failure", reason };
+}
+
 /** Whether stalls since `before` (a `stalledSoFar`) took too much of `milliseconds`. */
 export function isStarved(milliseconds: number, before: number): boolean {
   return stalledSoFar() - before > Math.max(milliseconds * STARVED_SHARE, JITTER_MS);
@@ -42,7 +51,7 @@ export function isStarved(milliseconds: number, before: number): boolean {
 let stalled = 0;
 let isBeating = false;
 
-/** Milliseconds that the event loop, of which a process has one, came late since the first call. */
+/** How many milliseconds the event loop was late, all in all, since the first call. */
 export function stalledSoFar(): number {
   if (!isBeating) startBeat();
   return stalled;

@@ -1,64 +1,21 @@
 /**
- * The connections kept to one upstream: the last used is taken first, at most `maxConnections` exist, and who
- * finds none waits in line until one is free or the exchange is interrupted. Both carriers have theirs here, so that
- * the limit and the line are the same for both.
+ * The connections kept to one upstream. The last used one is taken first, and at most `maxConnections` exist. An
+ * exchange that finds none waits in a queue until one is free or the exchange is interrupted. The connections of both
+ * paths are here, so that both have the same limit and the same queue.
  */
-import type { LookupFunction, Socket } from "node:net";
+import type { LookupFunction } from "node:net";
 import { performance } from "node:perf_hooks";
-import { LinkedList, type Place } from "../core/linked-list.ts";
+import type { Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { Gone, Outcome } from "../core/types.ts";
-import { type Connected, type Connector, createConnector, type Peer, type SocketMode } from "./connect.ts";
-import type { Interrupt } from "./interrupt.ts";
-
-/** One open connection to an upstream. It owns its socket until `close`. */
-export interface Pooled {
-  readonly peer: Peer;
-  /** Whether it may carry another request, as far as is known. */
-  readonly usable: boolean;
-  /** Whether it may carry another request behind those it carries. */
-  readonly hasTurn: boolean;
-  close(): void;
-}
-
-export interface ConnectionEvents {
-  /** The answer is through and the connection may carry another request. */
-  free(connection: Pooled): void;
-  /** It is busy and has a turn. Told again with each request it gets while it is idle, and each answer. */
-  share(connection: Pooled): void;
-  /** The upstream gave an answer, whether or not it comes whole. */
-  answered(): void;
-  /** It is gone for good. */
-  closed(connection: Pooled): void;
-}
-
-/** How a carrier has its connections; those of the other are not for it. */
-export interface ConnectionKind<Connection extends Pooled> {
-  readonly reading: SocketMode;
-  create(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents): Connection;
-  isOne(connection: Pooled): connection is Connection;
-}
+import { type Connector, createConnector, type Peer } from "./connect.ts";
+import { type InterruptReason, interrupted } from "./interrupt.ts";
+import type { ConnectionEvents, ConnectionKind, Pooled } from "./pooled-connection.ts";
+import { type NotTaken, type Waiter, WaitQueue } from "./wait-queue.ts";
 
 export type Taken<Connection> =
-  /** `queued`: it came after a wait in line, in which others were answered. */
+  /** `queued`: it came after a wait in the queue, in which others were answered. */
   { readonly kind: "taken"; readonly connection: Connection; readonly queued: boolean } | NotTaken;
-export type NotTaken = Exclude<Connected, { readonly kind: "connected" }>;
-
-/** Who stands in line for a connection. Whatever it is told, it has left the line before. */
-export interface Waiter {
-  /** A fresh one is needed. */
-  readonly needsFresh: boolean;
-  /** One that is busy with others' checks would do. */
-  readonly mayShare: boolean;
-  /** Answers of the upstream when the wait began. */
-  readonly answers: number;
-  /** False: it is of no use here, and the wait goes on. */
-  fits(connection: Pooled): boolean;
-  take(connection: Pooled): void;
-  fail(why: NotTaken): void;
-  /** There is room now. */
-  open(): void;
-}
 
 /** Owns its connections until `close`. */
 export class Pool {
@@ -66,8 +23,8 @@ export class Pool {
   readonly #connect: Connector;
   readonly #idle: Pooled[] = [];
   readonly #all = new Set<Pooled>();
-  readonly #waitQueue = new LinkedList<Waiter>();
-  /** Busy ones that had a turn when last looked at, in the order they were last asked. */
+  readonly #waitQueue = new WaitQueue();
+  /** Busy connections that had a turn when last looked at, in the order in which they were last asked. */
   readonly #shareable = new Set<Pooled>();
   readonly #events: ConnectionEvents = {
     free: (connection) => this.#free(connection),
@@ -81,7 +38,6 @@ export class Pool {
     },
   };
   #opening = 0;
-  /** Heard so far, whatever became of their connections. */
   #answers = 0;
   #closed = false;
 
@@ -91,9 +47,10 @@ export class Pool {
   }
 
   /**
-   * `died`: whom the connection led to that died under this request. It needs one that has carried nothing yet, to
-   * somebody else where there is one. null: the first try, for which any will do. Interrupted while waiting in line: `overload` where others
-   * were answered meanwhile, so that busy is never taken for broken; `interrupted` where none was.
+   * `died` is null for the first try, for which any connection will do. Otherwise it is what the connection led to
+   * that died under this request: a second try needs one that has carried nothing yet, to another server where there
+   * is one. A wait that is interrupted yields "overload" if others were answered meanwhile, so that busy is never
+   * taken for broken, and "interrupted" if none was.
    */
   take<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
@@ -102,14 +59,14 @@ export class Pool {
   ): Promise<Taken<Connection>> {
     const connection = died ? null : this.takeIdle(kind);
     if (connection) return Promise.resolve({ kind: "taken", connection, queued: false });
-    if (this.#hasRoom()) return this.#open(kind, died, interrupt);
+    if (this.#mayOpen()) return this.#open(kind, died, interrupt);
     const oldest = this.#idle.shift();
     if (!oldest) return this.#wait(kind, died, interrupt);
     oldest.close();
     return this.#open(kind, died, interrupt);
   }
 
-  /** Without any wait; null: there is none. */
+  /** Takes an idle connection without any wait. Returns null when there is none. */
   takeIdle<Connection extends Pooled>(kind: ConnectionKind<Connection>): Connection | null {
     for (let index = this.#idle.length - 1; index >= 0; index -= 1) {
       const connection = this.#idle[index];
@@ -127,7 +84,7 @@ export class Pool {
     for (const connection of this.#idle.splice(0)) connection.close();
   }
 
-  #hasRoom(): boolean {
+  #mayOpen(): boolean {
     return this.#all.size + this.#opening < this.#upstream.maxConnections;
   }
 
@@ -148,14 +105,14 @@ export class Pool {
     return { kind: "taken", connection, queued: false };
   }
 
-  /** How many answers the upstream has given, whatever became of their connections. */
+  /** How many answers the upstream has given so far, whatever became of their connections. */
   get answers(): number {
     return this.#answers;
   }
 
-  /** Null: it need not wait, for there is a connection at hand or room for one. */
+  /** Returns null when there is no need to wait: a connection is idle, or one more may be opened. */
   joinQueue(waiter: Waiter): Place<Waiter> | null {
-    if (this.#idle.length > 0 || this.#hasRoom()) return null;
+    if (this.#idle.length > 0 || this.#mayOpen()) return null;
     const place = this.#waitQueue.add(waiter);
     this.#shareBusy();
     return place;
@@ -166,28 +123,20 @@ export class Pool {
     this.#shareBusy();
   }
 
-  async #wait<Connection extends Pooled>(
-    kind: ConnectionKind<Connection>,
-    died: Peer | null,
-    interrupt: Gone,
-  ): Promise<Taken<Connection>> {
-    const answers = this.#answers;
-    return this.afterWait(await this.#waitInLine(kind, died, interrupt), answers);
-  }
-
-  /** What it means for one in line since there were so many `answers`. */
+  /** What `taken` means to an exchange that has waited since there were so many `answers`. */
   afterWait<Connection>(taken: Taken<Connection>, answers: number): Taken<Connection> {
     if (this.#answers === answers) return taken;
     if (taken.kind === "interrupted") return { kind: "overload" };
     return taken.kind === "taken" ? { ...taken, queued: true } : taken;
   }
 
-  #waitInLine<Connection extends Pooled>(
+  #wait<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
     died: Peer | null,
     interrupt: Gone,
   ): Promise<Taken<Connection>> {
     if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
+    const answers = this.#answers;
     return new Promise((resolve) => {
       const onInterrupt = (): void => {
         this.leaveQueue(place);
@@ -195,14 +144,14 @@ export class Pool {
       };
       const settle = (taken: Taken<Connection>): void => {
         interrupt.removeEventListener("abort", onInterrupt);
-        resolve(taken);
+        resolve(this.afterWait(taken, answers));
       };
       interrupt.addEventListener("abort", onInterrupt);
       const place = this.#waitQueue.add({
         needsFresh: died !== null,
         mayShare: false,
-        answers: this.#answers,
-        fits: (connection) => kind.isOne(connection),
+        answers,
+        fits: kind.isOne,
         take: (connection) => {
           if (kind.isOne(connection)) settle({ kind: "taken", connection, queued: false });
         },
@@ -212,25 +161,13 @@ export class Pool {
     });
   }
 
-  /**
-   * Those in line need not find out one by one that an upstream cannot be reached. Whoever has seen it answer
-   * since tries for himself: one lost connection of a busy upstream says little.
-   */
   #passOn(why: NotTaken): void {
-    if (why.kind === "failure") {
-      const unheard: Waiter[] = [];
-      this.#waitQueue.each((waiter, place) => {
-        if (waiter.answers !== this.#answers) return;
-        this.#waitQueue.leave(place);
-        unheard.push(waiter);
-      });
-      for (const waiter of unheard) waiter.fail(why);
-    }
+    if (why.kind === "failure") this.#waitQueue.failUnheard(why, this.#answers);
     this.#openForNext();
   }
 
   #openForNext(): void {
-    if (this.#hasRoom()) this.#waitQueue.shift()?.open();
+    if (this.#mayOpen()) this.#waitQueue.shift()?.open();
     this.#shareBusy();
   }
 
@@ -238,18 +175,18 @@ export class Pool {
     if (this.#closed) return connection.close();
     const waiter = this.#waitQueue.first;
     if (waiter === null) this.#idle.push(connection);
-    // Its end makes room for the one that is needed.
+    // Its end lets the exchange open a connection that fits.
     else if (waiter.needsFresh || !waiter.fits(connection)) connection.close();
     else this.#waitQueue.shift()?.take(connection);
     this.#shareBusy();
   }
 
-  /** In the order of the line, and only while there is no idle connection and no room for a new one. */
+  /** In the order of the queue, and only while no connection is idle and no more may be opened. */
   #shareBusy(): void {
     if (this.#shareable.size === 0) return;
     for (const connection of this.#shareable) {
       const waiter = this.#waitQueue.first;
-      if (!waiter?.mayShare || this.#idle.length > 0 || this.#hasRoom()) return;
+      if (!waiter?.mayShare || this.#idle.length > 0 || this.#mayOpen()) return;
       this.#shareable.delete(connection);
       if (!connection.hasTurn) continue;
       this.#waitQueue.shift();
@@ -267,12 +204,10 @@ export class Pool {
   }
 }
 
-/** What came of an exchange that got no connection. */
-export function withoutConnection(taken: NotTaken, interrupt: Pick<Interrupt, "reason">): Outcome {
-  if (interrupt.reason === "abandoned" || interrupt.reason === "released") return { kind: interrupt.reason };
-  if (interrupt.reason === "starved") return { kind: "overload" };
-  if (taken.kind === "interrupted") return { kind: "failure", reason: "total_timeout", unasked: true };
-  return taken;
+/** What comes of an exchange that got no connection. `reason` is null if it was not interrupted. */
+export function withoutConnection(why: NotTaken, reason: InterruptReason | null): Outcome {
+  if (why.kind === "interrupted") return interrupted(reason ?? "total_timeout", "unasked");
+  return reason === null || reason === "total_timeout" ? why : interrupted(reason, "unasked");
 }
 
 /** The pools of all upstreams in use. */

@@ -1,7 +1,7 @@
 /**
- * Upstream names to addresses, by the system's own resolver (/etc/hosts, search domains). One lookup per name at
+ * Resolves the names of upstreams with the system's own resolver (/etc/hosts, search domains). A name has one lookup at
  * a time: each takes one of libuv's four threads, so a flood of connections would wait for itself and look like
- * a name server that is down. Addresses are kept and used on when lookups fail.
+ * a name server that is down. Addresses are kept, and used on when lookups fail.
  */
 import { type LookupAddress, lookup as systemLookup } from "node:dns";
 import { closeSync, openSync } from "node:fs";
@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Addresses older than this are looked up again, in the background. */
 const FRESH_MS = 5_000;
-/** Older than this they may be somebody else's by now, so the lookup is waited for, but only so long. */
+/** Addresses older than this may belong to another host by now, so the lookup is waited for, but only so long. */
 const OLD_MS = 60_000;
 const PATIENCE_MS = 500;
 
@@ -22,7 +22,7 @@ interface Entry {
   lookup: Promise<void> | null;
 }
 
-/** For the `lookup` of net.connect. `now`: milliseconds, monotonic. */
+/** Makes a `lookup` for net.connect. `now` is in milliseconds and never goes back. */
 export function createResolver(now: () => number, lookUp: SystemLookup = allAddresses): LookupFunction {
   const entries = new Map<string, Entry>();
 
@@ -65,8 +65,8 @@ export function createResolver(now: () => number, lookUp: SystemLookup = allAddr
 }
 
 /**
- * Lookups one after another: names whose server hangs take one of libuv's threads together. Node lets lookups have
- * two of the four at a time, so two of them could hold up those of checks.
+ * Runs lookups one after another, so that all names with a hanging name server take one of libuv's threads together.
+ * Node gives lookups two of the four threads, so two lookups that hang could hold up those of checks.
  */
 export function oneByOne(lookUp: SystemLookup = allAddresses): SystemLookup {
   let before = Promise.resolve();
@@ -85,7 +85,7 @@ function allAddresses(name: string, done: (error: Error | null, addresses: Looku
   systemLookup(name, { all: true }, done);
 }
 
-/** Out of file descriptors, getaddrinfo fails as if the name did not exist; that is our limit and no fault. */
+/** Without a file descriptor left, getaddrinfo fails as if the name did not exist. That is our limit and no fault. */
 function ownLimit(): Error | null {
   try {
     closeSync(openSync("/dev/null", "r"));

@@ -31,7 +31,7 @@ export interface Upstreams {
 }
 
 export interface UpstreamsDeps {
-  /** Milliseconds, monotonic. */
+  /** Milliseconds that never go back. */
   now(): number;
   /** Whether requests of our own go as bytes, where that can be: they go as checks do. */
   asksInBytes(): boolean;

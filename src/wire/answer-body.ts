@@ -1,40 +1,43 @@
 /**
  * Reads one answer of an upstream out of the bytes of its connection, wherever they are cut: its head, its body with
- * the chunks undone, and its end. Trailers are checked and dropped. What is odd is malformed, for the bytes behind it
- * could belong to anything. Nothing of a body is kept or copied.
+ * the chunks undone, and its end. Trailers are checked and dropped. Anything odd is malformed, because the bytes behind
+ * it could belong to anything. No byte of a body is kept or copied.
  */
 import { type Chunks, newChunks, restartChunks, takeChunkByte } from "./answer-chunks.ts";
 import { type AnswerHead, framesBody, newAnswerHead, readAnswerHead } from "./answer-head.ts";
 import { isOver, type Lines, newLines, restartLines, scanLines } from "./answer-lines.ts";
 
 /**
- * What was met. "more": all is read, and more must come. "body": the bytes from `bodyStart` to `bodyEnd`. "end": the
- * answer is complete. An end or a failure is met again at each further reading, and no byte is taken any more.
+ * What the reader has met. "more": all is read, and more must come. "body": the bytes from `bodyStart` to `bodyEnd`.
+ * "end": the answer is complete. After an end or a failure, each further reading meets the same and takes no byte.
  */
 export type AnswerEvent = "more" | "head" | "body" | "end" | "malformed" | "too_large";
 
 type Phase = "head" | "no body" | "length" | "chunks" | "trailers" | "until close" | "over";
 
-/** Of one connection; `expectAnswer` begins each answer. */
+/** One connection has one reader. `expectAnswer` begins each answer. */
 export interface AnswerReader {
+  /** The limit of a head with the interim answers before it, of the trailers, and of all chunk extensions together. */
+  readonly headBytes: number;
   event: AnswerEvent;
-  /** From the event "head" to the next `expectAnswer`. Ranges of it are of `head.lines.bytes`. */
+  /** Valid from the event "head" to the next `expectAnswer`. Its offsets are into `head.lines.bytes`. */
   readonly head: AnswerHead;
   /** Offsets into the chunk that was read last. */
   bodyStart: number;
   bodyEnd: number;
-  /** Of the body so far, chunks undone. */
+  /** How long the body is so far, with its chunks undone. */
   bodyBytes: number;
   phase: Phase;
   answersHead: boolean;
-  /** Of the body, or of the current chunk. */
+  /** How many bytes the body, or its current chunk, still lacks. */
   missing: number;
   readonly chunks: Chunks;
   readonly trailers: Lines;
 }
 
-export function newAnswerReader(): AnswerReader {
+export function newAnswerReader(headBytes: number): AnswerReader {
   return {
+    headBytes,
     event: "more",
     head: newAnswerHead(newLines()),
     bodyStart: 0,
@@ -48,7 +51,7 @@ export function newAnswerReader(): AnswerReader {
   };
 }
 
-/** Lets go of the last answer. `answersHead`: the next is to a HEAD request, and has no body. */
+/** Lets go of the last answer. `answersHead`: the next one answers a HEAD request, and has no body. */
 export function expectAnswer(reader: AnswerReader, answersHead: boolean): void {
   reader.event = "more";
   reader.bodyBytes = 0;
@@ -58,36 +61,29 @@ export function expectAnswer(reader: AnswerReader, answersHead: boolean): void {
 }
 
 /**
- * Reads on in `chunk` up to the next event, and returns where that is; to be called until there is no more. Bytes
- * behind an end are unasked, unless another request waits for its answer: the connection must not be used again.
- * `headBytes`: limit of the head, interim answers before it included; of the trailers; of all chunk extensions.
+ * Reads on in `chunk` up to the next event, and returns where that is. It is called again until the event is "more".
+ * If no other request waits for its answer, bytes behind an end mean that the connection must not be used again.
  */
-export function readAnswer(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+export function readAnswer(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   switch (reader.phase) {
     case "over":
       return start;
     case "no body":
       return finish(reader, "end", start);
     case "head":
-      return readHead(reader, chunk, start, end, headBytes);
+      return readHead(reader, chunk, start, end);
     case "length":
       return reader.missing === 0 ? finish(reader, "end", start) : readData(reader, start, end);
     case "chunks":
-      return readChunks(reader, chunk, start, end, headBytes);
+      return readChunks(reader, chunk, start, end);
     case "trailers":
-      return readTrailers(reader, chunk, start, end, headBytes);
+      return readTrailers(reader, chunk, start, end);
     case "until close":
       return readData(reader, start, end);
   }
 }
 
-/** The upstream has closed its side in order. "reset": the answer is not whole. */
+/** The upstream has closed its side in order. Returns "reset" if the answer is not whole. */
 export function endOfBytes(reader: AnswerReader): "end" | "reset" {
   if (reader.phase === "until close") finish(reader, "end", 0);
   return reader.event === "end" ? "end" : "reset";
@@ -99,16 +95,10 @@ function finish(reader: AnswerReader, event: "end" | "malformed" | "too_large", 
   return at;
 }
 
-function readHead(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function readHead(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   const { head } = reader;
   reader.event = "more";
-  const at = scanLines(head.lines, chunk, start, end, headBytes);
+  const at = scanLines(head.lines, chunk, start, end, reader.headBytes);
   const { phase } = head.lines;
   if (!isOver(phase)) return at;
   if (phase !== "done") return finish(reader, phase, at);
@@ -147,20 +137,14 @@ function readData(reader: AnswerReader, start: number, end: number): number {
   return reader.bodyEnd;
 }
 
-function readChunks(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function readChunks(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   const { chunks } = reader;
   for (let at = start; at < end; at += 1) {
     if (chunks.phase === "data") return readChunkData(reader, at, end);
-    const phase = takeChunkByte(chunks, chunk[at] ?? 0, headBytes);
+    const phase = takeChunkByte(chunks, chunk[at] ?? 0, reader.headBytes);
     if (phase === "malformed" || phase === "too_large") return finish(reader, phase, at);
     if (phase === "data") reader.missing = chunks.size;
-    if (phase === "last") return expectTrailers(reader, chunk, at + 1, end, headBytes);
+    if (phase === "last") return expectTrailers(reader, chunk, at + 1, end);
   }
   reader.event = "more";
   return end;
@@ -172,28 +156,16 @@ function readChunkData(reader: AnswerReader, start: number, end: number): number
   return at;
 }
 
-function expectTrailers(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function expectTrailers(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   reader.phase = "trailers";
   restartLines(reader.trailers, "line");
-  return readTrailers(reader, chunk, start, end, headBytes);
+  return readTrailers(reader, chunk, start, end);
 }
 
-function readTrailers(
-  reader: AnswerReader,
-  chunk: Buffer,
-  start: number,
-  end: number,
-  headBytes: number,
-): number {
+function readTrailers(reader: AnswerReader, chunk: Buffer, start: number, end: number): number {
   const { trailers } = reader;
   reader.event = "more";
-  const at = scanLines(trailers, chunk, start, end, headBytes);
+  const at = scanLines(trailers, chunk, start, end, reader.headBytes);
   if (!isOver(trailers.phase)) return at;
   if (trailers.phase !== "done") return finish(reader, trailers.phase, at);
   const event = framesBody(trailers) ? "malformed" : "end";

@@ -1,10 +1,10 @@
 /**
- * The lines between the chunks of a body (RFC 9112 section 7.1), byte by byte. Extensions are checked and forgotten.
- * No white space stands anywhere but in quotes, and every line ends in CR LF.
+ * Reads the lines between the chunks of a body (RFC 9112 section 7.1), byte by byte. Extensions are checked and
+ * forgotten. White space is allowed in quotes only, and every line ends in CR LF.
  */
 import { CR, LF, TEXT, TOKEN } from "./bytes.ts";
 
-/** "data": as many bytes as `size` says come next. "last": that was the last chunk. */
+/** "data": the next `size` bytes are data. "last": the last chunk is over. */
 export type ChunkPhase =
   | "size"
   | "more size"
@@ -25,10 +25,10 @@ export type ChunkPhase =
 
 export interface Chunks {
   phase: ChunkPhase;
-  /** Of the current chunk. */
+  /** The size of the current chunk, as far as it is read. */
   size: number;
   digits: number;
-  /** Of all chunks so far. */
+  /** All chunks so far count. */
   extensionBytes: number;
 }
 
@@ -54,7 +54,7 @@ export function restartChunks(chunks: Chunks): void {
   chunks.extensionBytes = 0;
 }
 
-/** Takes one byte that is none of a chunk's data. `maxBytes`: of all extensions together. */
+/** Takes one byte that is not data of a chunk. All extensions together may have `maxBytes`. */
 export function takeChunkByte(chunks: Chunks, byte: number, maxBytes: number): ChunkPhase {
   chunks.phase = nextPhase(chunks, byte, maxBytes);
   return chunks.phase;
@@ -117,7 +117,7 @@ const AFTER_TOKEN: Readonly<Record<NamePhase, NamePhase>> = {
   "extension value": "extension value",
 };
 
-/** `byte` is none of a token. */
+/** `byte` is not a token character. */
 function afterName(phase: NamePhase, byte: number): ChunkPhase {
   switch (phase) {
     case "extension":

@@ -1,38 +1,41 @@
 /**
- * What the head of a final answer says: how its body ends, whether the connection may carry another request, and
- * which of its lines stay here (core/headers.ts, `headersForGateway`). No line that passes becomes a string.
+ * Reads what the head of a final answer says: how its body ends, whether the connection may carry another request, and
+ * which lines are not for the gateway (`headersForGateway` in core/headers.ts). Lines that pass never become strings.
  *
  *  Content-Length      at most once, digits alone
- *  Transfer-Encoding   at most once, chunked alone, and never beside Content-Length: two readers of such an answer
- *                      could disagree on where it ends
+ *  Transfer-Encoding   at most once, chunked alone, and never beside Content-Length, because two readers of such an
+ *                      answer could disagree on where it ends
  */
-import { HOP_BY_HOP } from "../core/headers.ts";
+import { FALLBACK_HEADER, HOP_BY_HOP, isBodiless } from "../core/headers.ts";
 import type { Lines } from "./answer-lines.ts";
-import { isWord, knownNames, meaningOf as meaningIn, SPACE } from "./bytes.ts";
+import { isWord, knownNames, meaningOf as meaningIn, SPACE, withRange } from "./bytes.ts";
 
 /** How the body ends. "none": there is no body, whatever the lines announce. */
 type Framing = "none" | "length" | "chunked" | "close";
 
-/** Offsets are into `lines.bytes`. One is filled anew for each answer. */
+/** Offsets are into `lines.bytes`. The same object is filled anew for each answer. */
 export interface AnswerHead {
   readonly lines: Lines;
   /** 200 to 599. */
   status: number;
   framing: Framing;
-  /** As announced; -1: not at all. */
+  /** The length as announced, or -1. */
   contentLength: number;
   /** Whether the status line may be written to a gateway as it came. */
   passesStatusLine: boolean;
-  /** Behind the last field line. */
+  /** The end of the last field line. */
   linesEnd: number;
-  /** Whole lines that stay here: start, end, start, end …, in order; from the status line. Each answer has its own. */
+  /**
+   * The lines that do not pass: start, end, start, end …, in order, counted from the status line. Each answer has its
+   * own list.
+   */
   dropped: number[];
-  /** Whether such a line is among those that pass. */
+  /** Whether a Content-Length is among the lines that pass, and whether a Date is. */
   passesLength: boolean;
   passesDate: boolean;
-  /** Whether the connection may carry another request, should no byte follow the answer unasked. */
+  /** Whether the connection may carry another request, if no byte comes behind the answer. */
   keepsAlive: boolean;
-  /** How long an idle connection may be kept by the answer's own word, less a margin; infinite without one. */
+  /** How long the answer lets an idle connection be kept, less a margin. Without a word of it, infinite. */
   idleMs: number;
 }
 
@@ -46,7 +49,7 @@ type Meaning =
   | "stays here";
 
 const KNOWN = knownNames<Meaning>({
-  ...Object.fromEntries([...HOP_BY_HOP, "x-auth-fallback"].map((name) => [name, "stays here"])),
+  ...Object.fromEntries([...HOP_BY_HOP, FALLBACK_HEADER].map((name) => [name, "stays here"])),
   connection: "connection",
   "content-length": "content-length",
   date: "date",
@@ -61,10 +64,10 @@ const ZERO = 48;
 const CLOSES = /(?:^|,)[\t ]*close[\t ]*(?:,|$)/;
 const KEEPS_ALIVE = /(?:^|,)[\t ]*keep-alive[\t ]*(?:,|$)/;
 const TIMEOUT = /(?:^|,)[\t ]*timeout=(\d+)/i;
-/** A request must not cross the upstream's close: undici's margin. */
+/** A request must not cross the close of the upstream. undici has the same margin. */
 const MARGIN_MS = 2_000;
 
-/** Never written to. */
+/** It is never written to. */
 const NONE: number[] = [];
 
 export function newAnswerHead(lines: Lines): AnswerHead {
@@ -83,17 +86,17 @@ export function newAnswerHead(lines: Lines): AnswerHead {
   };
 }
 
-/** What the lines mean together, while they are read. Connection in lower case, its lines joined. */
+/** What the lines mean together. The values of Connection are joined and in lower case. */
 interface Words {
   connection: string;
   keepAlive: string;
   isChunked: boolean;
   proxyCloses: boolean;
 }
-/** One for all: a head is read in one go. */
+/** One for all answers: a head is read in one go. */
 const WORDS: Words = { connection: "", keepAlive: "", isChunked: false, proxyCloses: false };
 
-/** Once `head.lines` are done. `isHead`: it answers a HEAD request. False: malformed. */
+/** To be called once `head.lines` are done. `isHead`: it answers a HEAD request. Returns false if it is malformed. */
 export function readAnswerHead(head: AnswerHead, isHead: boolean): boolean {
   const { lines } = head;
   head.status = lines.status;
@@ -117,12 +120,12 @@ export function readAnswerHead(head: AnswerHead, isHead: boolean): boolean {
   if (WORDS.connection !== "" && WORDS.connection !== KEEP_ALIVE) dropListed(head, WORDS.connection);
   head.framing = framingOf(head, isHead, WORDS.isChunked);
   head.idleMs = idleMs(WORDS.keepAlive);
-  // Who sends a body behind the head alone would have it read as the next answer.
+  // An upstream that sends a body in answer to HEAD would have it read as the next answer.
   head.keepsAlive = !isHead && head.idleMs > 0 && isClean(head, WORDS) && isKept(lines.minor, WORDS);
   return true;
 }
 
-/** Whether a trailer claims to say how the body ends, which it is too late for. */
+/** Whether a trailer claims to say how the body ends, for which it comes too late. */
 export function framesBody(lines: Lines): boolean {
   for (let index = 0; index < lines.used; index += 4) {
     const meaning = meaningOf(lines, index);
@@ -131,12 +134,12 @@ export function framesBody(lines: Lines): boolean {
   return false;
 }
 
-/** As it may be written to a gateway: empty where a byte of it is no visible ASCII. */
+/** The reason as it may be written to a gateway: empty if a byte of it is not visible ASCII. */
 export function reasonOf(bytes: Buffer, start: number, end: number): string {
   return isVisible(bytes, start, end) ? bytes.toString("latin1", start, end) : "";
 }
 
-/** Whether bytes, which are TEXT, are ASCII and more than none: a gateway may take others amiss. */
+/** Whether bytes of TEXT are all ASCII, and at least one. A gateway may choke on others. */
 function isVisible(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at += 1) if ((bytes[at] ?? 0) >= 127) return false;
   return end > start;
@@ -148,7 +151,7 @@ function staysHere(meaning: Meaning | null, status: number): boolean {
   return meaning !== null && meaning !== "date";
 }
 
-/** False: malformed. */
+/** Returns false if the line is malformed. */
 function takeLine(head: AnswerHead, index: number, meaning: Meaning, words: Words): boolean {
   const { lines } = head;
   switch (meaning) {
@@ -178,7 +181,7 @@ function takeLine(head: AnswerHead, index: number, meaning: Meaning, words: Word
   }
 }
 
-/** -1: not digits alone, or more than can be counted. */
+/** Returns -1 if it is not digits alone, or more than can be counted. */
 function lengthOf({ bytes, offsets }: Lines, index: number): number {
   const start = offsets[index + 2] ?? 0;
   const end = offsets[index + 3] ?? 0;
@@ -199,15 +202,15 @@ function isChunked({ bytes, offsets }: Lines, index: number): boolean {
 }
 
 function framingOf({ status, contentLength }: AnswerHead, isHead: boolean, chunked: boolean): Framing {
-  if (isHead || status === 204 || status === 304) return "none";
+  if (isHead || isBodiless(status)) return "none";
   if (chunked) return "chunked";
   return contentLength === -1 ? "close" : "length";
 }
 
-/** Whether nobody could take other bytes for the end of the answer. */
+/** Whether every reader agrees on where the answer ends. */
 function isClean({ lines, framing, contentLength }: AnswerHead, { isChunked }: Words): boolean {
   if (framing === "none") return contentLength <= 0 && !isChunked;
-  // RFC 9112 section 6.1: a chunked answer of HTTP/1.0 is read, but its connection is not used again.
+  // A chunked answer of HTTP/1.0 is read, but its connection is not used again (RFC 9112 section 6.1).
   return framing !== "close" && !(isChunked && lines.minor === 0);
 }
 
@@ -224,7 +227,7 @@ function idleMs(keepAlive: string): number {
   return seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds) * 1_000 - MARGIN_MS;
 }
 
-/** What Connection lists is meant for this hop as well (RFC 9110 section 7.6.1). */
+/** The lines that Connection lists are for this hop alone (RFC 9110 section 7.6.1). */
 function dropListed(head: AnswerHead, connection: string): void {
   const { lines, status } = head;
   const listed = new Set(connection.split(",").map((name) => name.trim()));
@@ -237,21 +240,18 @@ function dropListed(head: AnswerHead, connection: string): void {
   }
 }
 
-/** Neighbours become one. */
 function drop(head: AnswerHead, index: number): void {
-  const { lines, dropped } = head;
-  const start = (lines.offsets[index] ?? 0) - lines.statusLine;
-  const end = (lines.offsets[index + 3] ?? 0) + 2 - lines.statusLine;
-  if (dropped.length === 0) head.dropped = [start, end];
-  else if (dropped[dropped.length - 1] === start) dropped[dropped.length - 1] = end;
-  else dropped.push(start, end);
+  const { offsets, statusLine } = head.lines;
+  const start = (offsets[index] ?? 0) - statusLine;
+  const end = (offsets[index + 3] ?? 0) + 2 - statusLine;
+  head.dropped = withRange(head.dropped, start, end);
 }
 
 function joined(text: string, more: string): string {
   return text === "" ? more : `${text},${more}`;
 }
 
-/** The one word most upstreams say costs no string. */
+/** Most upstreams say this one word, which costs no string. */
 function connectionText(lines: Lines, index: number): string {
   const { bytes, offsets } = lines;
   const isUsual = isWord(bytes, offsets[index + 2] ?? 0, offsets[index + 3] ?? 0, KEEP_ALIVE_BYTES);

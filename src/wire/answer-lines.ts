@@ -1,12 +1,12 @@
 /**
- * Scans the status line and the field lines of an answer, or the trailer lines behind its chunks. What was scanned is
- * never scanned again, however small the pieces are, and a line is refused at its first wrong byte.
+ * Scans the status line and the field lines of an answer, or the trailer lines behind its chunks. No byte is scanned
+ * twice, however small the pieces are, and a line is refused at its first wrong byte.
  *
  *  status line   HTTP/1.0 or HTTP/1.1, one space, a status of 100 to 599 but 101; then a space and a reason, or neither
  *  field line    a token, a colon, white space or none, a value of text, which may hold bytes beyond ASCII
  *  every line    ends in CR LF, and neither stands anywhere else; none is folded (RFC 9112 section 5.2)
  *
- * Interim answers (RFC 9110 section 15.2) are skipped; they count towards the limit of the final one.
+ * Interim answers (RFC 9110 section 15.2) are skipped, but count towards the limit of the final one.
  */
 
 import { COLON, CR, endOfText, endOfToken, LF, SPACE, TAB, TOKEN } from "./bytes.ts";
@@ -26,12 +26,12 @@ type Phase =
   | "malformed"
   | "too_large";
 
-/** Offsets are into `bytes`: the chunk itself where one chunk held all, else a copy. */
+/** Offsets are into `bytes`, which is the chunk itself if one chunk held all, and a copy otherwise. */
 export interface Lines {
   bytes: Buffer;
   phase: Phase;
   status: number;
-  /** Of HTTP/1.x. */
+  /** The x of HTTP/1.x. */
   minor: number;
   reasonStart: number;
   reasonEnd: number;
@@ -41,18 +41,18 @@ export interface Lines {
   start: number;
   /** Four for each line: where its name starts and ends, where its value starts and ends. */
   readonly offsets: number[];
-  /** How many of `offsets` count; the others are of earlier answers. */
+  /** How many of `offsets` count. The others belong to earlier answers. */
   used: number;
   /** The next byte to scan. */
   at: number;
   /** Where the limit counts from. */
   origin: number;
-  /** Bytes of the copy; 0: there is none. */
+  /** How long the copy is, or 0 if there is none. */
   held: number;
 }
 
 const NOTHING = Buffer.alloc(0);
-/** Kept from answer to answer. */
+/** So many are kept from answer to answer. */
 const KEPT_OFFSETS = 1_024;
 const ZERO = 48;
 const VERSION = Buffer.from("HTTP/1.", "latin1");
@@ -89,7 +89,7 @@ export function restartLines(lines: Lines, phase: "version" | "line"): void {
   if (lines.offsets.length > KEPT_OFFSETS) lines.offsets.length = 0;
 }
 
-/** Reads `chunk` from `start` on, and returns how far. `phase` says what came of it: "too_large" past `maxBytes`. */
+/** Reads `chunk` from `start` on, and returns how far it came. Past `maxBytes` the phase is "too_large". */
 export function scanLines(lines: Lines, chunk: Buffer, start: number, end: number, maxBytes: number): number {
   if (start === end) return end;
   if (lines.at === -1) beginAt(lines, start);
@@ -101,7 +101,7 @@ export function scanLines(lines: Lines, chunk: Buffer, start: number, end: numbe
   scan(lines, last);
   if (isOver(lines.phase)) return lines.at - shift;
   if (end + shift > limit) lines.phase = "too_large";
-  // From 0, so that every offset stays true.
+  // The copy begins at 0, so that every offset stays true.
   else if (lines.held === 0) hold(lines, chunk, 0, end);
   return end;
 }
@@ -156,7 +156,7 @@ function scan(lines: Lines, end: number): void {
   }
 }
 
-/** A line that is all there, in one go; false: nothing was scanned, and byte by byte it shows why. */
+/** Scans a whole line in one go. Returns false if it did not: scanned byte by byte, the line shows why. */
 function scanWholeLine(lines: Lines, end: number): boolean {
   const { bytes, offsets, at, used } = lines;
   const nameEnd = endOfToken(bytes, at, end);
@@ -200,7 +200,7 @@ function scanByte(lines: Lines, phase: OfOneByte, byte: number): void {
   }
 }
 
-/** Past this byte, if it is as it should be. */
+/** Goes on to `next` behind this byte, if it is as it should be. */
 function expect(lines: Lines, fits: boolean, next: Phase): void {
   lines.at += 1;
   lines.phase = fits ? next : "malformed";
@@ -217,7 +217,7 @@ function beginNext(lines: Lines): void {
   lines.used = 0;
 }
 
-/** Nearly every status line is this one; false: it is another, or not all there. */
+/** Scans the status line that nearly all answers have. Returns false if this is another, or not all there. */
 function scanUsual(lines: Lines, end: number): boolean {
   const { bytes, at } = lines;
   if (at !== lines.start || at + USUAL.length > end) return false;

@@ -1,4 +1,4 @@
-/** Tables of bytes, and the header lines that are told apart by their names. Nothing here makes a string of a name. */
+/** Tables of bytes, and how header lines are told apart by their names without making a string of a name. */
 import type { RawHeaders } from "../core/types.ts";
 
 export const CR = 13;
@@ -7,32 +7,32 @@ export const SPACE = 32;
 export const TAB = 9;
 export const COLON = 58;
 
-/** RFC 9110 section 5.6.2, in lower case; 0: no token character. */
+/** Token characters (RFC 9110 section 5.6.2) in lower case; 0 for all others. */
 export const TOKEN = table((_code, char) =>
   /[!#$%&'*+.^_`|~0-9A-Za-z-]/.test(char) ? char.toLowerCase().charCodeAt(0) : 0,
 );
-/** Of field values, reasons and quoted strings; bytes beyond ASCII are among them. */
+/** 1 for the bytes of field values, reasons and quoted strings, which may be beyond ASCII. */
 export const TEXT = table((code) => (code === TAB || (code >= SPACE && code !== 127) ? 1 : 0));
 
 export function table(of: (code: number, char: string) => number): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, code) => of(code, String.fromCharCode(code)));
 }
 
-/** Behind what of TOKEN stands at `start`. */
+/** Where the token characters from `start` on end. */
 export function endOfToken(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   while (at < end && TOKEN[bytes[at] ?? 0] !== 0) at += 1;
   return at;
 }
 
-/** Behind what of TEXT stands at `start`. */
+/** Where the bytes of TEXT from `start` on end. */
 export function endOfText(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   while (at < end && TEXT[bytes[at] ?? 0] === 1) at += 1;
   return at;
 }
 
-/** In any case; `word` is in lower case and of token characters. */
+/** Compares in any case. `word` consists of token characters in lower case. */
 export function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
   if (end - start !== word.length) return false;
   for (let i = 0; i < word.length; i += 1) {
@@ -45,10 +45,10 @@ interface KnownName<Meaning> {
   readonly bytes: Uint8Array;
   readonly meaning: Meaning;
 }
-/** By length and first letter: nearly all names are told from these without a look at the others. */
+/** Names by length and first letter, which alone tell that nearly all names are not among them. */
 export type KnownNames<Meaning> = readonly (readonly KnownName<Meaning>[] | undefined)[];
 
-/** `meanings`: by name, in lower case; each begins with a letter. */
+/** The keys of `meanings` are names in lower case that begin with a letter. */
 export function knownNames<Meaning>(meanings: Readonly<Record<string, Meaning>>): KnownNames<Meaning> {
   const known: KnownName<Meaning>[][] = [];
   for (const [name, meaning] of Object.entries(meanings)) {
@@ -74,12 +74,12 @@ export function meaningOf<Meaning>(
   return null;
 }
 
-/** The same for letters in either case. */
+/** The place is the same for letters in either case. */
 function placeOf(bytes: Uint8Array, start: number, end: number): number {
   return ((end - start) << 5) | ((bytes[start] ?? 0) & 31);
 }
 
-/** Whole header lines, read by a strict grammar before, as text. */
+/** Header lines as text. A strict grammar has read them before. */
 export function headersOf(bytes: Buffer, start: number, end: number): RawHeaders {
   const headers: string[] = [];
   for (const line of bytes.toString("latin1", start, end).split("\r\n")) {
@@ -95,7 +95,15 @@ export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   return copy;
 }
 
-/** Copies `start` to `end` less the ranges of `dropped` (start, end, start, end …, in order); returns where it ends. */
+/** `ranges` (start, end, start, end …, in order) with one more behind them. Neighbours become one. */
+export function withRange(ranges: number[], start: number, end: number): number[] {
+  if (ranges.length === 0) return [start, end];
+  if (ranges[ranges.length - 1] === start) ranges[ranges.length - 1] = end;
+  else ranges.push(start, end);
+  return ranges;
+}
+
+/** Copies `start` to `end` without the ranges of `dropped`, and returns where the copy ends. */
 export function copyLess(
   bytes: Buffer,
   start: number,

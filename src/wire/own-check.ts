@@ -1,14 +1,14 @@
-/** Requests of our own, such as probes, as the bytes of a check. */
+/** Makes a check in bytes of a request of our own, such as a probe. */
 import type { RawHeaders, UpstreamRequest } from "../core/types.ts";
 import { newRequestHead, type RequestHead, readRequestHead } from "./request-head.ts";
 import { WireCheck } from "./wire-check.ts";
 
-/** Header lines are few, and all of them ours or of the config. */
+/** The header lines are few, and all of them come from us or from the config. */
 const MAX_LINES = 1_000;
-/** Else one value could become several lines. */
+/** Otherwise one value could become several lines. */
 const IN_ONE_LINE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-/** null: not one that goes out as it stands, so that the other carrier has to say what becomes of it. */
+/** Returns null for a request that cannot go out as it stands. The slow path decides on it. */
 export function ownCheck({ method, target, headers, body }: UpstreamRequest): WireCheck | null {
   if (body !== null || ![target, ...headers].every((text) => IN_ONE_LINE.test(text))) return null;
   const bytes = Buffer.from(`${method} ${target} HTTP/1.1\r\n${linesOf(headers)}\r\n`, "latin1");

@@ -1,19 +1,20 @@
 /**
- * Bytes of a gateway that are not answered yet: where the heads among them end, and whether the last, unfinished one
- * can still become a plain check. Each byte is looked at once. What was handed out is never written to again.
+ * Keeps the bytes of a gateway that are not answered yet. It knows where the heads among them end, and whether the
+ * unfinished one can still become a plain check. Each byte is looked at once. Bytes that were handed out are never
+ * written to again.
  */
 import { CR, LF, TEXT } from "./bytes.ts";
 
 export interface Heads {
   buffer: Buffer;
-  /** Of the first head. */
+  /** Where the first head starts. */
   start: number;
   end: number;
-  /** Heads that are complete. */
+  /** How many heads are complete. */
   complete: number;
-  /** Behind the first head, where that is known; -1: not. */
+  /** The end of the first head, or -1 while it is not known. */
   firstEnd: number;
-  /** How far ends were looked for, and how far it is known that the tail may become plain. */
+  /** How far ends were looked for, and how far the unfinished head is known to be plain. */
   searched: number;
   seen: number;
   /** Where the unfinished head starts. */
@@ -38,7 +39,7 @@ export function addBytes(heads: Heads, chunk: Buffer): void {
   findEnds(heads);
 }
 
-/** Past the first head. */
+/** The first head has been read. */
 export function dropFirst(heads: Heads): void {
   heads.complete -= 1;
   heads.start = heads.firstEnd;
@@ -50,7 +51,7 @@ export function letGo(heads: Heads): void {
   Object.assign(heads, newHeads());
 }
 
-/** False: the head that is not complete yet is none of ours, whatever follows. */
+/** Returns false if the unfinished head cannot be a plain check, whatever follows. */
 export function mayBecomePlain(heads: Heads): boolean {
   const { buffer, end, tailStart } = heads;
   if (tailStart === end) return true;
@@ -62,7 +63,7 @@ export function mayBecomePlain(heads: Heads): boolean {
   return true;
 }
 
-/** CR and LF stand together and nowhere else. */
+/** CR and LF are allowed only together. */
 function fits(before: number, byte: number): boolean {
   if (before === CR || byte === LF) return before === CR && byte === LF;
   return byte === CR || TEXT[byte] === 1;
@@ -76,12 +77,12 @@ function append(heads: Heads, chunk: Buffer): void {
     heads.end = chunk.length;
     return;
   }
-  if (heads.end + chunk.length > heads.buffer.length) makeRoom(heads, chunk.length);
+  if (heads.end + chunk.length > heads.buffer.length) grow(heads, chunk.length);
   heads.end += chunk.copy(heads.buffer, heads.end);
 }
 
-/** Twice as much as is needed: many small pieces must not cost a copy of all each time. */
-function makeRoom(heads: Heads, more: number): void {
+/** Takes twice as much memory as is needed, so that many small pieces do not cost a copy of all each time. */
+function grow(heads: Heads, more: number): void {
   const larger = Buffer.allocUnsafeSlow(2 * (heldBytes(heads) + more));
   const shift = heads.start;
   heads.end = heads.buffer.copy(larger, 0, heads.start, heads.end);
@@ -106,7 +107,7 @@ function findEnds(heads: Heads): void {
   heads.searched = heads.end;
 }
 
-/** -1: it is not there. */
+/** Returns -1 if the end is not there. */
 function endOfHead({ buffer, end }: Heads, from: number): number {
   const found = (buffer.length === end ? buffer : buffer.subarray(0, end)).indexOf(HEAD_END, from);
   return found === -1 ? -1 : found + HEAD_END.length;

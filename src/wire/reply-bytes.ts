@@ -1,39 +1,39 @@
 /**
- * A reply as the bytes of one write, line by line what Node's http writes for the same reply: the other carrier's
- * replies look the same.
+ * Writes a reply as the bytes of one write. Line by line it is what Node's http writes for the same reply, so the
+ * replies of both paths look the same.
  */
-import { firstHeader } from "../core/headers.ts";
-import { Relayed } from "../core/replies.ts";
+import { firstHeader, isBodiless } from "../core/headers.ts";
+import { needsLength, Relayed } from "../core/replies.ts";
 import type { RawHeaders, Reply } from "../core/types.ts";
 import type { ScratchBuffer } from "./scratch.ts";
 import { WireAnswer } from "./wire-answer.ts";
 
 export interface ReplyContext {
-  /** It answers a HEAD check: no body follows. */
+  /** It answers a HEAD check, so no body follows. */
   readonly isHead: boolean;
   /** The connection ends with it. */
   readonly isLast: boolean;
-  /** The line Date, for a reply that has none. */
+  /** The Date line, for a reply without one. */
   dateLine(): string;
-  /** How a head ends after which the connection is kept. */
+  /** The end of a head if the connection is kept. */
   readonly keptEnds: HeadEnds;
 }
 
 export interface ReplyHead {
   readonly bytes: Buffer;
-  /** The body goes in chunks. */
+  /** The body follows in chunks. */
   readonly isChunked: boolean;
 }
 
-/** The last lines of a head, the empty one included: before a body as it is, and before one in chunks. */
+/** The last lines of a head, with the empty line: before a body as it is, and before a body in chunks. */
 export interface HeadEnds {
   readonly plain: Buffer;
   readonly chunked: Buffer;
 }
 
-/** What of a reply's head is there already, and what stands in it. */
+/** The head of a reply as it is before the last lines are added. */
 interface Parts {
-  /** null: `added` holds all lines. */
+  /** If null, `added` holds all lines. */
   readonly answer: WireAnswer | null;
   readonly added: RawHeaders;
   readonly hasLength: boolean;
@@ -45,7 +45,7 @@ const NOTHING = new Uint8Array();
 
 const LAST_ENDS = endsAfter("Connection: close\r\n");
 
-/** `seconds` that an unused connection is kept. */
+/** An unused connection is kept for so many seconds. */
 export function keptEndsFor(seconds: number): HeadEnds {
   return endsAfter(`Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`);
 }
@@ -57,7 +57,7 @@ function endsAfter(lines: string): HeadEnds {
   };
 }
 
-/** A reply whose body is all there. `scratch`: where it is written to. */
+/** Writes a reply with a whole body to `scratch`. */
 export function wholeReply(
   reply: Reply,
   body: Uint8Array,
@@ -66,14 +66,12 @@ export function wholeReply(
 ): Buffer {
   const parts = partsOf(reply);
   const hasNoBody = context.isHead || isBodiless(reply.status);
-  // An upstream's answer to HEAD may leave its length open; 0 would be a claim.
-  const isOpen = context.isHead && body.length === 0;
-  const needsLength = !parts.hasLength && !isBodiless(reply.status) && !isOpen;
-  const length = needsLength ? `Content-Length: ${body.length}\r\n` : "";
+  const isMissing = needsLength(reply.status, parts.hasLength, context.isHead, body.length);
+  const length = isMissing ? `Content-Length: ${body.length}\r\n` : "";
   return headAndBody(reply, parts, length, false, hasNoBody ? NOTHING : body, context, scratch);
 }
 
-/** The head of a reply whose body follows. */
+/** Writes the head of a reply to `scratch`; the body follows. */
 export function streamHead(reply: Reply, context: ReplyContext, scratch: ScratchBuffer): ReplyHead {
   const parts = partsOf(reply);
   const isChunked = !parts.hasLength && !isBodiless(reply.status) && !context.isHead;
@@ -113,12 +111,7 @@ function partsOf(reply: Reply): Parts {
   return { answer, added, hasLength: answer.passesLength, hasDate: answer.passesDate };
 }
 
-/** RFC 9110 sections 15.3.5 and 15.4.5. */
-function isBodiless(status: number): boolean {
-  return status === 204 || status === 304;
-}
-
-/** Throws where a line would become two (RFC 9110 section 5.5), as Node's http does. */
+/** Throws if a line would become two (RFC 9110 section 5.5), as Node's http does. */
 function linesOf(headers: RawHeaders): string {
   let lines = "";
   for (let i = 0; i + 1 < headers.length; i += 2) {

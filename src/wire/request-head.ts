@@ -1,7 +1,7 @@
 /**
  * Reads the head of a plain check out of bytes, in one pass and without a string: GET or HEAD, HTTP/1.1, no body, and
- * written as gateways write it. The grammar is stricter than RFC 9112, so that nobody can read the same bytes in
- * another way: whatever is odd is not judged here but left to the other carrier.
+ * written as gateways write it. The grammar is stricter than RFC 9112, so that no other reader can take the same bytes
+ * in another way. Anything odd is not judged here but left to the slow path.
  *
  *  request line   GET or HEAD, one space, an origin-form target, one space, HTTP/1.1
  *  header line    a token, a colon and one space, a value without white space at its ends
@@ -11,6 +11,7 @@
  *  not at all     Content-Length, Transfer-Encoding, Expect, Upgrade
  */
 
+import { HOP_BY_HOP, PLAIN_NAME } from "../core/headers.ts";
 import {
   COLON,
   CR,
@@ -23,33 +24,37 @@ import {
   SPACE,
   TAB,
   table,
+  withRange,
 } from "./bytes.ts";
 
-/** Offsets are into the buffer that was read. One is filled anew for each head. */
+/** Offsets are into the buffer that was read. The same object is filled anew for each head. */
 export interface RequestHead {
-  /** Of the request line. */
+  /** Where the request line starts. */
   start: number;
   isHead: boolean;
   targetStart: number;
   targetEnd: number;
-  /** Of the path: the first "?" of the target, or `targetEnd`. */
+  /** The first "?" of the target, or `targetEnd`. */
   pathEnd: number;
   /** The first byte of the first header line. */
   linesStart: number;
-  /** Behind the last header line, where the empty line begins. */
+  /** The end of the last header line, where the empty line begins. */
   linesEnd: number;
   /** Whether the gateway keeps the connection. */
   keepsAlive: boolean;
-  /** How many such lines there are. */
+  /** How many lines Host and Connection have. */
   hosts: number;
   connections: number;
-  /** Whole lines that stay here (core/headers.ts says which): start, end, start, end …, in order. Each head has its own. */
+  /**
+   * The lines that are not for the upstream, as core/headers.ts has it: start, end, start, end …, in order. Each head
+   * has its own list.
+   */
   dropped: number[];
-  /** Values of Authorization: start, end, … */
+  /** The values of Authorization: start, end, start, end … */
   authorizations: number[];
 }
 
-/** Never written to. */
+/** It is never written to. */
 const NONE: number[] = [];
 
 export function newRequestHead(): RequestHead {
@@ -72,27 +77,22 @@ export function newRequestHead(): RequestHead {
 const QUESTION = 63;
 const SLASH = 47;
 
-/** Of names that pass: core/headers.ts lets no alias of another name through. */
-const PLAIN = table((_code, char) => (/[0-9A-Za-z-]/.test(char) ? 1 : 0));
-/** Origin form without a fragment, in visible ASCII (RFC 3986): Node's parser takes no other either. */
+/** The characters of names that pass. */
+const PLAIN = table((_code, char) => (PLAIN_NAME.test(char) ? 1 : 0));
+/** Visible ASCII but "#" (RFC 3986). Node's parser takes no other characters either. */
 const TARGET = table((code, char) => (code > SPACE && code < 127 && char !== "#" ? 1 : 0));
 
-type Meaning = "host" | "connection" | "authorization" | "hop-by-hop" | "not ours";
+type Meaning = "host" | "connection" | "authorization" | "hop-by-hop" | "not plain";
 
 const KNOWN = knownNames<Meaning>({
+  ...Object.fromEntries([...HOP_BY_HOP].map((name) => [name, "hop-by-hop"])),
   host: "host",
   connection: "connection",
   authorization: "authorization",
-  "keep-alive": "hop-by-hop",
-  "proxy-authenticate": "hop-by-hop",
-  "proxy-authorization": "hop-by-hop",
-  "proxy-connection": "hop-by-hop",
-  te: "hop-by-hop",
-  trailer: "hop-by-hop",
-  "content-length": "not ours",
-  "transfer-encoding": "not ours",
-  expect: "not ours",
-  upgrade: "not ours",
+  "content-length": "not plain",
+  "transfer-encoding": "not plain",
+  expect: "not plain",
+  upgrade: "not plain",
 });
 
 const GET = Buffer.from("GET ", "latin1");
@@ -102,8 +102,8 @@ const KEEP_ALIVE = Buffer.from("keep-alive", "latin1");
 const CLOSE = Buffer.from("close", "latin1");
 
 /**
- * `start`: of the head. `end`: behind its empty line. False: not ours to judge, and what `head` holds then means
- * nothing. At most `maxLines` header lines.
+ * Reads the head from `start` to `end`, with its empty line and at most `maxLines` header lines. Returns false if it is
+ * not a plain check. `head` means nothing then.
  */
 export function readRequestHead(
   bytes: Uint8Array,
@@ -116,7 +116,7 @@ export function readRequestHead(
   return linesStart !== -1 && readLines(bytes, linesStart, end - 2, maxLines, head);
 }
 
-/** Where the header lines start; -1: not ours. */
+/** Returns where the header lines start, or -1 if this is not plain. */
 function readRequestLine(bytes: Uint8Array, start: number, end: number, head: RequestHead): number {
   head.start = start;
   head.isHead = startsWith(bytes, start, HEAD);
@@ -160,7 +160,7 @@ function readLines(
   return isWhole && head.hosts === 1 && head.connections <= 1 && lines <= maxLines;
 }
 
-/** Behind the line; -1: not ours. */
+/** Returns the end of the line, or -1 if it is not plain. */
 function readLine(bytes: Uint8Array, start: number, end: number, head: RequestHead): number {
   const plainEnd = endOfPlain(bytes, start, end);
   const nameEnd = bytes[plainEnd] === COLON ? plainEnd : endOfToken(bytes, plainEnd, end);
@@ -170,11 +170,11 @@ function readLine(bytes: Uint8Array, start: number, end: number, head: RequestHe
   const meaning = meaningOf(KNOWN, bytes, start, nameEnd);
   if (meaning !== null) {
     if (!takeLine(meaning, bytes, start, nameEnd + 2, valueEnd, head)) return -1;
-  } else if (nameEnd !== plainEnd) drop(head, start, valueEnd + 2);
+  } else if (nameEnd !== plainEnd) head.dropped = withRange(head.dropped, start, valueEnd + 2);
   return valueEnd + 2;
 }
 
-/** False: not ours. */
+/** Returns false if the line is not plain. */
 function takeLine(
   meaning: Meaning,
   bytes: Uint8Array,
@@ -184,7 +184,7 @@ function takeLine(
   head: RequestHead,
 ): boolean {
   switch (meaning) {
-    case "not ours":
+    case "not plain":
       return false;
     case "host":
       head.hosts += 1;
@@ -192,14 +192,13 @@ function takeLine(
     case "connection":
       head.connections += 1;
       head.keepsAlive = isWord(bytes, valueStart, valueEnd, KEEP_ALIVE);
-      drop(head, start, valueEnd + 2);
+      head.dropped = withRange(head.dropped, start, valueEnd + 2);
       return head.keepsAlive || isWord(bytes, valueStart, valueEnd, CLOSE);
     case "hop-by-hop":
-      drop(head, start, valueEnd + 2);
+      head.dropped = withRange(head.dropped, start, valueEnd + 2);
       return true;
     case "authorization":
-      if (head.authorizations.length === 0) head.authorizations = [valueStart, valueEnd];
-      else head.authorizations.push(valueStart, valueEnd);
+      head.authorizations = withRange(head.authorizations, valueStart, valueEnd);
       return true;
   }
 }
@@ -210,7 +209,7 @@ function endOfPlain(bytes: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-/** Where CR LF is, behind a value with no white space at its ends; -1: nowhere. */
+/** Returns where CR LF follows a value without white space at its ends, or -1 if none does. */
 function endOfValue(bytes: Uint8Array, start: number, end: number): number {
   const at = endOfText(bytes, start, end);
   if (bytes[at] !== CR || bytes[at + 1] !== LF) return -1;
@@ -220,14 +219,6 @@ function endOfValue(bytes: Uint8Array, start: number, end: number): number {
 
 function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || byte === TAB;
-}
-
-/** Neighbours become one. */
-function drop(head: RequestHead, start: number, end: number): void {
-  const { dropped } = head;
-  if (dropped.length === 0) head.dropped = [start, end];
-  else if (dropped[dropped.length - 1] === start) dropped[dropped.length - 1] = end;
-  else dropped.push(start, end);
 }
 
 function startsWith(bytes: Uint8Array, start: number, word: Uint8Array): boolean {

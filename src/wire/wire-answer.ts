@@ -7,12 +7,12 @@ import type { ScratchBuffer } from "./scratch.ts";
 const NOTHING = Buffer.alloc(0);
 export const NO_BODY: Body = { kind: "whole", bytes: new Uint8Array() };
 
-/** The head is copied into `scratch` of its connection, until the next answer needs it. */
+/** The head lies in the scratch buffer of its connection until the next answer needs that. */
 export class WireAnswer implements Answer {
   readonly status: number;
-  /** Set once it is known, before the answer is handed on. */
+  /** It is set once it is known, before the answer is handed on. */
   body: Body = NO_BODY;
-  /** Whether such a line is among those that pass. */
+  /** Whether a Content-Length is among the lines that pass, and whether a Date is. */
   readonly passesLength: boolean;
   readonly passesDate: boolean;
   readonly passesStatusLine: boolean;
@@ -50,7 +50,7 @@ export class WireAnswer implements Answer {
     return this.#headers;
   }
 
-  /** How much `copyHead` writes. */
+  /** How many bytes `copyHead` writes. */
   get headBytes(): number {
     let bytes = this.#end - this.#copiedFrom();
     for (let index = 0; index < this.#dropped.length; index += 2) {
@@ -59,14 +59,14 @@ export class WireAnswer implements Answer {
     return bytes;
   }
 
-  /** Another answer is about to be written where this one is. */
+  /** Another answer is about to be written to the same memory. */
   leaveBytes(): void {
     this.#bytes = this.#isOver ? NOTHING : copyOf(this.#bytes, 0, this.#end);
   }
 
   /**
-   * The lines that pass, as they came, the status line where it may; returns where they end. Nobody may ask for
-   * anything more then.
+   * Copies the lines that pass as they came, and the status line if it may pass. Returns where the copy ends. It is the
+   * last thing that may be asked of the answer.
    */
   copyHead(into: Buffer, at: number): number {
     this.#isOver = true;

@@ -1,14 +1,14 @@
-/** A check as bytes: what passes on is never made into strings, what a decision asks for is, when it asks. */
+/** A check as bytes. What is passed on never becomes a string, and what a decision asks for does so when it asks. */
 import type { Check, RawHeaders } from "../core/types.ts";
 import { copyLess, copyOf, headersOf } from "./bytes.ts";
 import type { RequestHead } from "./request-head.ts";
 
-/** In front of the value of an Authorization, by the strict grammar. */
+/** What the strict grammar has in front of the value of an Authorization. */
 const AUTHORIZATION_BYTES = "authorization: ".length;
 const LINE_END_BYTES = 2;
 const NOTHING = Buffer.alloc(0);
 
-/** `bytes` must not change until it has left them. */
+/** `bytes` must not change before `leaveBytes`. */
 export class WireCheck implements Check {
   readonly method: "GET" | "HEAD";
   readonly target: string;
@@ -20,7 +20,7 @@ export class WireCheck implements Check {
   readonly #linesStart: number;
   readonly #linesEnd: number;
   readonly #dropped: readonly number[];
-  /** Values: start, end, … */
+  /** The values: start, end, start, end … */
   readonly #authorizations: readonly number[];
   #headers: RawHeaders | null = null;
 
@@ -45,7 +45,7 @@ export class WireCheck implements Check {
     this.#holders -= 1;
   }
 
-  /** Another check is about to be written where this one is. Where nobody holds it, it is over: no byte is left. */
+  /** Another check is about to be written to the same memory. If nothing holds this one, it keeps no byte. */
   leaveBytes(): void {
     this.#bytes = this.#holders > 0 ? copyOf(this.#bytes, 0, this.#linesEnd + LINE_END_BYTES) : NOTHING;
   }
@@ -59,7 +59,7 @@ export class WireCheck implements Check {
     return this.#headers;
   }
 
-  /** As the upstream gets it. `staysHere` tells of an Authorization value whether it must not go along. */
+  /** The request as the upstream gets it. `staysHere` says which values of Authorization must not go along. */
   requestBytes(staysHere: (authorization: string) => boolean): Buffer {
     const end = this.#linesEnd + LINE_END_BYTES;
     const dropped = this.hasAuthorization ? this.#withEmergency(staysHere) : this.#dropped;
@@ -81,7 +81,7 @@ export class WireCheck implements Check {
 
 let lastTarget = "";
 
-/** A gateway asks for one path nearly always: its text, and what hangs on that, is made once. */
+/** A gateway asks for the same target nearly always, so its text, and what is keyed by it, is made once. */
 function targetOf(bytes: Buffer, start: number, end: number): string {
   const isLast = lastTarget.length === end - start && isText(bytes, start, lastTarget);
   if (!isLast) lastTarget = bytes.toString("latin1", start, end);

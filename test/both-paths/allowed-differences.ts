@@ -1,4 +1,4 @@
-/** What may differ between the carriers, and why. Whatever no rule here names must be the same, byte for byte. */
+/** What may differ between the paths, and why. Whatever no rule here names must be the same, byte for byte. */
 import { isDeepStrictEqual } from "node:util";
 import type { Case, Seen } from "./both-paths.ts";
 
@@ -27,7 +27,7 @@ const REASON: Rule = {
 const CUT_SHORT: Rule = {
   name: "no reply, for what stands behind in the same write",
   reason:
-    "Node's parser meets what is garbled or follows a last check before the replies in front of it are out, and Fastify cuts the connection; the wire reads a check once the one before is answered. Each of them gives the beginning of what the same heads get one by one",
+    "Node's parser meets what is malformed or follows a last check before the replies in front of it are out, and Fastify cuts the connection; the wire reads a check once the one before is answered. Each of them gives the beginning of what the same heads get one by one",
 };
 
 const RULES: readonly Rule[] = [UNDICI_HEAD, ANSWER_SPACES, REASON, CUT_SHORT];
@@ -35,7 +35,7 @@ const RULES: readonly Rule[] = [UNDICI_HEAD, ANSWER_SPACES, REASON, CUT_SHORT];
 export interface Rules {
   /** `here`: by the wire; `there`: by Fastify. */
   areSame(each: Case, here: Seen, there: Seen): boolean;
-  /** Both by one carrier: in one write, and one by one. */
+  /** Both by one path: in one write, and one by one. */
   isBeginning(cut: Seen, patient: Seen): boolean;
   /** Names of the rules that nothing has needed. */
   unused(): readonly string[];
@@ -89,7 +89,7 @@ export function asUndiciWrites(request: string): string {
   const [first = "", ...lines] = request.slice(0, end).split("\r\n");
   const at = lines.findIndex((line) => /^host: /i.test(line));
   const host = `host: ${(lines[at] ?? "").slice("host: ".length)}`;
-  // Who answers HEAD with a body would have it read as the next answer: neither carrier uses the connection again.
+  // Who answers HEAD with a body would have it read as the next answer: neither path uses the connection again.
   const connection = `connection: ${first.startsWith("HEAD ") ? "close" : "keep-alive"}`;
   const head = [first, host, connection, ...lines.toSpliced(at, 1)].join("\r\n");
   return head + request.slice(end);

@@ -6,10 +6,10 @@ import { WireAnswer } from "../../src/wire/wire-answer.ts";
 
 /** `head`: with the empty line. The bytes it was read from are overwritten. `room`: of its connection. */
 export function wireAnswer(head: string, body = "", method = "GET", room = new ScratchBuffer()): WireAnswer {
-  const reader = newAnswerReader();
+  const reader = newAnswerReader(64 * 1024);
   expectAnswer(reader, method === "HEAD");
   const bytes = Buffer.from(`before${head}`, "latin1");
-  readAnswer(reader, bytes, "before".length, bytes.length, 64 * 1024);
+  readAnswer(reader, bytes, "before".length, bytes.length);
   if (reader.event !== "head") throw new Error(`${reader.event}: ${head}`);
   const answer = new WireAnswer(reader.head, room);
   const whole: Body = { kind: "whole", bytes: Buffer.from(body, "latin1") };
@@ -17,6 +17,6 @@ export function wireAnswer(head: string, body = "", method = "GET", room = new S
   bytes.fill("!");
   expectAnswer(reader, false);
   const other = Buffer.from("HTTP/1.1 500 Other\r\nDate: x\r\nTE: x\r\nContent-Length: 0\r\n\r\n", "latin1");
-  readAnswer(reader, other, 0, other.length, 64 * 1024);
+  readAnswer(reader, other, 0, other.length);
   return answer;
 }

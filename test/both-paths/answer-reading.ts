@@ -1,4 +1,4 @@
-/** What a carrier makes of an answer's bytes, as values that tests can compare. */
+/** What a path makes of an answer's bytes, as values that tests can compare. */
 import assert from "node:assert";
 import { firstHeader, headersForGateway } from "../../src/core/headers.ts";
 import type { RawHeaders } from "../../src/core/types.ts";
@@ -41,7 +41,7 @@ export function read(
   pieces: readonly Buffer[],
   { method = "GET", headBytes = 256 * 1024, closes = true }: Circumstances = {},
 ): Said | string {
-  const reader = newAnswerReader();
+  const reader = newAnswerReader(headBytes);
   expectAnswer(reader, method === "HEAD");
   let said: Omit<Said, "text" | "kept"> = { status: 0, reason: "", headers: [] };
   let text = "";
@@ -50,7 +50,7 @@ export function read(
     const chunk = Buffer.concat([BEFORE, piece]);
     let at = BEFORE.length;
     do {
-      at = readAnswer(reader, chunk, at, chunk.length, headBytes);
+      at = readAnswer(reader, chunk, at, chunk.length);
       if (reader.event === "head") said = headOf(reader.head);
       if (reader.event === "body") text += chunk.toString("latin1", reader.bodyStart, reader.bodyEnd);
     } while (reader.event === "head" || reader.event === "body");

@@ -1,4 +1,4 @@
-/** Answers of upstreams, good, odd and broken, and what either carrier makes of them. */
+/** Answers of upstreams, good, odd and broken, and what either path makes of them. */
 
 export interface AnswerRow {
   readonly name: string;

@@ -1,4 +1,4 @@
-/** What upstreams answer, good, odd and broken, as both carriers pass it on or fall back for it. */
+/** What upstreams answer, good, odd and broken, as both paths pass it on or fall back for it. */
 import type { UpstreamAnswer } from "./both-paths.ts";
 
 export interface AnswerScript extends UpstreamAnswer {

@@ -1,4 +1,4 @@
-/** Both carriers, given the same bytes by an upstream, make the same of them; where not, it is written down. */
+/** Both paths, given the same bytes by an upstream, make the same of them; where not, it is written down. */
 import type { Socket } from "node:net";
 import t, { type Test } from "tap";
 import { headersForGateway } from "../../src/core/headers.ts";
@@ -17,10 +17,10 @@ interface Case {
 
 const PATIENT = { connect: 20_000, read: 20_000, total: 20_000 };
 
-type Carrier = (each: Case) => Promise<Said | string>;
+type AnswerPath = (each: Case) => Promise<Said | string>;
 
 /** Over undici, each case with connections of its own. */
-async function otherCarrier(t: Test): Promise<Carrier> {
+async function slowPath(t: Test): Promise<AnswerPath> {
   const cases: Case[] = [];
   const used = new WeakSet<Socket>();
   const reused = new Set<number>();
@@ -70,7 +70,7 @@ function here({ bytes, method, closes }: Case): Said | string {
 }
 
 t.test("every row", async (t) => {
-  const there = await otherCarrier(t);
+  const there = await slowPath(t);
   await Promise.all(
     ANSWER_ROWS.map(async ({ name, bytes, method, elsewhere }) => {
       // Behind what either takes for a whole answer it stays open, so that it can be kept.
@@ -83,7 +83,7 @@ t.test("every row", async (t) => {
 
 const INTERIM = /^(HTTP\/1\.[01] 1(?!01)\d\d( [\t -~\x80-\xff]*)?\r\n([\w-]+:[\t -~\x80-\xff]*\r\n)*\r\n)+/;
 
-/** Of what is left behind interim answers: where this carrier refuses what the other lets pass. */
+/** Of what is left behind interim answers: where the fast path refuses what the slow path lets pass. */
 const STRICTER: readonly { readonly name: string; readonly is: RegExp }[] = [
   { name: "a line break in front", is: /^[\r\n]/ },
   { name: "an odd version", is: /^(HTTP\/(2\.0|0\.9)|RTSP\/)/ },
@@ -182,7 +182,7 @@ function difference(bytes: string, here: Said | string, there: Said | string): s
 }
 
 t.test("2,000 answers that were good once", async (t) => {
-  const there = await otherCarrier(t);
+  const there = await slowPath(t);
   const draw = random(20_260_418);
   const odd: string[] = [];
   const kinds = { same: 0, answers: 0 };

@@ -1,4 +1,4 @@
-/** The same talk with two sparekeys, one for each carrier, and what both made of it in words that can be compared. */
+/** The same talk with two sparekeys, one for each path, and what both made of it in words that can be compared. */
 import type { Socket } from "node:net";
 import type { Test } from "tap";
 import type { WireMode } from "../../src/core/snapshot.ts";
@@ -37,7 +37,7 @@ export interface Seen {
   readonly end: Talked["end"];
 }
 
-export interface Carrier {
+export interface CheckPath {
   talk(each: Case): Promise<Talked>;
   /** Once nothing more can come of it. */
   seen(each: Case, talked: Talked): Seen;
@@ -52,7 +52,7 @@ const USER = "eve";
 const HTPASSWD = `${USER}:{SHA}pLdRf7p4Xr/vKaVQwFcXll6RO0k=\n`;
 const OK: UpstreamAnswer = { bytes: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" };
 
-export async function carrier(t: Test, wire: WireMode): Promise<Carrier> {
+export async function startPath(t: Test, wire: WireMode): Promise<CheckPath> {
   const cases = new Map<string, Case>();
   const upstream = await recordingUpstream(
     t,

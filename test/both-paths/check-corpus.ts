@@ -135,7 +135,7 @@ interface Request {
   readonly closes: boolean;
 }
 
-/** Without a body. `odd`: may be what only the other carrier takes. */
+/** Without a body. `odd`: may be what only the slow path takes. */
 function request(draw: Draws, path: string, odd: boolean): Request {
   const method = odd ? draw.pick(METHODS) : draw.pick(["GET", "GET", "HEAD"]);
   const target = path + draw.pick(odd ? TARGETS : ["", "?x=1", "/deep?a=/b"]);
@@ -188,7 +188,7 @@ export function pipelines(count: number, seed: number): readonly Case[] {
 
 /**
  * What ends the connection and what Node's parser refuses (its limit is 32 KiB here), for which Fastify cuts off the
- * replies before it (garbled-corpus.ts has these). And Expect: Node writes its interim reply into the middle of those before.
+ * replies before it (malformed-corpus.ts has these). And Expect: Node writes its interim reply into the middle of those before.
  */
 const NOT_IN_A_ROW =
   / HTTP\/1\.0|upgrade|expect|caf\xe9[^\r]* HTTP|content-length: 0[\s\S]*content-length: 0/i;
@@ -201,7 +201,7 @@ export function staying(draw: Draws, path: string, odd: boolean): Request {
   }
 }
 
-/** Bodies, which only the other carrier takes, with plain checks around them. */
+/** Bodies, which only the slow path takes, with plain checks around them. */
 export function bodies(): readonly Case[] {
   const lengths = ["5\r\n\r\nGET /", "40\r\n\r\nGET /none/stolen HTTP/1.1\r\nHost: a\r\nX: y"];
   const chunks = [

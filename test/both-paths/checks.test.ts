@@ -1,9 +1,9 @@
-/** Both carriers make the same of the same bytes; what may differ has a name and a reason in allowed-differences.ts. */
+/** Both paths make the same of the same bytes; what may differ has a name and a reason in allowed-differences.ts. */
 import t, { type Test } from "tap";
 import { newRules } from "./allowed-differences.ts";
 import { answers, singly, unheard } from "./answer-corpus.ts";
 import { ANSWER_SCRIPTS, UNHEARD } from "./answer-scripts.ts";
-import { type Carrier, type Case, carrier, type Seen } from "./both-paths.ts";
+import { type Case, type CheckPath, type Seen, startPath } from "./both-paths.ts";
 import { bodies, cutShort, pipelines, singles, splits } from "./check-corpus.ts";
 import { endings, mutants, oneByOne } from "./malformed-corpus.ts";
 
@@ -39,7 +39,7 @@ async function areTheSame(t: Test, cases: readonly Case[], atOnce = AT_ONCE): Pr
   t.same(await wire.counters(), await fastify.counters(), "both counted the same");
 }
 
-/** Those that differ in one write are the beginning of what both carriers make of the same heads one by one. */
+/** Those that differ in one write are the beginning of what both paths make of the same heads one by one. */
 async function areTheSameOneByOne(t: Test, cases: readonly Case[]): Promise<void> {
   const { pairs } = await byBoth(t, cases, AT_ONCE);
   const differing = pairs.filter(({ each, here, there }) => !RULES.areSame(each, here, there));
@@ -60,13 +60,13 @@ async function areTheSameOneByOne(t: Test, cases: readonly Case[]): Promise<void
 
 interface ByBoth {
   readonly pairs: readonly Pair[];
-  readonly wire: Carrier;
-  readonly fastify: Carrier;
+  readonly wire: CheckPath;
+  readonly fastify: CheckPath;
 }
 
 async function byBoth(t: Test, cases: readonly Case[], atOnce: number): Promise<ByBoth> {
-  const wire = await carrier(t, "auto");
-  const fastify = await carrier(t, "fastify");
+  const wire = await startPath(t, "auto");
+  const fastify = await startPath(t, "fastify");
   const here = await all(wire, cases, atOnce);
   const there = await all(fastify, cases, atOnce);
   t.same([wire.strays, fastify.strays], [[], []], "nothing else reached the upstreams");
@@ -80,19 +80,19 @@ async function byBoth(t: Test, cases: readonly Case[], atOnce: number): Promise<
 
 const NONE: Seen = { asked: [], replies: [], rest: "", end: "late" };
 
-async function all(carrier: Carrier, cases: readonly Case[], atOnce: number): Promise<readonly Seen[]> {
-  const talks = new Array<Awaited<ReturnType<Carrier["talk"]>>>(cases.length);
+async function all(path: CheckPath, cases: readonly Case[], atOnce: number): Promise<readonly Seen[]> {
+  const talks = new Array<Awaited<ReturnType<CheckPath["talk"]>>>(cases.length);
   let next = 0;
   const lane = async (): Promise<void> => {
     for (let index = next++; index < cases.length; index = next++) {
       const each = cases[index];
-      if (each) talks[index] = await carrier.talk(each);
+      if (each) talks[index] = await path.talk(each);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
   return cases.map((each, index) => {
     const talked = talks[index];
-    return talked ? carrier.seen(each, talked) : NONE;
+    return talked ? path.seen(each, talked) : NONE;
   });
 }
 

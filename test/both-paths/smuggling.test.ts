@@ -1,9 +1,9 @@
-/** What one reader takes for another request than the next one does reaches no upstream, by either carrier. */
+/** What one reader takes for another request than the next one does reaches no upstream, on either path. */
 import t, { type Test } from "tap";
 import type { WireMode } from "../../src/core/snapshot.ts";
 import type { Step, Talked } from "../support/gateway-talk.ts";
 import { asUndiciWrites } from "./allowed-differences.ts";
-import { type Case, carrier, type Seen } from "./both-paths.ts";
+import { type Case, type Seen, startPath } from "./both-paths.ts";
 import { PLAIN_ANSWER } from "./check-corpus.ts";
 import { HARMLESS, type HarmlessRow } from "./harmless-rows.ts";
 import { BROKEN_BODIES, CUT, type HeadRow, REFUSED } from "./smuggling-rows.ts";
@@ -42,7 +42,7 @@ async function each<Row extends HeadRow>(
   rows: readonly Row[],
   holds: (t: Test, told: Told, row: Row) => void,
 ): Promise<void> {
-  const carried = await carrier(t, wire);
+  const carried = await startPath(t, wire);
   const talks: { readonly row: Row; readonly talk: Talk; readonly talked: Talked }[] = [];
   for (const [index, row] of rows.entries()) {
     const made = MODES.flatMap((mode) =>

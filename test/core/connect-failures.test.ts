@@ -5,33 +5,33 @@ import {
   createConnectFailures,
 } from "../../src/core/connect-failures.ts";
 
-type Step = (doubts: ConnectFailures, now: number) => void;
+type Step = (failures: ConnectFailures, now: number) => void;
 
-const failed: Step = (doubts, now) => doubts.begin("a", now).failed(now);
-const worked: Step = (doubts, now) => doubts.begin("a", now).worked();
-const gaveUp: Step = (doubts, now) => doubts.begin("a", now).gaveUp();
-const begun: Step = (doubts, now) => {
-  doubts.begin("a", now);
+const failed: Step = (failures, now) => failures.begin("a", now).failed(now);
+const worked: Step = (failures, now) => failures.begin("a", now).worked();
+const gaveUp: Step = (failures, now) => failures.begin("a", now).gaveUp();
+const begun: Step = (failures, now) => {
+  failures.begin("a", now);
 };
-const otherFailed: Step = (doubts, now) => doubts.begin("b", now).failed(now);
+const otherFailed: Step = (failures, now) => failures.begin("b", now).failed(now);
 
 const rows: readonly {
   readonly name: string;
   readonly steps: readonly (readonly [number, Step])[];
-  readonly doubtful: readonly number[];
+  readonly avoided: readonly number[];
   readonly good: readonly number[];
 }[] = [
-  { name: "nothing known", steps: [], doubtful: [], good: [0] },
-  { name: "it worked", steps: [[0, worked]], doubtful: [], good: [0] },
-  { name: "it failed: for 10 s", steps: [[5, failed]], doubtful: [5, 10_004], good: [10_005] },
-  { name: "a try is on its way", steps: [[0, begun]], doubtful: [], good: [0] },
+  { name: "nothing known", steps: [], avoided: [], good: [0] },
+  { name: "it worked", steps: [[0, worked]], avoided: [], good: [0] },
+  { name: "it failed: for 10 s", steps: [[5, failed]], avoided: [5, 10_004], good: [10_005] },
+  { name: "a try is on its way", steps: [[0, begun]], avoided: [], good: [0] },
   {
     name: "it failed, then worked",
     steps: [
       [0, failed],
       [20, worked],
     ],
-    doubtful: [],
+    avoided: [],
     good: [20],
   },
   {
@@ -40,68 +40,68 @@ const rows: readonly {
       [0, failed],
       [4_000, failed],
     ],
-    doubtful: [10_000, 13_999],
+    avoided: [10_000, 13_999],
     good: [14_000],
   },
   {
-    name: "due: one tries, the others wait for him",
+    name: "after 10 s: one tries, the others wait",
     steps: [
       [0, failed],
       [10_000, begun],
     ],
-    doubtful: [10_000, 19_999],
+    avoided: [10_000, 19_999],
     good: [20_000],
   },
   {
-    name: "due: who tries gives up, the next may",
+    name: "after 10 s: the one that tries gives up, the next may",
     steps: [
       [0, failed],
       [10_000, gaveUp],
     ],
-    doubtful: [],
+    avoided: [],
     good: [10_000],
   },
   {
-    name: "not due: who gives up changes nothing",
+    name: "within 10 s: giving up changes nothing",
     steps: [
       [0, failed],
       [4_000, gaveUp],
     ],
-    doubtful: [9_999],
+    avoided: [9_999],
     good: [10_000],
   },
-  { name: "never failed: who gives up changes nothing", steps: [[0, gaveUp]], doubtful: [], good: [0] },
-  { name: "another failed", steps: [[0, otherFailed]], doubtful: [], good: [0] },
+  { name: "never failed: giving up changes nothing", steps: [[0, gaveUp]], avoided: [], good: [0] },
+  { name: "another failed", steps: [[0, otherFailed]], avoided: [], good: [0] },
 ];
-for (const { name, steps, doubtful, good } of rows) {
+for (const { name, steps, avoided, good } of rows) {
   t.test(name, async (t) => {
-    const doubts = createConnectFailures();
-    for (const [now, step] of steps) step(doubts, now);
-    for (const now of doubtful) t.ok(doubts.failedLately("a", now), `doubtful at ${now}`);
-    for (const now of good) t.notOk(doubts.failedLately("a", now), `good at ${now}`);
+    const failures = createConnectFailures();
+    for (const [now, step] of steps) step(failures, now);
+    for (const now of avoided) t.ok(failures.failedLately("a", now), `avoided at ${now}`);
+    for (const now of good) t.notOk(failures.failedLately("a", now), `good at ${now}`);
   });
 }
 
 t.test("giving up late takes nothing back that others found out meanwhile", async (t) => {
-  const late = (): { doubts: ConnectFailures; slow: ConnectAttempt } => {
-    const doubts = createConnectFailures();
-    failed(doubts, 0);
-    return { doubts, slow: doubts.begin("a", 10_000) };
+  const late = (): { failures: ConnectFailures; slow: ConnectAttempt } => {
+    const failures = createConnectFailures();
+    failed(failures, 0);
+    return { failures, slow: failures.begin("a", 10_000) };
   };
   const better = late();
-  worked(better.doubts, 10_100);
+  worked(better.failures, 10_100);
   better.slow.gaveUp();
-  t.notOk(better.doubts.failedLately("a", 10_101));
+  t.notOk(better.failures.failedLately("a", 10_101));
   const worse = late();
-  failed(worse.doubts, 10_100);
+  failed(worse.failures, 10_100);
   worse.slow.gaveUp();
-  t.ok(worse.doubts.failedLately("a", 10_101));
+  t.ok(worse.failures.failedLately("a", 10_101));
 });
 
-t.test("the oldest doubt goes when there are too many: a name's addresses may change for ever", async (t) => {
-  const doubts = createConnectFailures();
-  for (let index = 0; index <= 256; index += 1) doubts.begin(`${index}`, index).failed(index);
-  t.notOk(doubts.failedLately("0", 300));
-  t.ok(doubts.failedLately("1", 300));
-  t.ok(doubts.failedLately("256", 300));
+t.test("the oldest goes when there are too many: a name's addresses may change for ever", async (t) => {
+  const failures = createConnectFailures();
+  for (let index = 0; index <= 256; index += 1) failures.begin(`${index}`, index).failed(index);
+  t.notOk(failures.failedLately("0", 300));
+  t.ok(failures.failedLately("1", 300));
+  t.ok(failures.failedLately("256", 300));
 });

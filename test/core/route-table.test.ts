@@ -1,5 +1,5 @@
 import t from "tap";
-import { buildRouteTable, findRoute, hasDotSegment } from "../../src/core/route-table.ts";
+import { buildRouteTable, destinationOf, findRoute, hasDotSegment } from "../../src/core/route-table.ts";
 import type { Route } from "../../src/core/snapshot.ts";
 import { route } from "../support/fixtures.ts";
 
@@ -67,6 +67,21 @@ t.test("a prefix of everything, and no routes", async (t) => {
   t.equal(findRoute(all, "/auth")?.name, "/auth");
   t.equal(findRoute(all, "x"), null, "a path begins with a slash");
   t.equal(findRoute(buildRouteTable([]), "/auth"), null);
+});
+
+t.test("where a path leads", async (t) => {
+  const [prefix, exact] = [rule("/a/*"), rule("/b/../c")];
+  const table = buildRouteTable([prefix, exact, rule("/healthz")]);
+  const rows = [
+    { name: "a route", path: "/a/b", leads: prefix },
+    { name: "none", path: "/c", leads: "no route" },
+    { name: "out of a prefix", path: "/a/../b", leads: "dot segment" },
+    { name: "out of no route", path: "/x/../b", leads: "no route" },
+    { name: "an exact path, as its rule has it", path: "/b/../c", leads: exact },
+    { name: "health, before any route", path: "/healthz", leads: "health" },
+    { name: "below health", path: "/healthz/", leads: "no route" },
+  ];
+  for (const { name, path, leads } of rows) t.equal(destinationOf(table, path), leads, name);
 });
 
 t.test("paths that could be led out of a prefix", async (t) => {

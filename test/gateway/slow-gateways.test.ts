@@ -6,7 +6,7 @@ import { type Served, sample, serve } from "../support/app.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
 
-const CARRIERS = ["auto", "fastify"] as const;
+const PATHS = ["auto", "fastify"] as const;
 const CHECK = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
 const DEADLINE_MS = 1_000;
 
@@ -34,11 +34,11 @@ function gateway(t: Test, { urls }: Served): Socket {
 t.test("one check after each reply that is never read: the replies do not pile up", async (t) => {
   const body = "x".repeat(60_000);
   const most = 600;
-  for (const carrier of CARRIERS) {
+  for (const path of PATHS) {
     const upstream = await rawUpstream(t, (socket) => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     });
-    const served = await serve(t, yamlFor(upstream.port), carrier);
+    const served = await serve(t, yamlFor(upstream.port), path);
     const socket = gateway(t, served);
     let sent = 0;
     let isHeldBack = false;
@@ -47,35 +47,35 @@ t.test("one check after each reply that is never read: the replies do not pile u
       sent += 1;
       const before = performance.now();
       await eventually(
-        () => `${carrier}: check ${sent} is neither asked nor held back`,
+        () => `${path}: check ${sent} is neither asked nor held back`,
         () => {
           isHeldBack = performance.now() - before > 500;
           return isHeldBack || upstream.heads.length >= sent ? true : null;
         },
       );
     }
-    t.ok(isHeldBack, `${carrier}: after ${sent} replies of 60 kB the next check waits`);
+    t.ok(isHeldBack, `${path}: after ${sent} replies of 60 kB the next check waits`);
   }
 });
 
 t.test("a stream that is not read ends at its total deadline", async (t) => {
   const body = "x".repeat(1_000_000);
-  for (const carrier of CARRIERS) {
+  for (const path of PATHS) {
     const upstream = await rawUpstream(t, (socket) => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${40 * body.length}\r\n\r\n`);
       for (let sent = 0; sent < 40; sent += 1) socket.write(body);
     });
-    const served = await serve(t, yamlFor(upstream.port), carrier);
+    const served = await serve(t, yamlFor(upstream.port), path);
     gateway(t, served).write(CHECK);
     await eventually(
-      () => `${carrier}: the check is not asked`,
+      () => `${path}: the check is not asked`,
       () => (upstream.heads.length === 1 ? true : null),
     );
     await eventually(
-      () => `${carrier}: its connection stays`,
+      () => `${path}: its connection stays`,
       async () => (sample(await served.metrics(), "sparekey_connections") === 0 ? true : null),
     );
-    t.pass(carrier);
+    t.pass(path);
   }
 });
 
@@ -103,8 +103,8 @@ t.test("thousands of chunks go on in few pieces", async (t) => {
 });
 
 t.test("who is refused and keeps its own side open is cut off", async (t) => {
-  for (const carrier of CARRIERS) {
-    const served = await serve(t, yamlFor(1), carrier);
+  for (const path of PATHS) {
+    const served = await serve(t, yamlFor(1), path);
     const port = Number(new URL(served.urls[0] ?? "").port);
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true }).resume();
     socket.on("error", () => {});
@@ -112,9 +112,9 @@ t.test("who is refused and keeps its own side open is cut off", async (t) => {
     socket.write("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n");
     await once(socket, "end");
     await eventually(
-      () => `${carrier}: its connection stays`,
+      () => `${path}: its connection stays`,
       async () => (sample(await served.metrics(), "sparekey_connections") === 0 ? true : null),
     );
-    t.pass(carrier);
+    t.pass(path);
   }
 });

@@ -7,7 +7,7 @@ import t, { type Test } from "tap";
 import { createLazyFastify, type LazyFastify } from "../../src/http/lazy-fastify.ts";
 
 interface Scene {
-  readonly late: LazyFastify;
+  readonly lazy: LazyFastify;
   /** What a client who sends `GET PATH` reads until its connection ends. */
   ask(path: string): Promise<string>;
   /** Paths that Fastify was asked for. */
@@ -25,7 +25,7 @@ async function scene(
   const asked: string[] = [];
   const failures: unknown[] = [];
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
-    late.handle(request, response);
+    lazy.handle(request, response);
     onRequest(request);
   });
   const build = (app: FastifyInstance): void => {
@@ -35,11 +35,11 @@ async function scene(
       return "here";
     });
   };
-  const late = createLazyFastify(server, {}, build, (error) => failures.push(error));
+  const lazy = createLazyFastify(server, {}, build, (error) => failures.push(error));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   t.teardown(() => server.close());
-  t.teardown(() => late.close());
+  t.teardown(() => lazy.close());
   const address = server.address();
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
   const ask = async (path: string): Promise<string> => {
@@ -47,7 +47,7 @@ async function scene(
     socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
     return text(socket);
   };
-  return { late, ask, asked, failures };
+  return { lazy, ask, asked, failures };
 }
 
 t.test("two first ones at once are both answered", async (t) => {

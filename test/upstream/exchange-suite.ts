@@ -1,4 +1,4 @@
-/** How an upstream is asked once, by whichever carrier: the same rows for both. */
+/** How an upstream is asked once, on either path: the same rows for both. */
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import type { Test } from "tap";

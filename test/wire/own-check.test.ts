@@ -19,7 +19,7 @@ t.test("goes out as it stands", async (t) => {
   t.equal(ownCheck({ ...REQUEST, method: "HEAD" })?.method, "HEAD");
 });
 
-t.test("what would not is for the other carrier", async (t) => {
+t.test("what would not is for the slow path", async (t) => {
   const rows: readonly { readonly name: string; readonly request: Partial<UpstreamRequest> }[] = [
     { name: "another method", request: { method: "POST" } },
     { name: "a method that is none", request: { method: "GET / HTTP/1.1\r\nX: y\r\n\r\nGET" } },

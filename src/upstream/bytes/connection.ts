@@ -1,118 +1,88 @@
 /**
- * One open connection to an upstream, read as bytes. One check at a time: an answer can never reach another one, and
- * bytes that nobody asked for end the connection.
+ * One open connection to an upstream, read as bytes. How many checks it carries at a time is for single-connection.ts
+ * and pipelined-connection.ts to say.
  */
 import type { Socket } from "node:net";
 import type { Upstream } from "../../core/snapshot.ts";
-import { READ_BUFFER } from "../../http/bytes-socket.ts";
-import {
-  type AnswerReader,
-  endOfBytes,
-  expectAnswer,
-  newAnswerReader,
-  readAnswer,
-} from "../../wire/answer-body.ts";
-import type { AnswerHead } from "../../wire/answer-head.ts";
-import { GatheredBody } from "../../wire/gathered-body.ts";
-import { ScratchBuffer } from "../../wire/scratch.ts";
-import { WireAnswer } from "../../wire/wire-answer.ts";
 import type { Peer } from "../connect.ts";
-import type { ConnectionEvents, Pooled } from "../pool.ts";
+import { type ConnectionEvents, IDLE_MS, isStale, type Pooled } from "../pooled-connection.ts";
+import { AnswerStream, type PartReceiver } from "./answer-stream.ts";
 
-/** An idle connection is kept so long, unless the upstream's Keep-Alive names less. */
-export const IDLE_MS = 60_000;
-
-/** Whoever waits for the answer. */
-export interface AnswerReceiver {
+/** What waits for an answer. */
+export interface AnswerReceiver extends PartReceiver {
   /** Some bytes came. */
   heard(): void;
-  head(head: AnswerHead, answer: WireAnswer): void;
-  body(chunk: Buffer): void;
   /** The answer is whole. */
   end(): void;
-  /** `reset`: the connection broke off. */
+  /** "reset": the connection broke off. */
   failed(reason: "malformed" | "too_large" | "reset"): void;
-  /**
-   * It died before the first byte of the answer, and was a reused one or leads to one server of several; or it was
-   * shared, and ends for all.
-   */
+  /** The connection died as `isStale` means it, or it was shared and ends for all. */
   stale(peer: Peer): void;
-  /** The answers to others come first; until `turn`, none is late. */
+  /** The answers to others come first. Until `turn`, this one is not late. */
   behind(): void;
-  /** The next answer is the one. */
+  /** The next answer is this one. */
   turn(): void;
 }
 
-/** What an exchange asks by. */
-export interface AskableConnection extends Pooled {
-  ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void;
-  /** `asker`: who wants no more. */
-  close(asker?: AnswerReceiver): void;
-  closeIfIdle(now: number): void;
-  pause(): void;
-  resume(): void;
+export interface ConnectionDeps {
+  readonly socket: Socket;
+  readonly peer: Peer;
+  readonly upstream: Upstream;
+  readonly events: ConnectionEvents;
+  /** It says about what time it is when an answer has just ended, in milliseconds. */
+  readonly clock: { readonly time: number };
 }
 
 /** Owns its socket until `close`. */
-export class ByteUpstreamConnection implements AskableConnection {
+export abstract class AskableConnection implements Pooled {
   readonly peer: Peer;
-  readonly #socket: Socket;
-  readonly #upstream: Upstream;
-  readonly #events: ConnectionEvents;
+  protected readonly socket: Socket;
+  protected readonly upstream: Upstream;
+  protected readonly events: ConnectionEvents;
+  protected readonly answers: AnswerStream;
+  /** Whether a byte has come since the expected answer became the next one. */
+  protected hasHeard = false;
   readonly #clock: { readonly time: number };
-  readonly #reader: AnswerReader = newAnswerReader();
-  readonly #scratch = new ScratchBuffer();
-  /** The last one, which is in `#scratch`. */
-  #answer: WireAnswer | null = null;
-  readonly #gathered = new GatheredBody();
-  #asker: AnswerReceiver | null = null;
-  #asked = 0;
-  #heard = false;
+  #requests = 0;
   #isPaused = false;
-  /** Its upstream has not ended it. */
+  /** Whether the upstream has left it open. */
   #isOpen = true;
-  /** When it must have been used again; milliseconds of the clock. */
+  /** By this time of the clock it must have been used again. */
   #idleUntil = Number.POSITIVE_INFINITY;
 
-  /** `clock`: about what time it is, in milliseconds, when an answer has just ended. */
-  constructor(
-    socket: Socket,
-    peer: Peer,
-    upstream: Upstream,
-    events: ConnectionEvents,
-    clock: { readonly time: number },
-  ) {
+  constructor({ socket, peer, upstream, events, clock }: ConnectionDeps) {
     this.peer = peer;
-    this.#socket = socket;
-    this.#upstream = upstream;
-    this.#events = events;
+    this.socket = socket;
+    this.upstream = upstream;
+    this.events = events;
     this.#clock = clock;
-    socket.on("bytes", (length: number) => this.#read(length));
-    socket.on("end", () => this.#ended());
-    socket.on("close", () => this.#closed());
+    this.answers = new AnswerStream(upstream.headBytes, events.answered);
+    socket.on("bytes", (length: number) => {
+      this.answers.begin(length);
+      this.read();
+    });
+    socket.on("end", () => {
+      this.#isOpen = false;
+      this.ended();
+    });
+    socket.on("close", () => {
+      this.died();
+      events.closed(this);
+    });
   }
+
+  abstract readonly hasTurn: boolean;
+  abstract ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void;
+  /** `asker` wants no more. Without one, the connection ends for all. */
+  abstract close(asker?: AnswerReceiver): void;
+  /** Bytes came, which `answers` reads. */
+  protected abstract read(): void;
+  /** The upstream closed its side in order. */
+  protected abstract ended(): void;
+  protected abstract died(): void;
 
   get usable(): boolean {
-    return this.#isOpen && !this.#socket.destroyed;
-  }
-
-  get hasTurn(): boolean {
-    return false;
-  }
-
-  ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void {
-    this.#asker = asker;
-    this.#asked += 1;
-    this.#heard = false;
-    this.#idleUntil = Number.POSITIVE_INFINITY;
-    expectAnswer(this.#reader, isHead);
-    this.#socket.write(request);
-  }
-
-  /** The asker wants no more; nobody else can have the rest. */
-  close(): void {
-    this.#asker = null;
-    this.#socket.destroy();
+    return this.#isOpen && !this.socket.destroyed;
   }
 
   closeIfIdle(now: number): void {
@@ -122,91 +92,39 @@ export class ByteUpstreamConnection implements AskableConnection {
   /** While a gateway reads slowly, the upstream is held back. */
   pause(): void {
     this.#isPaused = true;
-    this.#socket.pause();
+    this.socket.pause();
   }
 
   resume(): void {
     this.#isPaused = false;
-    this.#socket.resume();
+    this.socket.resume();
   }
 
-  #read(length: number): void {
-    const reader = this.#reader;
-    let at = 0;
-    this.#heard = true;
-    this.#asker?.heard();
-    while (this.#asker !== null) {
-      at = readAnswer(reader, READ_BUFFER, at, length, this.#upstream.headBytes);
-      switch (reader.event) {
-        case "more":
-          return this.#passOn();
-        case "head":
-          this.#events.answered();
-          this.#asker.head(reader.head, this.#newAnswer());
-          break;
-        case "body":
-          this.#gathered.add(READ_BUFFER, reader.bodyStart, reader.bodyEnd, length);
-          break;
-        case "end":
-          this.#passOn();
-          return this.#finish(at === length && reader.head.keepsAlive);
-        case "malformed":
-        case "too_large":
-          return this.#fail(reader.event);
-      }
-    }
-    this.#socket.destroy();
+  protected get isStale(): boolean {
+    return isStale(this.upstream, this.#requests, this.hasHeard);
   }
 
-  #passOn(): void {
-    const piece = this.#gathered.take();
-    if (piece) this.#asker?.body(piece);
+  protected expect(isHead: boolean): void {
+    this.hasHeard = false;
+    this.answers.expect(isHead);
   }
 
-  #newAnswer(): WireAnswer {
-    this.#answer?.leaveBytes();
-    this.#answer = new WireAnswer(this.#reader.head, this.#scratch);
-    return this.#answer;
+  protected write(request: Buffer): void {
+    this.#requests += 1;
+    this.#idleUntil = Number.POSITIVE_INFINITY;
+    this.socket.write(request);
   }
 
-  #finish(reusable: boolean): void {
-    const asker = this.#asker;
-    // Its body was too much.
-    if (asker === null) return;
-    this.#asker = null;
-    asker.end();
-    // The rest of a request that was answered early is in memory that its gateway's next check takes.
-    const isWritten = this.#socket.writableLength === 0;
-    if (!reusable || !isWritten) return this.close();
-    // Whoever reads a long answer slowly may not have wanted its end yet.
+  /** No answer is waited for any more. */
+  protected release(mayBeKept: boolean): void {
+    // The rest of a request that was answered early is in memory that the next check of its gateway takes.
+    const isWritten = this.socket.writableLength === 0;
+    const { answers } = this;
+    if (!mayBeKept || !isWritten || !answers.isAllRead || !answers.keepsAlive || !this.usable)
+      return this.close();
+    // A gateway that reads a long answer slowly may not have wanted its end yet.
     if (this.#isPaused) this.resume();
-    this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, this.#reader.head.idleMs);
-    this.#events.free(this);
-  }
-
-  #fail(reason: "malformed" | "too_large" | "reset"): void {
-    const asker = this.#asker;
-    this.close();
-    asker?.failed(reason);
-  }
-
-  #ended(): void {
-    this.#isOpen = false;
-    if (this.#asker !== null && endOfBytes(this.#reader) === "end") this.#finish(false);
-    else this.#died();
-  }
-
-  #closed(): void {
-    this.#died();
-    this.#events.closed(this);
-  }
-
-  #died(): void {
-    const asker = this.#asker;
-    // Of a list, one in its shutdown still takes connections and loses them: the others are to be asked.
-    const isStale = !this.#heard && (this.#asked > 1 || this.#upstream.servers.length > 1);
-    this.close();
-    if (isStale) asker?.stale(this.peer);
-    else asker?.failed("reset");
+    this.#idleUntil = this.#clock.time + Math.min(IDLE_MS, answers.idleMs);
+    this.events.free(this);
   }
 }

@@ -1,30 +1,30 @@
 /**
- * One timer for the deadlines of all exchanges, and one clock that it reads: a check sets three deadlines, and next
- * to none of them ever passes. Never early; late by two ticks at most, our own stalls aside.
+ * One timer for the deadlines of all exchanges, and one clock that it sets: a check sets three deadlines, and next to
+ * none of them ever passes. A deadline is never early, and at most two ticks late, apart from our own stalls.
  */
 import { LinkedList, type Place } from "../../core/linked-list.ts";
 
-/** Half of what deadlines may be late. */
+/** Half of how late deadlines may be. */
 const TICK_MS = 10;
 
 export interface Timed {
-  /** Whatever is due at `now` happens. */
+  /** Does what is due at `now`. */
   look(now: number): void;
 }
 
-/** Owns its timer, which runs as long as there is anything to look at. */
+/** Owns its timer, which runs as long as there is an exchange. */
 export class Deadlines {
   readonly #now: () => number;
   readonly #all = new LinkedList<Timed>();
   #timer: NodeJS.Timeout | null = null;
   #time = 0;
 
-  /** `now`: milliseconds, monotonic. */
+  /** `now` is in milliseconds and never goes back. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** The end of the tick that is now, once anything is looked after. */
+  /** The end of the current tick, once there has been an exchange. */
   get time(): number {
     return this.#time;
   }
@@ -40,7 +40,7 @@ export class Deadlines {
 
   #start(): void {
     this.#time = this.#now() + TICK_MS;
-    // Sockets have their turn first, as upstream/deadline.ts has it.
+    // Sockets have their turn first, as in upstream/deadline.ts.
     this.#timer = setInterval(() => {
       const now = this.#now();
       this.#time = now + TICK_MS;

@@ -1,141 +1,88 @@
 /**
- * One exchange of a check over the wire: from the first connection that is wanted to the answer, or to what came
- * instead. The rules are those of upstream/undici/exchange.ts.
+ * One exchange of a check in bytes: from the first connection that is wanted to the answer, or to what came instead.
+ * The rules are those of upstream/undici/exchange.ts.
  */
 
 import type { Place } from "../../core/linked-list.ts";
 import type { Upstream } from "../../core/snapshot.ts";
-import type {
-  AnswerFailure,
-  Body,
-  FailureReason,
-  Forwarded,
-  Gone,
-  Outcome,
-  Waiting,
-} from "../../core/types.ts";
+import type { AnswerFailure, Body, Gone, Outcome, Waiting } from "../../core/types.ts";
 import type { AnswerHead } from "../../wire/answer-head.ts";
 import { NO_BODY, type WireAnswer } from "../../wire/wire-answer.ts";
 import type { WireCheck } from "../../wire/wire-check.ts";
-import { type BodyStream, createBodyStream } from "../body-stream.ts";
+import { AnswerAssembly, isTooLarge } from "../answer-assembly.ts";
 import type { Peer } from "../connect.ts";
-import { isStarved, stalledSoFar } from "../deadline.ts";
-import type { InterruptReason } from "../interrupt.ts";
-import type { ConnectionKind, NotTaken, Pool, Pooled, Waiter } from "../pool.ts";
+import { isStarved, pastDeadline, stalledSoFar } from "../deadline.ts";
+import { type InterruptReason, interrupted } from "../interrupt.ts";
 import { withoutConnection } from "../pool.ts";
-import { COMPLETE_BYTES } from "../undici/answer-handler.ts";
+import type { NotTaken } from "../wait-queue.ts";
 import type { AnswerReceiver, AskableConnection } from "./connection.ts";
 import type { Deadlines, Timed } from "./deadline-tick.ts";
+import { ConnectionTake, type TakeDeps, type Taker } from "./take-connection.ts";
 
-/** What an exchange is between. `settle` is called once. */
-export interface ExchangeDeps {
-  readonly kind: ConnectionKind<AskableConnection>;
-  readonly pool: Pool;
+export interface ExchangeDeps extends TakeDeps {
   readonly upstream: Upstream;
+  readonly check: WireCheck;
   readonly gone: Gone;
   readonly waiting: Waiting;
   readonly deadlines: Deadlines;
+  /** It is called once. */
   settle(outcome: Outcome): void;
 }
 
-/** For the pool, it is what may interrupt the wait for a connection. */
-export class Exchange implements AnswerReceiver, Gone, Timed, Waiter {
-  readonly #around: ExchangeDeps;
-  readonly #check: WireCheck;
-  readonly #forwarded: Forwarded;
+export class Exchange implements AnswerReceiver, Taker, Timed {
+  readonly #deps: ExchangeDeps;
   readonly #onGone = (): void => this.#interrupt("abandoned");
   readonly #onRelease = (): void => this.#interrupt("released");
-  /** Of the pool, while a connection is waited for. */
-  #listeners: (() => void)[] | null = null;
-  readonly needsFresh = false;
-  answers = 0;
-  #place: Place<Timed> | null = null;
-  #placeAmongWaiting: Place<() => void> | null = null;
-  /** In the pool's line, or where it was. */
-  #placeInLine: Place<Waiter> | null = null;
-  reason: InterruptReason | null = null;
+  #placeInDeadlines: Place<Timed> | null = null;
+  #placeInWaiting: Place<() => void> | null = null;
+  #interrupted: InterruptReason | null = null;
+  /** It is null as long as an idle connection was at hand. */
+  #take: ConnectionTake | null = null;
   #connection: AskableConnection | null = null;
-  #queued = false;
-  #retried = false;
-  #stoodBehind = false;
   #totalAt = 0;
   #readAt = Number.POSITIVE_INFINITY;
   #stalledBefore = 0;
   #stalledBeforeRead = 0;
   #answer: WireAnswer | null = null;
-  /** Of a body that is not a stream yet. */
-  #chunks: Buffer[] | null = null;
-  #bytes = 0;
-  #stream: BodyStream | null = null;
+  #body: AnswerAssembly | null = null;
   #isOver = false;
 
-  constructor(around: ExchangeDeps, check: WireCheck, forwarded: Forwarded) {
-    this.#around = around;
-    this.#check = check;
-    this.#forwarded = forwarded;
+  constructor(deps: ExchangeDeps) {
+    this.#deps = deps;
   }
 
   begin(): void {
-    const { kind, pool, upstream, gone, waiting, deadlines } = this.#around;
-    if (gone.aborted) return this.#around.settle({ kind: "abandoned" });
+    const { kind, pool, upstream, gone, waiting, deadlines, settle } = this.#deps;
+    if (gone.aborted) return settle({ kind: "abandoned" });
     gone.addEventListener("abort", this.#onGone);
-    this.#placeAmongWaiting = waiting.add(this.#onRelease);
-    this.#place = deadlines.add(this);
+    this.#placeInWaiting = waiting.add(this.#onRelease);
+    this.#placeInDeadlines = deadlines.add(this);
     this.#totalAt = deadlines.time + upstream.timeouts.total;
     this.#stalledBefore = stalledSoFar();
     const connection = pool.takeIdle(kind);
     if (connection) return this.#ask(connection);
-    this.answers = pool.answers;
-    this.#placeInLine = pool.joinQueue(this);
-    if (this.#placeInLine === null) void this.#take(null, null);
+    this.#take = new ConnectionTake(this.#deps, this);
+    this.#take.begin();
   }
 
-  /** An answer to HEAD may be followed by a body that another check would take for its answer. */
-  get mayShare(): boolean {
-    return this.#check.method !== "HEAD" && this.#forwarded.repeatable;
+  taken(connection: AskableConnection): void {
+    if (this.#interrupted === null) return this.#ask(connection);
+    this.#connection = connection;
+    this.#giveUp(this.#afterInterrupt(this.#interrupted));
   }
 
-  fits(connection: Pooled): boolean {
-    return this.#around.kind.isOne(connection);
-  }
-
-  take(connection: Pooled): void {
-    const { kind, pool } = this.#around;
-    this.#queued = pool.answers !== this.answers;
-    if (kind.isOne(connection)) this.#ask(connection);
-  }
-
-  fail(why: NotTaken): void {
-    const taken = this.#around.pool.afterWait(why, this.answers);
-    if (taken.kind !== "taken") this.#settleOutcome(withoutConnection(taken, this));
-  }
-
-  open(): void {
-    void this.#take(null, this.answers);
-  }
-
-  get aborted(): boolean {
-    return this.reason !== null;
-  }
-
-  addEventListener(_type: "abort", listener: () => void): void {
-    this.#listeners ??= [];
-    this.#listeners.push(listener);
-  }
-
-  removeEventListener(_type: "abort", listener: () => void): void {
-    const index = this.#listeners?.indexOf(listener) ?? -1;
-    if (index !== -1) this.#listeners?.splice(index, 1);
+  notTaken(why: NotTaken): void {
+    this.#settleOutcome(withoutConnection(why, this.#interrupted));
   }
 
   look(now: number): void {
-    const { total, read } = this.#around.upstream.timeouts;
+    const { total, read } = this.#deps.upstream.timeouts;
     if (now >= this.#totalAt) {
       return this.#interrupt(isStarved(total, this.#stalledBefore) ? "starved" : "total_timeout");
     }
-    if (now < this.#readAt) return;
-    if (isStarved(read, this.#stalledBeforeRead)) this.#giveUp({ kind: "overload" });
-    else this.#giveUp({ kind: "failure", reason: "read_timeout" });
+    if (now >= this.#readAt) {
+      this.#giveUp(pastDeadline("read_timeout", isStarved(read, this.#stalledBeforeRead)));
+    }
   }
 
   heard(): void {
@@ -144,30 +91,30 @@ export class Exchange implements AnswerReceiver, Gone, Timed, Waiter {
 
   head(head: AnswerHead, answer: WireAnswer): void {
     this.#answer = answer;
-    const { answerBytes } = this.#around.upstream;
-    // What others announce is the length of a body that does not follow (RFC 9110 section 8.6).
-    const announced = head.framing === "length" ? head.contentLength : 0;
-    if (answerBytes !== null && announced > answerBytes) this.#fail("too_large");
+    // In other framings, a length is that of a body that does not follow (RFC 9110 section 8.6).
+    if (head.framing === "length" && isTooLarge(this.#deps.upstream, head.contentLength))
+      this.#fail("too_large");
   }
 
   body(chunk: Buffer): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes > (this.#around.upstream.answerBytes ?? Number.POSITIVE_INFINITY))
-      return this.#fail("too_large");
-    if (this.#stream) {
-      if (!this.#stream.push(chunk)) this.#pause();
-      return;
+    this.#body ??= new AnswerAssembly(this.#deps.upstream);
+    switch (this.#body.add(chunk)) {
+      case "more":
+        return;
+      case "counts":
+        return this.#startStream(this.#body);
+      case "full":
+        return this.#pause();
+      case "too_large":
+        return this.#fail("too_large");
     }
-    if (this.#chunks) this.#chunks.push(chunk);
-    else this.#chunks = [chunk];
-    if (this.#bytes > COMPLETE_BYTES) this.#startStream();
   }
 
   end(): void {
     this.#connection = null;
     this.#finish();
-    if (this.#stream) return this.#stream.end();
-    this.#settleAnswer(this.#chunks ? { kind: "whole", bytes: joined(this.#chunks) } : NO_BODY);
+    const body = this.#body ? this.#body.end() : NO_BODY;
+    if (body) this.#settleAnswer(body);
   }
 
   failed(reason: AnswerFailure): void {
@@ -177,17 +124,16 @@ export class Exchange implements AnswerReceiver, Gone, Timed, Waiter {
 
   stale(peer: Peer): void {
     this.#connection = null;
-    if (this.#retried || !this.#forwarded.repeatable) return this.failed("reset");
-    this.#retried = true;
+    if (!this.#deps.forwarded.repeatable || this.#take?.isSecond) return this.failed("reset");
     this.#readAt = Number.POSITIVE_INFINITY;
     this.#answer = null;
-    this.#chunks = null;
-    this.#bytes = 0;
-    void this.#take(peer, this.#stoodBehind ? this.answers : null);
+    this.#body = null;
+    this.#take ??= new ConnectionTake(this.#deps, this);
+    this.#take.again(peer);
   }
 
   behind(): void {
-    this.#stoodBehind = true;
+    this.#take?.standBehind();
     this.#readAt = Number.POSITIVE_INFINITY;
   }
 
@@ -195,74 +141,49 @@ export class Exchange implements AnswerReceiver, Gone, Timed, Waiter {
     this.#expectBytes();
   }
 
-  /** `answers`: of the upstream when the wait in line began that is over now; null: there was none. */
-  async #take(died: Peer | null, answers: number | null): Promise<void> {
-    const { kind, pool } = this.#around;
-    const found = await pool.take(kind, died, this);
-    const taken = answers === null ? found : pool.afterWait(found, answers);
-    if (taken.kind !== "taken") return this.#settleOutcome(withoutConnection(taken, this));
-    this.#queued = taken.queued;
-    if (this.reason === null) return this.#ask(taken.connection);
-    this.#connection = taken.connection;
-    this.#giveUp(this.#interrupted(this.reason));
-  }
-
   #ask(connection: AskableConnection): void {
+    const { check, forwarded } = this.#deps;
     this.#connection = connection;
     this.#expectBytes();
-    connection.ask(this.#check.requestBytes(this.#forwarded.staysHere), this.#check.method === "HEAD", this);
+    connection.ask(check.requestBytes(forwarded.staysHere), check.method === "HEAD", this);
   }
 
   #expectBytes(): void {
-    this.#readAt = this.#around.deadlines.time + this.#around.upstream.timeouts.read;
+    this.#readAt = this.#deps.deadlines.time + this.#deps.upstream.timeouts.read;
     this.#stalledBeforeRead = stalledSoFar();
   }
 
-  #startStream(): void {
+  #startStream(assembly: AnswerAssembly): void {
     const onWanted = (): void => {
       if (this.#isOver) return;
       this.#expectBytes();
       this.#connection?.resume();
     };
-    const stream = createBodyStream(onWanted, () => this.#drop());
-    this.#stream = stream;
+    const body = assembly.stream(onWanted, () => this.#drop());
     // The answer counts: a breaker that opens has no say in it any more.
     this.#leaveWaiting();
-    for (const chunk of this.#chunks ?? []) stream.push(chunk);
-    this.#chunks = null;
     this.#pause();
-    this.#settleAnswer(stream.body);
+    this.#settleAnswer(body);
   }
 
-  /** A gateway that reads slowly is not an upstream that writes slowly: no deadline runs meanwhile but the total. */
+  /** A gateway that reads slowly is not an upstream that writes slowly: only the total deadline runs meanwhile. */
   #pause(): void {
     this.#readAt = Number.POSITIVE_INFINITY;
     this.#connection?.pause();
   }
 
   #interrupt(reason: InterruptReason): void {
-    if (this.reason !== null || this.#isOver) return;
-    this.reason = reason;
-    const { pool } = this.#around;
-    if (this.#connection) return this.#giveUp(this.#interrupted(reason));
-    if (this.#placeInLine && this.#placeInLine.item !== null) {
-      pool.leaveQueue(this.#placeInLine);
-      return this.fail({ kind: "interrupted" });
-    }
-    for (const listener of [...(this.#listeners ?? [])]) listener();
+    if (this.#interrupted !== null || this.#isOver) return;
+    this.#interrupted = reason;
+    if (this.#connection) this.#giveUp(this.#afterInterrupt(reason));
+    else this.#take?.interrupt();
   }
 
-  #interrupted(reason: InterruptReason): Outcome {
-    if (reason === "abandoned" || reason === "released") return { kind: reason };
-    // The time in line was ours to answer for, not the upstream's.
-    if (reason === "starved" || this.#queued) return { kind: "overload" };
-    if (!this.#stoodBehind) return { kind: "failure", reason };
-    // To stand behind another is to wait in line.
-    if (this.#around.pool.answers !== this.answers) return { kind: "overload" };
-    return { kind: "failure", reason, unasked: true };
+  #afterInterrupt(reason: InterruptReason): Outcome {
+    return interrupted(reason, this.#take ? this.#take.wait : "none");
   }
 
-  #fail(reason: FailureReason): void {
+  #fail(reason: AnswerFailure): void {
     this.#giveUp({ kind: "failure", reason });
   }
 
@@ -271,7 +192,7 @@ export class Exchange implements AnswerReceiver, Gone, Timed, Waiter {
     this.#settleOutcome(outcome);
   }
 
-  /** What is still to come of the answer nobody can have. */
+  /** No other check can have the rest of the answer. */
   #drop(): void {
     const connection = this.#connection;
     this.#connection = null;
@@ -282,33 +203,26 @@ export class Exchange implements AnswerReceiver, Gone, Timed, Waiter {
   /** Ends without an answer; a stream that has begun breaks off. */
   #settleOutcome(outcome: Outcome): void {
     this.#finish();
-    if (this.#stream) this.#stream.breakOff(outcome.kind === "failure" ? outcome.reason : null);
-    else this.#around.settle(outcome);
+    if (!this.#body?.breakOff(outcome)) this.#deps.settle(outcome);
   }
 
   #settleAnswer(body: Body): void {
     const answer = this.#answer;
     if (answer === null) return;
     answer.body = body;
-    this.#around.settle({ kind: "answer", answer });
+    this.#deps.settle({ kind: "answer", answer });
   }
 
   #leaveWaiting(): void {
-    if (this.#placeAmongWaiting) this.#around.waiting.leave(this.#placeAmongWaiting);
+    if (this.#placeInWaiting) this.#deps.waiting.leave(this.#placeInWaiting);
   }
 
   #finish(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { gone, deadlines } = this.#around;
+    const { gone, deadlines } = this.#deps;
     gone.removeEventListener("abort", this.#onGone);
     this.#leaveWaiting();
-    if (this.#place) deadlines.leave(this.#place);
+    if (this.#placeInDeadlines) deadlines.leave(this.#placeInDeadlines);
   }
-}
-
-/** At least one. */
-function joined(chunks: readonly Buffer[]): Buffer {
-  const [first] = chunks;
-  return chunks.length === 1 && first ? first : Buffer.concat(chunks);
 }

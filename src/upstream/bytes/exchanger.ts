@@ -1,20 +1,21 @@
 /**
- * Asks an upstream once, over plain HTTP and in bytes, by the rules of upstream/undici/exchange.ts: always settles, within
- * `timeouts.total`; never rejects. What differs is what it costs: a connection at hand is used without a wait, and one
+ * Asks an upstream once, over plain HTTP and in bytes, by the rules of upstream/undici/exchange.ts: it always settles,
+ * within `timeouts.total`, and never rejects. Only the cost differs: an idle connection is used without a wait, and one
  * timer looks after all deadlines.
  */
 import type { Upstream } from "../../core/snapshot.ts";
 import type { Forwarded, Gone, Outcome, Waiting } from "../../core/types.ts";
 import type { WireCheck } from "../../wire/wire-check.ts";
-import type { ConnectionKind, Pooled, Pools } from "../pool.ts";
-import { type AskableConnection, ByteUpstreamConnection } from "./connection.ts";
+import type { Pools } from "../pool.ts";
+import type { ConnectionKind, Pooled } from "../pooled-connection.ts";
+import { AskableConnection } from "./connection.ts";
 import { Deadlines } from "./deadline-tick.ts";
 import { Exchange } from "./exchange.ts";
 import { PipelinedConnection } from "./pipelined-connection.ts";
+import { SingleConnection } from "./single-connection.ts";
 
 const IDLE_TICK_MS = 1_000;
 
-/** Of checks that are bytes, to upstreams over plain HTTP. */
 export interface ByteExchanger {
   exchange(
     upstream: Upstream,
@@ -26,7 +27,7 @@ export interface ByteExchanger {
   close(): void;
 }
 
-/** `now`: milliseconds, monotonic. */
+/** `now` is in milliseconds and never goes back. */
 export function createByteExchanger(pools: Pick<Pools, "of">, now: () => number): ByteExchanger {
   const connections = new Set<AskableConnection>();
   const deadlines = new Deadlines(now);
@@ -37,13 +38,15 @@ export function createByteExchanger(pools: Pick<Pools, "of">, now: () => number)
         connections.delete(connection);
         events.closed(gone);
       };
-      const Connection = upstream.pipelining > 1 ? PipelinedConnection : ByteUpstreamConnection;
-      const connection = new Connection(socket, peer, upstream, { ...events, closed }, deadlines);
+      const Connection = upstream.pipelining > 1 ? PipelinedConnection : SingleConnection;
+      const connection = new Connection({
+        ...{ socket, peer, upstream, clock: deadlines },
+        events: { ...events, closed },
+      });
       connections.add(connection);
       return connection;
     },
-    isOne: (connection): connection is AskableConnection =>
-      connection instanceof ByteUpstreamConnection || connection instanceof PipelinedConnection,
+    isOne: (connection) => connection instanceof AskableConnection,
   };
   const idleTick = setInterval(() => {
     const time = now();
@@ -52,8 +55,8 @@ export function createByteExchanger(pools: Pick<Pools, "of">, now: () => number)
   return {
     exchange: (upstream, check, forwarded, gone, waiting) =>
       new Promise((settle) => {
-        const around = { kind, pool: pools.of(upstream), upstream, gone, waiting, deadlines, settle };
-        new Exchange(around, check, forwarded).begin();
+        const pool = pools.of(upstream);
+        new Exchange({ kind, pool, upstream, check, forwarded, gone, waiting, deadlines, settle }).begin();
       }),
     close: () => clearInterval(idleTick),
   };

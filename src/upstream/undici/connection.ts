@@ -1,6 +1,6 @@
 /**
- * One open connection to an upstream. undici writes the request and parses the answer; the deadlines and the
- * moment an answer counts are ours. One request at a time: an answer can never reach another check.
+ * One open connection to an upstream. undici writes the request and parses the answer, while the deadlines and the
+ * moment an answer counts are ours. It carries one request at a time, so an answer can never reach another check.
  */
 import type { Socket } from "node:net";
 import { Readable } from "node:stream";
@@ -9,14 +9,17 @@ import { addressText } from "../../core/address-text.ts";
 import type { Upstream } from "../../core/snapshot.ts";
 import type { UpstreamRequest } from "../../core/types.ts";
 import type { Peer } from "../connect.ts";
-import type { Interrupt } from "../interrupt.ts";
-import type { ConnectionEvents, ConnectionKind, Pooled } from "../pool.ts";
+import type { Interrupt, Wait } from "../interrupt.ts";
+import {
+  type ConnectionEvents,
+  type ConnectionKind,
+  IDLE_MS,
+  isStale,
+  type Pooled,
+} from "../pooled-connection.ts";
 import { AnswerHandler, type Asked } from "./answer-handler.ts";
 import { createInterimFilter } from "./interim.ts";
 import { undiciClient } from "./undici-client.ts";
-
-/** An idle connection is kept so long, unless the upstream's Keep-Alive header names less. */
-const IDLE_MS = 60_000;
 
 /** Owns its socket until `close`. */
 class Connection implements Pooled {
@@ -48,8 +51,8 @@ class Connection implements Pooled {
     return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable;
   }
 
-  /** Settles, never rejects. */
-  ask(request: UpstreamRequest, interrupt: Interrupt): Promise<Asked> {
+  /** Always settles, and never rejects. `wait` is how the exchange came by this connection. */
+  ask(request: UpstreamRequest, interrupt: Interrupt, wait: Wait): Promise<Asked> {
     this.#asked += 1;
     this.#heard = false;
     this.#interim.restart();
@@ -59,11 +62,11 @@ class Connection implements Pooled {
         socket: this.#socket,
         upstream: this.#upstream,
         interrupt,
+        wait,
         sendsBody: request.body !== null,
         method: request.method,
         refusedByUs: () => dispatching && !this.#client.destroyed,
-        // Of a list, one in its shutdown still takes connections and loses them: the others are to be asked.
-        diedUnheard: () => !this.#heard && (this.#asked > 1 || this.#upstream.servers.length > 1),
+        isStale: () => isStale(this.#upstream, this.#asked, this.#heard),
         heard: this.#events.answered,
         settle: resolve,
         end: (reusable) => {
@@ -76,7 +79,7 @@ class Connection implements Pooled {
         path: request.target,
         headers: [...request.headers],
         body: request.body && Readable.from(request.body),
-        // Else undici parses a name out of Host, which is a client's word, and throws where it cannot.
+        // Without it undici parses a name out of Host, which is a client's word, and throws when it cannot.
         servername: this.peer.server.host,
       };
       this.#client.dispatch(options, reader);
@@ -117,18 +120,18 @@ export const CONNECTION: ConnectionKind<Connection> = {
 /** An undici client that uses this socket and never opens another. */
 function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client {
   let taken = false;
-  // The socket is open, with TLS where the upstream has it: for undici there is nothing left but HTTP.
+  // The socket is open, with TLS if the upstream has it. What is left for undici is HTTP.
   const UndiciClient = undiciClient();
   return new UndiciClient(`http://${addressText(server)}`, {
     pipelining: 1,
     allowH2: false,
     keepAliveTimeout: IDLE_MS,
     maxHeaderSize: headBytes,
-    // Ours are exact; undici's tick every half second.
+    // Our deadlines are exact, while those of undici tick every half second.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: (_options, callback) => {
-      // undici does not expect to be called back before it returned.
+      // undici does not expect to be called back before it has returned.
       queueMicrotask(() => {
         if (taken) return callback(new Error("the connection closed"), null);
         taken = true;

@@ -1,8 +1,7 @@
 /**
- * Asks an upstream once and says what came of it. Always settles, within `timeouts.total`; never rejects.
- * A request is sent a second time, and no third, only when the connection died before the first byte of the answer
- * and was a reused one, as when an upstream closes an idle connection (RFC 9112 section 9.3.1), or led to one
- * server of several: the second goes to another then, so that a restart of one is no fault.
+ * Asks an upstream once and says what came of it. It always settles, within `timeouts.total`, and never rejects.
+ * A request is sent a second time, and no third, only when its connection died as `isStale` has it. The second goes to
+ * another server where there are several, so that the restart of one is no fault.
  */
 import type { Upstream } from "../../core/snapshot.ts";
 import type { Gone, Outcome, UpstreamRequest, Waiting } from "../../core/types.ts";
@@ -36,7 +35,7 @@ async function exchange(pool: Pool, request: UpstreamRequest, interrupt: Interru
   return second.kind === "stale" ? died(interrupt) : second;
 }
 
-/** `peer`: whom the connection led to. */
+/** `peer` is what the connection led to. */
 type Attempted = Outcome | { readonly kind: "stale"; readonly sent: boolean; readonly peer: Peer };
 
 async function attempt(
@@ -48,14 +47,11 @@ async function attempt(
   const taken = await pool.take(CONNECTION, died, interrupt.signal);
   if (taken.kind !== "taken") {
     interrupt.clear();
-    return withoutConnection(taken, interrupt);
+    return withoutConnection(taken, interrupt.reason);
   }
   const { connection, queued } = taken;
-  const asked = await connection.ask(request, interrupt);
-  if (asked.kind === "stale") return { ...asked, peer: connection.peer };
-  // The time in line was ours to answer for, not the upstream's.
-  const ranOut = asked.kind === "failure" && asked.reason === "total_timeout";
-  return ranOut && queued ? { kind: "overload" } : asked;
+  const asked = await connection.ask(request, interrupt, queued ? "busy" : "none");
+  return asked.kind === "stale" ? { ...asked, peer: connection.peer } : asked;
 }
 
 function died(interrupt: Interrupt): Outcome {

@@ -1,4 +1,4 @@
-/** undici comes with the first exchange that is its to carry: docs/decisions/0007-memory.md. */
+/** Loads undici with the first exchange that needs it (docs/decisions/0007-memory.md). */
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "undici";
@@ -6,17 +6,17 @@ import type { Client } from "undici";
 /** Two beats of upstream/deadline.ts. */
 const SETTLE_MS = 100;
 
-// Not import: one that failed, as without a file descriptor left, would fail for good.
+// An import that failed once, such as without a file descriptor left, would fail for good.
 const require = createRequire(import.meta.url);
 
-/** Throws when it cannot be read now. Its whole index takes 5 MB more, for what nothing here uses. */
+/** Throws if it cannot be read now. The whole of undici would take 5 MB more, for what nothing here uses. */
 export function undiciClient(): typeof Client {
   return require("undici/lib/dispatcher/client.js");
 }
 
 let isLoaded = false;
 
-/** False: our own limits forbid it, for now, and `onFailure` was told why. */
+/** Returns false if our own limits forbid it for now, and tells `onFailure` why. */
 export function hasUndici(onFailure: (error: unknown) => void = () => {}): boolean {
   try {
     undiciClient();
@@ -28,7 +28,7 @@ export function hasUndici(onFailure: (error: unknown) => void = () => {}): boole
   return isLoaded;
 }
 
-/** null: it is there. Else as `hasUndici`, once the stall of loading is counted, which no exchange shall pay for. */
+/** Returns null if it is loaded, else `hasUndici` after a wait: no exchange may be blamed for the stall of loading. */
 export function loadingUndici(): Promise<boolean> | null {
   if (isLoaded) return null;
   const loaded = hasUndici();

@@ -1,0 +1,70 @@
+import t from "tap";
+import { copyLess, headersOf, isWord, knownNames, meaningOf, withRange } from "../../src/wire/bytes.ts";
+
+const KNOWN = knownNames({ host: 1, date: 2, "keep-alive": 3, te: 4 });
+
+t.test("known names", async (t) => {
+  const rows = [
+    { name: "host", meaning: 1 },
+    { name: "HOST", meaning: 1 },
+    { name: "Keep-Alive", meaning: 3 },
+    { name: "TE", meaning: 4 },
+    { name: "hosts", meaning: null },
+    { name: "hose", meaning: null },
+    { name: "keep_alive", meaning: null },
+    { name: "(ost", meaning: null },
+    { name: "x".repeat(300), meaning: null },
+    { name: "", meaning: null },
+  ];
+  for (const { name, meaning } of rows) {
+    const bytes = Buffer.from(`>${name}<`);
+    t.equal(meaningOf(KNOWN, bytes, 1, bytes.length - 1), meaning, name);
+  }
+});
+
+t.test("a word is the whole of it", async (t) => {
+  const word = Buffer.from("close");
+  for (const [text, is] of [
+    ["Close", true],
+    ["clos", false],
+    ["closed", false],
+    ["clo\xf3e", false],
+  ] as const) {
+    t.equal(isWord(Buffer.from(text, "latin1"), 0, text.length, word), is, text);
+  }
+});
+
+t.test("ranges that are left out", async (t) => {
+  const all = Buffer.from("0123456789");
+  const rows: readonly { readonly ranges: readonly (readonly [number, number])[]; readonly is: string }[] = [
+    { ranges: [], is: "123456789" },
+    { ranges: [[1, 3]], is: "3456789" },
+    {
+      ranges: [
+        [1, 3],
+        [3, 5],
+      ],
+      is: "56789",
+    },
+    {
+      ranges: [
+        [2, 3],
+        [8, 10],
+      ],
+      is: "134567",
+    },
+  ];
+  for (const { ranges, is } of rows) {
+    let dropped: number[] = [];
+    for (const [start, end] of ranges) dropped = withRange(dropped, start, end);
+    const into = Buffer.alloc(12, "#");
+    t.equal(into.toString("latin1", 2, copyLess(all, 1, 10, dropped, into, 2)), is);
+    t.equal(into[1], 35, "nothing in front of it is touched");
+  }
+  t.same(withRange(withRange([], 1, 3), 3, 5), [1, 5], "neighbours are one range");
+});
+
+t.test("lines as text", async (t) => {
+  const bytes = Buffer.from("X-A:1\r\nx-b: \t two: 2 \r\nX-C:\r\n", "latin1");
+  t.same(headersOf(bytes, 0, bytes.length), ["X-A", "1", "x-b", "two: 2 ", "X-C", ""]);
+});
