@@ -1,4 +1,4 @@
-/** By a given clock where times count, and over sockets where readers do. */
+/** The clock is given where times count, and viewers are real sockets. */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
@@ -17,7 +17,7 @@ interface Message {
   readonly data: string;
 }
 
-/** As an EventSource reads them. */
+/** Reads messages like an EventSource. */
 function messagesOf(text: string): readonly Message[] {
   return text
     .split("\n\n")
@@ -29,8 +29,8 @@ function messagesOf(text: string): readonly Message[] {
 
 interface Scene {
   status: Status;
-  /** Added to the clock. */
-  late: number;
+  /** Milliseconds that the clock is ahead. */
+  ahead: number;
   cpu: number;
   /** CPU time that a look takes. */
   cost: number;
@@ -38,9 +38,9 @@ interface Scene {
 
 const EVERY_MS = 50;
 
-/** `slow`: as `StatusEventsPorts` has it. */
+/** `slow` is that of `StatusEventsDeps`. */
 async function scene(t: Test, slow = 10_000) {
-  const made: Scene = { status: await outage(), late: 0, cpu: 0, cost: 0 };
+  const made: Scene = { status: await outage(), ahead: 0, cpu: 0, cost: 0 };
   let looks = 0;
   const events = createStatusEvents({
     status: async () => {
@@ -49,7 +49,7 @@ async function scene(t: Test, slow = 10_000) {
       return made.status;
     },
     sections: statusSections,
-    now: () => performance.now() + made.late,
+    now: () => performance.now() + made.ahead,
     cpu: () => made.cpu,
     every: EVERY_MS,
     slow,
@@ -68,7 +68,7 @@ async function scene(t: Test, slow = 10_000) {
   });
   const address = server.address();
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-  /** Everything that came, head and all; in pieces of HTTP/1.0, so that it is just text. */
+  /** Collects all that came, the head too. HTTP/1.0 has no chunks, so that it is just text. */
   const open = async (path: string) => {
     const socket = connect(port, "127.0.0.1");
     t.teardown(() => socket.destroy());
@@ -138,14 +138,14 @@ t.test("an idle sparekey still beats", async (t) => {
   const { made, open } = await scene(t);
   const watch = await open("/sections");
   await watch.first("beat");
-  made.late += 6_000;
+  made.ahead += 6_000;
   t.equal((await watch.first("beat", 2)).data, made.status.time);
 });
 
 t.test("one look at a time is for all who watch, and nobody looks for nobody", async (t) => {
   const { open, looks } = await scene(t);
-  const viewers = await Promise.all(Array.from({ length: 10 }, () => open("/sections")));
   const begin = performance.now();
+  const viewers = await Promise.all(Array.from({ length: 10 }, () => open("/sections")));
   await Promise.all(viewers.map(({ first }) => first("all")));
   const most = 2 + (performance.now() - begin) / EVERY_MS;
   t.ok(looks() <= most, `${looks()} looks, where ${most} are due`);
@@ -200,7 +200,7 @@ t.test("who reads nothing is dropped, and others do not wait for him", async (t)
   const summary = "x".repeat(16 * 1024 * 1024);
   made.status = { ...made.status, summary };
   await fast.first("status", 2);
-  made.late += 11_000;
+  made.ahead += 11_000;
   await eventually(
     () => "it is there yet",
     () => responses[0]?.destroyed || null,
@@ -210,11 +210,50 @@ t.test("who reads nothing is dropped, and others do not wait for him", async (t)
   t.ok(await fast.first("status", 3));
 });
 
+t.test("regression: a viewer that was slow gets again what it missed, and nothing else", async (t) => {
+  const long = "x".repeat(16 * 1024 * 1024);
+  const rows = [
+    { name: "nothing changed meanwhile", meanwhile: null },
+    { name: "a change it did not get", meanwhile: "missed" },
+  ];
+  for (const { name, meanwhile } of rows) {
+    const { made, open, looks, responses } = await scene(t);
+    const twoLooks = async () => {
+      const enough = looks() + 2;
+      await eventually(
+        () => "nobody looks",
+        () => looks() >= enough || null,
+      );
+    };
+    const isFull = (wanted: boolean) =>
+      eventually(
+        () => `the connection is not ${wanted ? "full" : "empty"}`,
+        () => responses[0]?.writableNeedDrain === wanted || null,
+      );
+    const show = async (summary: string) => {
+      made.status = { ...made.status, summary };
+      await twoLooks();
+    };
+    const viewer = await open("/status");
+    await viewer.first("status");
+    viewer.socket.pause();
+    await show(long);
+    await isFull(true);
+    if (meanwhile !== null) await show(meanwhile);
+    viewer.socket.resume();
+    await isFull(false);
+    await twoLooks();
+    await show("last");
+    const count = meanwhile === null ? 3 : 4;
+    t.match(JSON.parse((await viewer.first("status", count)).data), { summary: "last" }, name);
+  }
+});
+
 t.test("each stream ends after a while: a browser that is there comes back", async (t) => {
   const { made, open } = await scene(t);
   const watch = await open("/sections");
   await watch.first("all");
-  made.late += 601_000;
+  made.ahead += 601_000;
   await eventually(
     () => "it goes on",
     () => watch.isOver() || null,
@@ -231,7 +270,7 @@ t.test("regression: a stream that ended is cut when nobody takes its rest", asyn
     () => "nothing waits",
     () => responses[0]?.writableNeedDrain || null,
   );
-  made.late += 601_000;
+  made.ahead += 601_000;
   await eventually(
     () => "it is there yet",
     () => responses[0]?.socket?.destroyed || responses[0]?.destroyed || null,
@@ -269,7 +308,7 @@ t.test("on the admin listener", async (t) => {
   const sockets = await Promise.all(["/events", "/status/live", "/events?again=1"].map(follow));
   t.equal((await ask(`${url}/events`, { method: "POST" })).status, 404);
   const ended = sockets.map((socket) => once(socket.resume(), "end"));
-  // Not for ever: a page that is open must not hold up a drain.
+  // A page that is open must not hold up a drain.
   await server.leave();
   await Promise.all(ended);
 });
