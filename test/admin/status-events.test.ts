@@ -37,10 +37,13 @@ interface Scene {
 }
 
 const EVERY_MS = 50;
+/** Longer than the buffers of a connection hold. */
+const LONG = "x".repeat(16 * 1024 * 1024);
+const OUTAGE = await outage();
 
 /** `slow` is that of `StatusEventsDeps`. */
 async function scene(t: Test, slow = 10_000) {
-  const made: Scene = { status: await outage(), ahead: 0, cpu: 0, cost: 0 };
+  const made: Scene = { status: OUTAGE, ahead: 0, cpu: 0, cost: 0 };
   let looks = 0;
   const events = createStatusEvents({
     status: async () => {
@@ -196,9 +199,7 @@ t.test("who reads nothing is dropped, and others do not wait for him", async (t)
   slow.socket.pause();
   const fast = await open("/status");
   await fast.first("status");
-  // More than the buffers of a connection hold.
-  const summary = "x".repeat(16 * 1024 * 1024);
-  made.status = { ...made.status, summary };
+  made.status = { ...made.status, summary: LONG };
   await fast.first("status", 2);
   made.ahead += 11_000;
   await eventually(
@@ -211,7 +212,6 @@ t.test("who reads nothing is dropped, and others do not wait for him", async (t)
 });
 
 t.test("regression: a viewer that was slow gets again what it missed, and nothing else", async (t) => {
-  const long = "x".repeat(16 * 1024 * 1024);
   const rows = [
     { name: "nothing changed meanwhile", meanwhile: null },
     { name: "a change it did not get", meanwhile: "missed" },
@@ -237,7 +237,7 @@ t.test("regression: a viewer that was slow gets again what it missed, and nothin
     const viewer = await open("/status");
     await viewer.first("status");
     viewer.socket.pause();
-    await show(long);
+    await show(LONG);
     await isFull(true);
     if (meanwhile !== null) await show(meanwhile);
     viewer.socket.resume();
@@ -265,7 +265,7 @@ t.test("regression: a stream that ended is cut when nobody takes its rest", asyn
   const stuck = await open("/status");
   await stuck.first("status");
   stuck.socket.pause();
-  made.status = { ...made.status, summary: "x".repeat(16 * 1024 * 1024) };
+  made.status = { ...made.status, summary: LONG };
   await eventually(
     () => "nothing waits",
     () => responses[0]?.writableNeedDrain || null,
@@ -293,7 +293,7 @@ t.test("on the admin listener", async (t) => {
     listen: { host: "127.0.0.1", port: 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     readiness: () => "ready",
-    status: outage,
+    status: async () => OUTAGE,
     actions: CLOSED_ACTIONS,
   });
   const { port } = await server.listen();
@@ -318,7 +318,7 @@ t.test("regression: one connection takes one place, however often it asks", asyn
     listen: { host: "127.0.0.1", port: 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     readiness: () => "ready",
-    status: outage,
+    status: async () => OUTAGE,
     actions: CLOSED_ACTIONS,
   });
   const { port } = await server.listen();
