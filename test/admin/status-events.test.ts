@@ -1,7 +1,8 @@
-/** The clock is given where times count, and viewers are real sockets. */
+/** The clock is given where times count. Viewers are sockets, or streams with a small buffer where they are slow. */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
+import { type Duplex, duplexPair } from "node:stream";
 import t, { type Test } from "tap";
 import { createAdminServer } from "../../src/admin/server.ts";
 import { createStatusEvents, MOST_VIEWERS, type Stream } from "../../src/admin/status-events.ts";
@@ -37,8 +38,8 @@ interface Scene {
 }
 
 const EVERY_MS = 50;
-/** Longer than the buffers of a connection hold. */
-const LONG = "x".repeat(16 * 1024 * 1024);
+/** More than a stream in memory holds for a reader that reads nothing. */
+const LONG = "x".repeat(256 * 1024);
 const OUTAGE = await outage();
 
 /** `slow` is that of `StatusEventsDeps`. */
@@ -71,9 +72,14 @@ async function scene(t: Test, slow = 10_000) {
   });
   const address = server.address();
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
+  /** Unlike a socket, it is full after a known number of bytes, whatever the system's buffers hold. */
+  const inMemory = (): Duplex => {
+    const [ours, theirs] = duplexPair();
+    server.emit("connection", Object.assign(theirs, { setTimeout: () => theirs }));
+    return ours;
+  };
   /** Collects all that came, the head too. HTTP/1.0 has no chunks, so that it is just text. */
-  const open = async (path: string) => {
-    const socket = connect(port, "127.0.0.1");
+  const open = async (path: string, socket: Duplex = connect(port, "127.0.0.1")) => {
     t.teardown(() => socket.destroy());
     let text = "";
     let isOver = false;
@@ -98,7 +104,7 @@ async function scene(t: Test, slow = 10_000) {
       );
     return { socket, head: () => text.split("\r\n\r\n", 1)[0] ?? "", messages, first, isOver: () => isOver };
   };
-  return { made, events, responses, open, looks: () => looks };
+  return { made, events, responses, open, inMemory, looks: () => looks };
 }
 
 t.test("who comes gets all of it, then what changed", async (t) => {
@@ -193,8 +199,8 @@ t.test("there is room for 32, and for the next when one has gone", async (t) => 
 });
 
 t.test("who reads nothing is dropped, and others do not wait for him", async (t) => {
-  const { made, open, responses } = await scene(t);
-  const slow = await open("/status");
+  const { made, open, inMemory, responses } = await scene(t);
+  const slow = await open("/status", inMemory());
   await slow.first("status");
   slow.socket.pause();
   const fast = await open("/status");
@@ -217,7 +223,7 @@ t.test("regression: a viewer that was slow gets again what it missed, and nothin
     { name: "a change it did not get", meanwhile: "missed" },
   ];
   for (const { name, meanwhile } of rows) {
-    const { made, open, looks, responses } = await scene(t);
+    const { made, open, inMemory, looks, responses } = await scene(t);
     const twoLooks = async () => {
       const enough = looks() + 2;
       await eventually(
@@ -234,7 +240,7 @@ t.test("regression: a viewer that was slow gets again what it missed, and nothin
       made.status = { ...made.status, summary };
       await twoLooks();
     };
-    const viewer = await open("/status");
+    const viewer = await open("/status", inMemory());
     await viewer.first("status");
     viewer.socket.pause();
     await show(LONG);
@@ -265,7 +271,8 @@ t.test("regression: a stream that ended is cut when nobody takes its rest", asyn
   const stuck = await open("/status");
   await stuck.first("status");
   stuck.socket.pause();
-  made.status = { ...made.status, summary: LONG };
+  // More than the system's buffers hold.
+  made.status = { ...made.status, summary: "x".repeat(16 * 1024 * 1024) };
   await eventually(
     () => "nothing waits",
     () => responses[0]?.writableNeedDrain || null,
@@ -279,7 +286,7 @@ t.test("regression: a stream that ended is cut when nobody takes its rest", asyn
 
 t.test("the end is the end for all, and for who comes then", async (t) => {
   const { events, open } = await scene(t);
-  const viewers = await Promise.all(["/sections", "/status"].map(open));
+  const viewers = await Promise.all(["/sections", "/status"].map((path) => open(path)));
   events.end();
   await eventually(
     () => "they go on",
