@@ -80,7 +80,7 @@ export function layout({ status, live, refresh, nav, body }: Layout): string {
 ${refresh ? again : null}
 <link rel="icon" type="image/svg+xml" href="/status/icon-${worstTone(status)}.svg">
 <link rel="stylesheet" href="/status/page.css">
-<script src="/status/page.js" defer></script>
+<script type="module" src="/status/page.js"></script>
 </head>
 <body data-live="${live ?? ""}">
 ${SPRITE}
