@@ -76,7 +76,7 @@ export function createAdminAccess(options: AdminAccessDeps): AdminAccess {
       const upstream = routes().find((route) => route.name === name)?.upstream;
       return upstream?.servers.map((server) => `${upstream.protocol}//${addressText(server)}`) ?? [];
     },
-    told: options.told,
+    timeline: options.told,
     overrideOf: (route) => {
       const mode = overrides.of(route);
       if (mode === null) return null;

@@ -1,6 +1,5 @@
 import t, { type Test } from "tap";
 import type { AdminActions } from "../../src/admin/actions.ts";
-import { createTokens } from "../../src/admin/operator-page.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
 import type { OverrideFacts } from "../../src/observe/status/status.ts";
 import { type Answered, ask, basic } from "../support/app.ts";
@@ -26,7 +25,7 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status =
     },
     routes: () => ["authentik", "bot-block"],
     upstreamOf: (route) => [`http://${route}.inner:9000`],
-    told: () => [
+    timeline: () => [
       { at: NOW, worker: null, news: { kind: "emergency_login", route: "authentik", user: EVIL } },
       { at: NOW, worker: null, news: { kind: "htpasswd_loaded", file: "/etc/names", users: 3, ignored: 0 } },
     ],
@@ -260,18 +259,4 @@ t.test("a link to it may stand on another site, for a link does nothing", async 
   const headers = { Authorization: ROOT, "Sec-Fetch-Site": "cross-site" };
   t.equal((await ask(`${url}/operator`, { headers })).status, 200);
   t.equal((await ask(`${url}/operator/reload`, { headers })).status, 404);
-});
-
-t.test("a token is one person's, of this process, for half a day", async (t) => {
-  let now = 5_000;
-  const tokens = createTokens(() => now);
-  const token = tokens.make("root");
-  t.ok(tokens.isGood(token, "root"));
-  t.notOk(tokens.isGood(token, "eve"));
-  t.notOk(createTokens(() => now).isGood(token, "root"));
-  t.notOk(tokens.isGood(`${token}.`.slice(1), "root"));
-  now += 12 * 3_600_000 - 1;
-  t.ok(tokens.isGood(token, "root"));
-  now += 1;
-  t.notOk(tokens.isGood(token, "root"));
 });

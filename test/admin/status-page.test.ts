@@ -1,7 +1,7 @@
 import t, { type Test } from "tap";
 import { assetText } from "../../src/admin/assets.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
-import { quantileText, statusPage, statusSections } from "../../src/admin/status-page.ts";
+import { statusPage, statusSections } from "../../src/admin/status-page.ts";
 import type { Status } from "../../src/observe/status/status.ts";
 import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
 import { ask } from "../support/app.ts";
@@ -154,14 +154,6 @@ t.test("only what changed is sent again", async (t) => {
   t.same(changed(await outage()), []);
   t.same(changed({ ...base, time: new Date(Date.parse(base.time) + 1_000).toISOString() }), []);
   t.same(changed(await outage([{ kind: "drain_began" }])), ["timeline"]);
-});
-
-t.test("latency is said as the bound it is", async (t) => {
-  t.equal(quantileText(null), "–");
-  t.equal(quantileText({ atMost: 0.001 }), "≤ 1 ms");
-  t.equal(quantileText({ atMost: 0.0025 }), "≤ 2.5 ms");
-  t.equal(quantileText({ atMost: 2.5 }), "≤ 2.5 s");
-  t.equal(quantileText({ moreThan: 10 }), "> 10 s");
 });
 
 t.test("over HTTP: it loads nothing from elsewhere and nobody frames it", async (t) => {

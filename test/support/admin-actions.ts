@@ -8,7 +8,7 @@ export const CLOSED_ACTIONS: AdminActions = {
   probe: async () => ({ kind: "unknown" }),
   routes: () => [],
   upstreamOf: () => [],
-  told: () => [],
+  timeline: () => [],
   override: () => {},
   overrideOf: () => null,
 };
