@@ -46,6 +46,7 @@ const OUTAGE = await outage();
 async function scene(t: Test, slow = 10_000) {
   const made: Scene = { status: OUTAGE, ahead: 0, cpu: 0, cost: 0 };
   let looks = 0;
+  let opened = 0;
   const events = createStatusEvents({
     status: async () => {
       looks += 1;
@@ -58,10 +59,13 @@ async function scene(t: Test, slow = 10_000) {
     every: EVERY_MS,
     slow,
   });
-  const responses: ServerResponse[] = [];
+  const responses = new Map<string, ServerResponse>();
   const server = createServer((request, response) => {
-    responses.push(response);
-    const stream: Stream = request.url === "/status" ? "status" : "sections";
+    const { url = "" } = request;
+    // Another program may still ask for what had this port before.
+    if (!/^\/(status|sections)\?\d+$/.test(url)) return void response.writeHead(404).end();
+    responses.set(url, response);
+    const stream: Stream = url.startsWith("/status?") ? "status" : "sections";
     if (!events.watch(stream, response)) response.writeHead(503).end();
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -81,6 +85,8 @@ async function scene(t: Test, slow = 10_000) {
   /** Collects all that came, the head too. HTTP/1.0 has no chunks, so that it is just text. */
   const open = async (path: string, socket: Duplex = connect(port, "127.0.0.1")) => {
     t.teardown(() => socket.destroy());
+    opened += 1;
+    const url = `${path}?${opened}`;
     let text = "";
     let isOver = false;
     socket.setEncoding("utf8").on("data", (part: string) => {
@@ -91,7 +97,7 @@ async function scene(t: Test, slow = 10_000) {
       .on("close", () => {
         isOver = true;
       });
-    socket.write(`GET ${path} HTTP/1.0\r\n\r\n`);
+    socket.write(`GET ${url} HTTP/1.0\r\n\r\n`);
     await eventually(
       () => "no head",
       () => text.includes("\r\n\r\n") || null,
@@ -102,9 +108,11 @@ async function scene(t: Test, slow = 10_000) {
         () => `no ${event} ${count}: ${text.slice(0, 500)}`,
         () => messages().filter((message) => message.event === event)[count - 1] ?? null,
       );
-    return { socket, head: () => text.split("\r\n\r\n", 1)[0] ?? "", messages, first, isOver: () => isOver };
+    const head = () => text.split("\r\n\r\n", 1)[0] ?? "";
+    const response = () => responses.get(url);
+    return { socket, head, messages, first, response, isOver: () => isOver };
   };
-  return { made, events, responses, open, inMemory, looks: () => looks };
+  return { made, events, open, inMemory, looks: () => looks };
 }
 
 t.test("who comes gets all of it, then what changed", async (t) => {
@@ -186,20 +194,20 @@ t.test("where a look is dear, there are fewer", async (t) => {
 });
 
 t.test("there is room for 32, and for the next when one has gone", async (t) => {
-  const { open, responses } = await scene(t);
+  const { open } = await scene(t);
   const viewers = await Promise.all(Array.from({ length: MOST_VIEWERS }, () => open("/sections")));
   for (const { head } of viewers) t.match(head(), /^HTTP\/1.1 200 /);
   t.match((await open("/sections")).head(), /^HTTP\/1.1 503 /);
   viewers[0]?.socket.destroy();
   await eventually(
     () => "it has not gone",
-    () => responses[0]?.closed || null,
+    () => viewers[0]?.response()?.closed || null,
   );
   t.match((await open("/status")).head(), /^HTTP\/1.1 200 /);
 });
 
 t.test("who reads nothing is dropped, and others do not wait for him", async (t) => {
-  const { made, open, inMemory, responses } = await scene(t);
+  const { made, open, inMemory } = await scene(t);
   const slow = await open("/status", inMemory());
   await slow.first("status");
   slow.socket.pause();
@@ -210,9 +218,9 @@ t.test("who reads nothing is dropped, and others do not wait for him", async (t)
   made.ahead += 11_000;
   await eventually(
     () => "it is there yet",
-    () => responses[0]?.destroyed || null,
+    () => slow.response()?.destroyed || null,
   );
-  t.notOk(responses[1]?.destroyed);
+  t.notOk(fast.response()?.destroyed);
   made.status = { ...made.status, summary: "short" };
   t.ok(await fast.first("status", 3));
 });
@@ -223,7 +231,7 @@ t.test("regression: a viewer that was slow gets again what it missed, and nothin
     { name: "a change it did not get", meanwhile: "missed" },
   ];
   for (const { name, meanwhile } of rows) {
-    const { made, open, inMemory, looks, responses } = await scene(t);
+    const { made, open, inMemory, looks } = await scene(t);
     const twoLooks = async () => {
       const enough = looks() + 2;
       await eventually(
@@ -231,16 +239,16 @@ t.test("regression: a viewer that was slow gets again what it missed, and nothin
         () => looks() >= enough || null,
       );
     };
-    const isFull = (wanted: boolean) =>
-      eventually(
-        () => `the connection is not ${wanted ? "full" : "empty"}`,
-        () => responses[0]?.writableNeedDrain === wanted || null,
-      );
     const show = async (summary: string) => {
       made.status = { ...made.status, summary };
       await twoLooks();
     };
     const viewer = await open("/status", inMemory());
+    const isFull = (wanted: boolean) =>
+      eventually(
+        () => `the connection is not ${wanted ? "full" : "empty"}`,
+        () => viewer.response()?.writableNeedDrain === wanted || null,
+      );
     await viewer.first("status");
     viewer.socket.pause();
     await show(LONG);
@@ -267,7 +275,7 @@ t.test("each stream ends after a while: a browser that is there comes back", asy
 });
 
 t.test("regression: a stream that ended is cut when nobody takes its rest", async (t) => {
-  const { made, open, responses } = await scene(t, 300);
+  const { made, open } = await scene(t, 300);
   const stuck = await open("/status");
   await stuck.first("status");
   stuck.socket.pause();
@@ -275,12 +283,12 @@ t.test("regression: a stream that ended is cut when nobody takes its rest", asyn
   made.status = { ...made.status, summary: "x".repeat(16 * 1024 * 1024) };
   await eventually(
     () => "nothing waits",
-    () => responses[0]?.writableNeedDrain || null,
+    () => stuck.response()?.writableNeedDrain || null,
   );
   made.ahead += 601_000;
   await eventually(
     () => "it is there yet",
-    () => responses[0]?.socket?.destroyed || responses[0]?.destroyed || null,
+    () => stuck.response()?.socket?.destroyed || stuck.response()?.destroyed || null,
   );
 });
 
