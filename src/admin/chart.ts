@@ -1,27 +1,27 @@
-/** The checks of 15 minutes as bars: by the upstream below, by a fallback hatched above them, errors on top. */
+/** The checks of 15 minutes as bars. The upstream's are below, those of a fallback hatched above, errors on top. */
 import type { RecentStatus } from "../observe/status/status.ts";
 import { type Html, html } from "./html.ts";
 
 const STEP = 10;
 const BAR = 8;
 const HEIGHT = 60;
-/** One check among thousands is still to be seen. */
+/** One check among thousands stays visible. */
 const LEAST = 1.5;
 
 type Recent = Omit<RecentStatus, "latency" | "bucketSeconds">;
 
 export interface Chart {
   readonly svg: Html;
-  /** Of one bucket. */
+  /** The most checks in one bucket. */
   readonly most: number;
   readonly total: number;
   readonly upstream: number;
   readonly fallbacks: number;
-  /** Errors, and what our own limits refused. */
+  /** Errors, and checks that our own limits refused. */
   readonly failed: number;
 }
 
-/** Colours and words are the page's. Its text alternative stands beside it: it is hidden from readers of screens. */
+/** The page gives it colours and words. Screen readers skip it, because the text beside it says the same. */
 export function chartOf({ checks, fallbacks, errors, shed }: Recent): Chart {
   const most = Math.max(...checks);
   const scale = HEIGHT / Math.max(1, most);

@@ -1,4 +1,4 @@
-/** HTML by template: whatever is put into one is escaped, unless it came out of one itself. */
+/** HTML templates: they escape every value, unless it is itself the result of a template. */
 
 export interface Html {
   readonly html: string;
@@ -6,7 +6,7 @@ export interface Html {
 
 export type HtmlPart = string | number | null | Html | readonly HtmlPart[];
 
-/** null leaves nothing. */
+/** A null adds nothing. */
 export function html(texts: TemplateStringsArray, ...parts: readonly HtmlPart[]): Html {
   const [first = "", ...rest] = texts;
   return { html: rest.reduce((all, text, index) => all + written(parts[index] ?? null) + text, first) };
@@ -27,7 +27,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Good for text and for attributes in quotes. */
+/** The result is safe in text and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
 }

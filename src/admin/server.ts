@@ -1,8 +1,7 @@
 /**
- * The admin listener: is the process there, may it get traffic, what has it done. It must answer in an outage
- * and under a flood, so it depends on no upstream and each of its connections is short and small.
+ * The admin listener tells whether the process is alive, whether it may get traffic, and what it has done. It must
+ * answer in an outage and under a flood, so it depends on no upstream, and its connections are short and small.
  */
-
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -13,24 +12,25 @@ import { createLazyFastify } from "../http/lazy-fastify.ts";
 import { refuseMalformed } from "../http/refuse-malformed.ts";
 import type { Metrics } from "../observe/metrics/metrics.ts";
 import type { Readiness, Status } from "../observe/status/status.ts";
-import { type AdminActions, addAdminActions, showAdminActions } from "./actions.ts";
+import { addAdminActions, addAdminReads } from "./action-routes.ts";
+import type { AdminActions } from "./actions.ts";
 import { createStatusRoutes, type MakePage, type Page } from "./status-routes.ts";
 
 export interface AdminServerDeps {
   readonly listen: Address;
   readonly metrics: Pick<Metrics, "text" | "contentType">;
-  /** Must never depend on an upstream: pods have to stay in service in an outage. */
+  /** Must not depend on an upstream, because pods have to stay in service in an outage. */
   readiness(): Readiness;
   status(): Promise<Status>;
   readonly actions: AdminActions;
 }
 
 export interface AdminServer {
-  /** The address bound, which tells the port where 0 was asked for. Rejects when it cannot be bound. */
+  /** Resolves to the bound address, with the port that the system chose for port 0. Rejects when it cannot bind. */
   listen(): Promise<Address>;
-  /** Takes no new request; resolves when those on their way are answered. */
+  /** Takes no new request, and resolves when all others are answered. */
   leave(): Promise<void>;
-  /** Cuts everything. */
+  /** Cuts all connections. */
   close(): Promise<void>;
 }
 
@@ -53,7 +53,7 @@ export function createAdminServer(options: AdminServerDeps): AdminServer {
   ]);
   let isLeaving = false;
 
-  // Not an import: that would run what node:http has for fetch, which takes 7 MB.
+  // An import would also load what node:http has for fetch, which takes 7 MB.
   const { createServer } = process.getBuiltinModule("node:http");
   const server = createServer(
     {
@@ -73,9 +73,9 @@ export function createAdminServer(options: AdminServerDeps): AdminServer {
   );
   server.setTimeout(REQUEST_TIMEOUT);
   server.maxConnections = MAX_CONNECTIONS;
-  // Else whoever keeps that many open keeps out the kubelet and the operator.
+  // Otherwise a client with that many open connections keeps out the kubelet and the operator.
   server.on("drop", () => server.closeIdleConnections());
-  // Each connection is one client's own: a reply out of turn misleads nobody but its sender.
+  // Each connection belongs to one client, so a reply out of turn can mislead only its sender.
   server.on("clientError", (error, socket: Socket) => refuseMalformed(error, socket, false));
 
   const fastify = createLazyFastify(
@@ -89,16 +89,16 @@ export function createAdminServer(options: AdminServerDeps): AdminServer {
           return reply.code(status).headers(headers).type(type).send(body);
         });
       }
-      showAdminActions(app, actions);
+      app.register((scope) => addAdminReads(scope, actions));
       app.register((scope) => addAdminActions(scope, actions));
       app.register(async (scope) => {
-        const { addOperatorPage } = await import("./operator-page.ts");
+        const { addOperatorPage } = await import("./operator-routes.ts");
         await addOperatorPage(scope, { actions, status });
       });
     },
   );
 
-  /** What the kubelet and Prometheus ask every few seconds. */
+  /** Replies without Fastify: the kubelet and Prometheus ask every few seconds. */
   const showPage = async (page: MakePage, response: ServerResponse): Promise<void> => {
     const { status, type, body, headers } = await settled(page);
     if (isLeaving) response.shouldKeepAlive = false;
@@ -115,7 +115,7 @@ export function createAdminServer(options: AdminServerDeps): AdminServer {
       server.listen({ host: listen.host, port: listen.port });
       await once(server, "listening");
       const bound = server.address();
-      // Only a socket file has no port, and none is ever asked for.
+      // Only a socket file has no port, and this listener never has one.
       return bound === null || typeof bound === "string" ? listen : { host: bound.address, port: bound.port };
     },
     async leave() {
@@ -132,7 +132,7 @@ export function createAdminServer(options: AdminServerDeps): AdminServer {
   };
 }
 
-/** As those ask who ask often. */
+/** The kubelet, Prometheus and browsers ask like this. All other requests go to Fastify. */
 function isPlain(request: IncomingMessage): boolean {
   return request.method === "GET" && !hasBody(request);
 }
@@ -156,7 +156,7 @@ function plainText(status: number, body: string): Page {
 function refuseTheRest(app: FastifyInstance): void {
   app.addHook("onRequest", async (request, reply) => {
     reply.headers(SAFETY_HEADERS);
-    // A body that nobody takes must not be sent on and on: closing the connection is what ends it.
+    // Closing the connection stops the client from sending a body that nobody reads.
     if (request.is404 && request.method !== "GET" && request.method !== "HEAD")
       return notFound(reply.header("Connection", "close"));
   });

@@ -1,19 +1,19 @@
 /**
- * Changes as server-sent events. What is sent is made once for all who watch, at most once a second, and less often
- * where that would take more than a two-hundredth of the CPU: with many routes open pages must cost checks little.
- * Who does not take what he gets is dropped.
+ * Changes as server-sent events. A message is made once for all viewers, at most once a second, and less often
+ * where that would take more than a two-hundredth of the CPU: with many routes, open pages must cost checks little.
+ * A viewer that does not read what it is sent is dropped.
  */
 import type { ServerResponse } from "node:http";
 import type { Status } from "../observe/status/status.ts";
 import type { Section } from "./status-page.ts";
 
-/** `status`: all of it as JSON. `sections`: those parts of the page that changed. */
+/** `status` is the whole status as JSON; `sections` are the parts of the page that changed. */
 export type Stream = "status" | "sections";
 
 export interface StatusEvents {
-  /** False: there are too many already, and nothing was done. */
+  /** Returns false and does nothing when there are too many viewers already. */
   watch(stream: Stream, response: ServerResponse): boolean;
-  /** Ends all, and takes nobody any more. */
+  /** Ends all streams and takes no new viewer. */
   end(): void;
 }
 
@@ -26,18 +26,18 @@ export interface StatusEventsDeps {
   cpu(): number;
   /** Milliseconds between two messages. */
   readonly every?: number;
-  /** Milliseconds in which somebody has to take something. */
+  /** Milliseconds that a viewer has to read what it was sent. */
   readonly slow?: number;
 }
 
 export const MOST_VIEWERS = 32;
 const EVERY_MS = 1_000;
 const SHARE_OF_CPU = 200;
-/** Pages would think that sparekey is gone. */
+/** A page that hears nothing for longer tells its reader that sparekey is gone. */
 const LONGEST_WAIT_MS = 10_000;
-/** So that a page can tell an idle sparekey from one that is gone. */
+/** A beat lets a page tell an idle sparekey from one that is gone. */
 const BEAT_MS = 5_000;
-/** A viewer whose machine is gone takes nothing and says nothing. The page of one who is there comes back at once. */
+/** Streams end after a while, because a machine that is gone never closes its own. A page that is open reconnects. */
 const LONGEST_MS = 10 * 60_000;
 const SLOW_MS = 10_000;
 const HEADERS = {
@@ -52,13 +52,13 @@ interface Viewer {
   readonly stream: Stream;
   readonly response: ServerResponse;
   readonly since: number;
-  /** Has not got everything yet, or missed something while it was slow. */
+  /** True until the first message, and after a change that was not sent because the viewer was slow. */
   needsAll: boolean;
-  /** Since when it takes nothing; null: it does. */
+  /** When the connection filled up; null while the viewer reads all it is sent. */
   slowSince: number | null;
 }
 
-/** Empty: there is nothing to say. */
+/** Returns "" when there is nothing to send. */
 type MessageTo = (viewer: Viewer) => string;
 
 export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
@@ -67,7 +67,7 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
   let timer: NodeJS.Timeout | null = null;
   let isOver = false;
   let lastBeat = Number.NEGATIVE_INFINITY;
-  /** As sent last. */
+  /** The last status sent, without its times. */
   let known = "";
   let sections: ReadonlyMap<string, string> = new Map();
 
@@ -76,7 +76,7 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
     viewer.response.destroy();
   };
 
-  /** Who does not take the rest is cut by the socket's own clock: nobody looks after him any more. */
+  /** The socket's own timeout cuts a viewer that does not read the rest, since no turn looks at it any more. */
   const finish = ({ response }: Viewer): void => {
     response.socket?.setTimeout(slow);
     response.end();
@@ -86,17 +86,13 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
     if (!viewer.response.write(text)) viewer.slowSince ??= now();
   };
 
-  /** Whether it may get the next message. */
-  const isReady = (viewer: Viewer): boolean => {
-    if (now() - viewer.since > LONGEST_MS) {
-      viewers.delete(viewer);
-      finish(viewer);
-      return false;
+  const endOverdue = (): void => {
+    for (const viewer of viewers) {
+      if (now() - viewer.since > LONGEST_MS) {
+        viewers.delete(viewer);
+        finish(viewer);
+      } else if (viewer.slowSince !== null && now() - viewer.slowSince > slow) drop(viewer);
     }
-    if (viewer.slowSince === null) return true;
-    if (now() - viewer.slowSince > slow) drop(viewer);
-    else viewer.needsAll = true;
-    return false;
   };
 
   const statusMessage = (status: Status): MessageTo => {
@@ -114,13 +110,13 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
   const sectionsMessage = (status: Status): MessageTo => {
     const all = deps.sections(status).map(({ id, html }) => [id, html] as const);
     const changed = all.filter(([id, html]) => sections.get(id) !== html);
-    // A route has come or gone: those who have the page ask for it again.
+    // After a route was added or removed, pages load the whole page again.
     const isWhole = sections.size > 0 && all.map(([id]) => id).join() !== [...sections.keys()].join();
     sections = new Map(all);
     const part = changed.length === 0 ? "" : `event: sections\ndata: ${JSON.stringify(changed)}\n\n`;
     return ({ needsAll }) => {
       if (isWhole) return "event: whole\ndata:\n\n";
-      // Told apart: the page of who was away may show routes that have gone since, or lack others.
+      // Not "sections": a page that missed messages may show other routes, and has to compare.
       return needsAll ? `event: all\ndata: ${JSON.stringify(all)}\n\n` : part;
     };
   };
@@ -139,8 +135,14 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
       sections: streams.has("sections") ? sectionsMessage(status) : () => "",
     };
     const beat = nextBeat(status);
-    for (const viewer of [...viewers].filter(isReady)) {
-      const message = messages[viewer.stream](viewer) + beat;
+    endOverdue();
+    for (const viewer of viewers) {
+      const messageTo = messages[viewer.stream];
+      if (viewer.slowSince !== null) {
+        viewer.needsAll ||= messageTo(viewer) !== "";
+        continue;
+      }
+      const message = messageTo(viewer) + beat;
       viewer.needsAll = false;
       if (message !== "") send(viewer, message);
     }
@@ -152,7 +154,7 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
 
   const turn = async (): Promise<void> => {
     const begin = deps.cpu();
-    // A defect in the page must not become one of the process: its viewers see that it is silent.
+    // A defect in the page must not end the process. Its viewers notice the silence.
     await tell().catch(() => {});
     timer = null;
     if (viewers.size === 0 || isOver) {
@@ -166,10 +168,10 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
 
   return {
     watch: (stream, response) => {
-      // Without a socket it waits behind another on its connection: one connection would take all places.
+      // A response without a socket waits behind another one (pipelining): one connection could take all places.
       if (isOver || viewers.size >= MOST_VIEWERS || response.socket === null) return false;
       const viewer: Viewer = { stream, response, since: now(), needsAll: true, slowSince: null };
-      // The listener's own limit is for requests that are to be answered.
+      // The listener's own timeout is meant for requests that get one reply.
       response.socket.setTimeout(0);
       response.writeHead(200, HEADERS);
       response.write("retry: 2000\n\n");
@@ -192,5 +194,5 @@ export function createStatusEvents(deps: StatusEventsDeps): StatusEvents {
   };
 }
 
-/** What changes with every look. */
+/** These fields change with every look and do not count as a change. */
 const TIMES: ReadonlySet<string> = new Set(["time", "seconds"]);

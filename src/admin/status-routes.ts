@@ -1,6 +1,7 @@
-/** Where the status page and its like are found. What makes them is read with the first request for one. */
+/** The paths of the status page, its data, its events and its assets. Their code loads with the first request. */
 import type { ServerResponse } from "node:http";
 import type { Status } from "../observe/status/status.ts";
+import type { AssetName } from "./assets.ts";
 import type { StatusEvents, Stream } from "./status-events.ts";
 
 export interface Page {
@@ -13,32 +14,32 @@ export interface Page {
 export type MakePage = () => Page | Promise<Page>;
 
 export interface StatusRoutes {
-  /** By path. */
   readonly pages: ReadonlyMap<string, MakePage>;
-  /** False: `path` is none of these. */
+  /** Returns false when `path` is no stream of events. */
   watch(path: string, response: ServerResponse): boolean;
-  /** Ends all who watch. */
+  /** Ends all streams. */
   end(): void;
 }
 
 export interface StatusRoutesDeps {
   status(): Promise<Status>;
-  /** Whether anybody may change something. */
+  /** Whether an admin password is set, so that an operator can change something. */
   isOpen(): boolean;
 }
 
-// With the first request that needs them. One that fails, as without a file descriptor left, is tried again.
+// They load with the first request that needs them. An import that fails, such as without a free file descriptor, is
+// tried again with the next request.
 const loadPage = () => import("./status-page.ts");
-const loadFiles = () => import("./assets.ts");
+const loadAssets = () => import("./assets.ts");
 const loadEvents = () => import("./status-events.ts");
 
-/** Nothing but what is from here, and in nobody's frame. */
+/** A page may load only files of this host, and no other page may frame it. */
 export const PAGE_HEADERS = {
   "Content-Security-Policy":
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Resource-Policy": "same-origin",
-  // Not no-referrer: browsers would name no origin with forms, and these are refused then.
+  // With no-referrer, browsers would send forms without an origin, and such forms are refused.
   "Referrer-Policy": "same-origin",
   "X-Frame-Options": "DENY",
 } as const;
@@ -53,7 +54,7 @@ export function createStatusRoutes({ status, isOpen }: StatusRoutesDeps): Status
 
   const opened = async (): Promise<StatusEvents> => {
     const [{ createStatusEvents }, { statusSections }] = await Promise.all([loadEvents(), loadPage()]);
-    // Two who came at once wait for the same files.
+    // Two requests may have waited for the same import.
     events ??= createStatusEvents({
       status,
       sections: statusSections,
@@ -68,21 +69,20 @@ export function createStatusRoutes({ status, isOpen }: StatusRoutesDeps): Status
 
   const follow = async (stream: Stream, response: ServerResponse): Promise<void> => {
     const all = await opened().catch(() => null);
-    // By now it may have gone.
+    // The client may have left meanwhile.
     if (response.destroyed) return;
     if (isOver || !all?.watch(stream, response)) {
       response.writeHead(503, { "Retry-After": "30", "Cache-Control": "no-store" }).end();
     }
   };
 
-  const file = (type: string, body: (files: typeof import("./assets.ts")) => string): MakePage => {
-    return async () => ({
-      status: 200,
-      type: `${type}; charset=utf-8`,
-      body: body(await loadFiles()),
-      headers: PAGE_HEADERS,
-    });
-  };
+  const asset = (name: AssetName, type: string): readonly [path: string, make: MakePage] => [
+    `/status/${name}`,
+    async () => {
+      const { assetText } = await loadAssets();
+      return { status: 200, type, body: await assetText(name), headers: PAGE_HEADERS };
+    },
+  ];
 
   return {
     pages: new Map<string, MakePage>([
@@ -101,12 +101,12 @@ export function createStatusRoutes({ status, isOpen }: StatusRoutesDeps): Status
           return { status: 200, type: "application/json; charset=utf-8", body };
         },
       ],
-      ["/status/page.css", file("text/css", ({ PAGE_CSS }) => PAGE_CSS)],
-      ["/status/page.js", file("text/javascript", ({ PAGE_JS }) => PAGE_JS)],
-      ["/status/icon-good.svg", file("image/svg+xml", ({ iconSvg }) => iconSvg("good"))],
-      ["/status/icon-warn.svg", file("image/svg+xml", ({ iconSvg }) => iconSvg("warn"))],
-      ["/status/icon-bad.svg", file("image/svg+xml", ({ iconSvg }) => iconSvg("bad"))],
-      // What browsers ask for of their own accord is not worth loading Fastify for.
+      asset("page.css", "text/css; charset=utf-8"),
+      asset("page.js", "text/javascript; charset=utf-8"),
+      asset("icon-good.svg", "image/svg+xml; charset=utf-8"),
+      asset("icon-warn.svg", "image/svg+xml; charset=utf-8"),
+      asset("icon-bad.svg", "image/svg+xml; charset=utf-8"),
+      // Browsers ask for this one unasked, and it is not worth loading Fastify for.
       ["/favicon.ico", () => ({ status: 404, type: "text/plain; charset=utf-8", body: "not found\n" })],
     ]),
     watch: (path, response) => {

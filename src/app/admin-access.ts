@@ -36,7 +36,7 @@ export interface AdminAccessDeps {
   /** Probes at once, and gives one result of each process. Never rejects. */
   probe(route: string): Promise<readonly ProbeResult[]>;
   /** The newest first. */
-  events(): readonly TimelineEntry[];
+  timeline(): readonly TimelineEntry[];
   /** Milliseconds, monotonic. */
   readonly now: () => number;
 }
@@ -73,7 +73,7 @@ export function createAdminAccess(deps: AdminAccessDeps): AdminAccess {
       const upstream = routes().find((route) => route.name === name)?.upstream;
       return upstream?.servers.map((server) => `${upstream.protocol}//${addressText(server)}`) ?? [];
     },
-    events: deps.events,
+    timeline: deps.timeline,
     overrideOf: (route) => {
       const mode = overrides.of(route);
       if (mode === null) return null;

@@ -110,7 +110,7 @@ export function buildApp(state: AppState, deps: AppDeps, makeEngine: EngineMaker
     routes,
     reload: deps.reload,
     probe: engine.probe,
-    events: liveStatus.events,
+    timeline: liveStatus.timeline,
     now,
   });
   const adminListener = createAdminListener({

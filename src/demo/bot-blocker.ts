@@ -1,17 +1,17 @@
 /**
- * A stand-in for an AI-bot blocker (Poison Fountain, Python http.server): HTTP/1.0, no lengths, one answer
- * per connection. Only the exact `GET /auth` is a check. Any other page is endless and slow, to waste a
- * scraper's time; any other method is 501, so whoever passes 5xx can be got round by changing the method.
+ * A stand-in for an AI-bot blocker (Poison Fountain, Python http.server). It speaks HTTP/1.0, sends no lengths, and
+ * answers once per connection. Only the exact `GET /auth` is a check. Any other page is endless and slow, to waste a
+ * scraper's time. Any other method gets a 501, so a gateway that lets 5xx pass can be bypassed with another method.
  */
 import { type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
 
 export interface BotBlockerOptions {
   readonly port: number;
-  /** Between two pieces of the endless page; 500 unless told. */
+  /** Milliseconds between two pieces of the endless page; 500 by default. */
   readonly pieceMs?: number;
 }
 
-/** User agents that hold one of these, in any case, are turned away. */
+/** A user agent that contains one of these, in any case, is refused. */
 export const botNames = [
   "ai2bot",
   "amazonbot",
@@ -49,7 +49,7 @@ export const botNames = [
   "youbot",
 ] as const;
 
-/** Answers on 127.0.0.1 until closed; faults: ok, refuse, hang, reset, status-503. */
+/** It answers on 127.0.0.1 until it is closed. */
 export function startBotBlocker({ port, pieceMs = 500 }: BotBlockerOptions): Promise<StandIn> {
   return startStandIn({
     port,
@@ -78,7 +78,7 @@ function text(status: number, body: string): StandInAnswer {
   };
 }
 
-/** Pieces of 50 bytes. */
+/** Each piece has 50 bytes. */
 function* endlessPage(): Generator<string> {
   for (let line = 0; ; line++)
     yield `${String(line).padStart(8, "0")} the quick brown fox jumps over lazy`.padEnd(49, ".").concat("\n");

@@ -1,7 +1,7 @@
 /**
  * A small gateway that does what Traefik 3.7 does with a chain of ForwardAuth middlewares in front of an app
- * (pkg/middlewares/auth/forward.go, trustForwardHeader off): ask each in turn; 2xx passes and its identity
- * headers replace the client's; any other answer goes to the client whole; no answer is a 500.
+ * (pkg/middlewares/auth/forward.go, trustForwardHeader off). It asks each in turn. A 2xx passes, and its identity
+ * headers replace the client's. Any other answer goes to the client as it is, and no answer becomes a 500.
  */
 import {
   Agent,
@@ -17,21 +17,21 @@ import { pipeline } from "node:stream/promises";
 import { type Listening, listen } from "./listening.ts";
 
 export interface ForwardAuth {
-  /** Whole URL of the check. */
+  /** The whole URL of the check. */
   readonly address: string;
-  /** Deleted from the client's request, then set from the answer. */
+  /** These are deleted from the client's request, then set from the answer. */
   readonly authResponseHeaders: readonly string[];
 }
 
 export interface GatewayOptions {
   readonly port: number;
-  /** `http://HOST:PORT` of the app. */
+  /** The app's `http://HOST:PORT`. */
   readonly app: string;
-  /** Asked in this order before the app sees a request. */
+  /** They are asked in this order before the app sees a request. */
   readonly forwardAuth: readonly ForwardAuth[];
   /** Paths under `prefix` are routed to `url` without any check: the pages of the login itself. */
   readonly unguarded: { readonly prefix: string; readonly url: string };
-  /** For a whole check; 30 s unless told, as in Traefik. */
+  /** The limit for a whole check; 30 s by default, as in Traefik. */
   readonly authTimeoutMs?: number;
 }
 
@@ -50,13 +50,13 @@ const hopByHop = new Set([
   "upgrade",
 ]);
 
-/** Forwards on 127.0.0.1 until closed. */
+/** It forwards on 127.0.0.1 until it is closed. */
 export async function startGateway(options: GatewayOptions): Promise<Listening> {
   // Go's default transport keeps two idle connections per host.
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 2 });
   const server = createServer({ maxHeaderSize: 1024 * 1024, keepAliveTimeout: 0 });
   server.on("request", (request, response) => {
-    // The client left, or an answer broke off after its head: what is left to do is to cut.
+    // The client left, or an answer broke off after its head, so the reply can only be cut.
     serve(request, response, agent, options).catch(() => response.destroy());
   });
   const listening = await listen(server, options.port);
@@ -98,10 +98,10 @@ async function serve(
   return forward(request, response, agent, app, headers);
 }
 
-/** The client's headers, its own X-Forwarded-* (and X-Real-Ip) replaced by what the gateway saw. */
+/** Replaces the client's X-Forwarded-* and X-Real-Ip by what the gateway saw. */
 function atTheEdge(request: IncomingMessage): RawHeaders {
   const named = (request.headers.connection ?? "").toLowerCase().split(/[\s,]+/);
-  // Without these two the rest of the message would mean something else.
+  // Without these two the rest of the message would have another meaning.
   const dropped = new Set(named.filter((name) => name !== "host" && name !== "content-length"));
   const kept = without(request.rawHeaders, (name) => {
     const gateways = name.startsWith("x-forwarded-") || name === "x-real-ip";
@@ -115,7 +115,7 @@ function atTheEdge(request: IncomingMessage): RawHeaders {
   ];
 }
 
-/** A check has no body, whatever the client sends: the headers that speak of one stay behind. */
+/** A check has no body, whatever the client sends, so the headers of a body are left out. */
 function checkHeaders(request: IncomingMessage, headers: RawHeaders, { address }: ForwardAuth): RawHeaders {
   const ofBody = new Set(["host", "content-length", "expect"]);
   return [
@@ -136,7 +136,7 @@ interface Question {
   readonly headers: RawHeaders;
 }
 
-/** The answer's head; null when there is none. As Go does, a kept connection that turns out dead is replaced. */
+/** Resolves to null when there is no answer. Like Go, it replaces a kept connection that turns out to be dead. */
 async function ask({ address }: ForwardAuth, question: Question): Promise<IncomingMessage | null> {
   for (;;) {
     const url = new URL(address);
@@ -184,12 +184,12 @@ function open(url: URL, options: RequestOptions): ClientRequest {
 function answerOf(outgoing: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     outgoing.once("response", resolve);
-    // Stays on: an error after the head also reaches the answer's stream, which ends the copying.
+    // This listener stays. An error after the head also reaches the answer's stream, which ends the copying.
     outgoing.on("error", reject);
   });
 }
 
-/** False when the answer breaks off. */
+/** Resolves to false when the answer breaks off. */
 async function readToEnd(answer: IncomingMessage): Promise<boolean> {
   try {
     for await (const _ of answer);

@@ -7,11 +7,11 @@ export interface Listening {
   readonly port: number;
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
   readonly url: string;
-  /** Stops at once: open connections are cut. */
+  /** Stops at once and cuts open connections. */
   close(): Promise<void>;
 }
 
-/** Listens on 127.0.0.1; port 0 lets the system choose. Rejects when the port is taken. */
+/** Listens on 127.0.0.1, for port 0 on one that the system chooses. Rejects when the port is taken. */
 export async function listen(server: Server, port: number): Promise<Listening> {
   server.listen(port, "127.0.0.1");
   await once(server, "listening");

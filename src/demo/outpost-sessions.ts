@@ -1,23 +1,23 @@
 import { randomBytes } from "node:crypto";
 
-/** Where a login that was begun leads back to, and whose it is. */
+/** A login that was begun and is not finished. */
 export interface LoginAttempt {
   /** The session (cookie value) that began it. */
   readonly session: string;
-  /** An absolute URL on a known host. */
+  /** The absolute URL, on a known host, that the login leads back to. */
   readonly target: string;
-  /** Handed out once the password was right. */
+  /** The code that was given out after the right password; null before. */
   readonly code: string | null;
 }
 
-/** The outpost's memory. Everything in it is bounded: the oldest entry makes room. */
+/** The memory of the outpost. It is bounded, and the oldest entry makes room. */
 export interface OutpostSessions {
-  /** Starts a login for the session of this cookie, or for a new one. */
+  /** Begins a login for the session of this cookie, or for a new session. */
   begin(cookie: string | null, target: string): { readonly state: string; readonly session: string };
   attempt(state: string): LoginAttempt | null;
-  /** The password was right: a code that finishes this login, once. */
+  /** To be called after the right password. Returns a code that finishes this login once. */
   grant(state: string): string | null;
-  /** A new session, so that one planted before the login is worth nothing; null when anything does not match. */
+  /** Makes a new session, so that a session planted before the login is worthless. Null when anything differs. */
   finish(
     state: string,
     code: string,

@@ -1,6 +1,6 @@
 /**
- * A stand-in for an Authentik proxy outpost (Go, 2026.5): checks for Traefik, and a small login in place of
- * the core's. It knows its hosts: a check for another host is 400, and no redirect ever leaves them.
+ * A stand-in for an Authentik proxy outpost (Go, 2026.5). It answers Traefik's checks, and has a small login in place
+ * of the core's. It knows its hosts: a check for another host gets a 400, and no redirect leaves them.
  */
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
@@ -10,9 +10,9 @@ import { type FaultName, faults, type StandIn, type StandInAnswer, startStandIn 
 
 export interface OutpostOptions {
   readonly port: number;
-  /** Hosts it protects, as in X-Forwarded-Host: lower case, with the port unless it is the scheme's own. */
+  /** The protected hosts in lower case, with a port unless it is the default of the scheme. */
   readonly hosts: readonly string[];
-  /** Between two bytes of a dripped answer; 200 unless told. */
+  /** Milliseconds between two bytes of a dripped answer; 200 by default. */
   readonly dripMs?: number;
 }
 
@@ -21,7 +21,7 @@ const sessionCookie = "authentik_proxy_5ba4e1c2";
 /** The one user there is. */
 export const outpostUser = { name: "demo", password: "demo" } as const;
 
-/** What a check of a logged-in user answers, besides the status. */
+/** The headers of the answer to the check of a logged-in user. */
 export const identityHeaders: readonly string[] = [
   "X-authentik-username",
   outpostUser.name,
@@ -61,19 +61,19 @@ const sessionSeconds = 24 * 60 * 60;
 const formBytes = 8 * 1024;
 const targetChars = 8 * 1024;
 
-/** One request, with what every page needs to know of it. */
+/** One request, with everything that the pages need from it. */
 interface Visit {
   readonly request: IncomingMessage;
-  /** `http://HOST` or `https://HOST`, HOST being one of ours. */
+  /** `http://HOST` or `https://HOST` with one of the protected hosts. */
   readonly origin: string;
   readonly query: URLSearchParams;
   readonly cookie: string | null;
   readonly sessions: OutpostSessions;
-  /** The session store is full: every save fails, as on 2026-04-18. */
+  /** When the session store is full, every save fails, as on 2026-04-18. */
   readonly storeFull: boolean;
 }
 
-/** Answers on 127.0.0.1 until closed; knows every fault. */
+/** It answers on 127.0.0.1 until it is closed, and knows every fault. */
 export function startOutpost(options: OutpostOptions): Promise<StandIn> {
   const hosts = new Set(options.hosts);
   const sessions = createOutpostSessions();
@@ -126,16 +126,16 @@ function check(visit: Visit): StandInAnswer {
   return beginLogin(visit, target);
 }
 
-/** The URL the client asked for, from X-Forwarded-Uri; null when Go's url.Parse would refuse it. */
+/** Returns the URL that the client asked for; null when Go's url.Parse would refuse X-Forwarded-Uri. */
 function forwardedTarget(visit: Visit): string | null {
   const uri = forwarded(visit.request, "uri") ?? "/";
   const [path = ""] = splitOnce(uri, "?");
-  // Not starting with "/" it could turn the host in front of it into a user name: http://ours@theirs/.
+  // Without its "/" it could turn the host in front of it into a user name: http://ours@theirs/.
   if (!uri.startsWith("/") || /%(?![0-9a-f]{2})/i.test(path) || uri.length > targetChars) return null;
   return new URL(visit.origin + uri).href;
 }
 
-/** `url` when it lies on the host of this visit, else that host's first page. */
+/** Returns `url` when it is on the host of this visit, and else the first page of that host. */
 function targetOnSite({ origin }: Visit, url: string): string {
   const target = URL.parse(url, origin);
   const ours = target !== null && target.origin === origin && target.href.length <= targetChars;
@@ -235,7 +235,7 @@ function cookieOf(request: IncomingMessage): string | null {
   return pairs.find(([name]) => name === sessionCookie)?.[1] ?? null;
 }
 
-/** A form's fields; null when it is longer than `formBytes`. Rejects when the client left. */
+/** Resolves to null when the form is longer than `formBytes`. Rejects when the client left. */
 async function readForm(request: IncomingMessage): Promise<URLSearchParams | null> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -255,7 +255,7 @@ function splitOnce(text: string, separator: string): string[] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-/** Looks like the core's token; nothing can be checked with it. */
+/** It looks like the core's token, and nothing can be checked with it. */
 function standInToken(): string {
   const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString("base64url");
   const claims = { iss: "sparekey demo", sub: outpostUser.name };

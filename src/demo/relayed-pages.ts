@@ -1,11 +1,11 @@
 /**
- * sparekey's status page as the switchboard's own, so that it can stand in a frame beside the faults: sparekey
- * lets no other page frame it, for who frames a page may lead clicks astray.
+ * Serves sparekey's status page under the switchboard's own address, so that it can be in a frame beside the faults.
+ * sparekey lets no other page frame it, because a page that frames another can lead clicks astray.
  */
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 
 export const STATUS_FRAME = "/sparekey";
-/** What that page asks for, and what it links to. */
+/** The status page, the files and data it loads, and the pages it links to. */
 const PAGES = /^\/(?:sparekey|status\/[\w.-]+|status\.json|events|metrics|healthz|readyz)$/;
 const PASSED = ["content-type", "cache-control", "retry-after"];
 const FRAMED_HERE = {
@@ -18,7 +18,7 @@ export function isRelayed(path: string): boolean {
   return PAGES.test(path);
 }
 
-/** Nothing of the client's request goes along. `admin`: `http://HOST:PORT` of sparekey's admin listener. */
+/** Passes on nothing of the client's request. `admin` is the `http://HOST:PORT` of sparekey's admin listener. */
 export function relayPage(path: string, admin: string, response: ServerResponse): void {
   const asked = httpRequest(`${admin}${path === STATUS_FRAME ? "/" : path}`, { agent: false });
   asked

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:net";
 
-/** A port of 127.0.0.1 that nobody else gets until it is released. */
+/** A port of 127.0.0.1 that no other program gets until it is released. */
 export interface ReservedPort {
   readonly port: number;
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
@@ -10,7 +10,7 @@ export interface ReservedPort {
   release(): Promise<void>;
 }
 
-/** The port asked for, or one the system chooses when that is taken. */
+/** Reserves the preferred port, or one that the system chooses when it is taken. */
 export async function reservePort(preferred: number): Promise<ReservedPort> {
   const server = (await tryListen(preferred)) ?? (await tryListen(0));
   if (server === null) throw new Error("no free port on 127.0.0.1; end a program that holds many");

@@ -1,15 +1,15 @@
-/** The app behind the gateway: it believes the identity headers it gets, and shows them. */
+/** The app behind the gateway. It believes the identity headers it gets, and shows them. */
 import { createServer, type IncomingMessage } from "node:http";
 import { escapedHtml, htmlPage, pageHeaders } from "./html.ts";
 import { type Listening, listen } from "./listening.ts";
 
 export interface SampleAppOptions {
   readonly port: number;
-  /** Markup shown under the tables: links of the demo. */
+  /** Markup with the links of the demo, shown under the tables. */
   readonly footer?: string;
 }
 
-/** Answers every request on 127.0.0.1 with one page, until closed. */
+/** It answers every request on 127.0.0.1 with one page, until it is closed. */
 export function startSampleApp({ port, footer = "" }: SampleAppOptions): Promise<Listening> {
   const server = createServer({ maxHeaderSize: 1024 * 1024, keepAliveTimeout: 0 });
   server.on("request", (request, response) => {

@@ -1,13 +1,13 @@
 /**
- * A server that can be told to fail. The outpost and the bot blocker are built on it: they say what
- * they would answer, and the fault that is switched on decides what becomes of that answer on the wire.
+ * A server that fails on demand. The outpost and the bot blocker are built on it: they say what they would answer, and
+ * the fault that is switched on decides what becomes of that answer on the wire.
  */
 import { createServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Listening, listen } from "./listening.ts";
 
-/** Every fault there is, with what it does in words for people. */
+/** All faults, each with what it does in words for people. */
 export const faults = {
   ok: "works as it should",
   refuse: "does not listen: connections are refused",
@@ -25,10 +25,10 @@ export const faults = {
 } as const;
 export type FaultName = keyof typeof faults;
 
-/** An answer as the stand-in means it. A body in pieces goes out one piece per `pieceMs`, without a length. */
+/** An answer before a fault spoils it. A body in pieces goes out one piece per `pieceMs`, without a length. */
 export interface StandInAnswer {
   readonly status: number;
-  /** Name, value, name, value …; without Content-Length and Connection. */
+  /** Name, value, name, value …, without Content-Length and Connection. */
   readonly headers: readonly string[];
   readonly body: string | { readonly pieces: Iterable<string>; readonly pieceMs: number };
 }
@@ -41,7 +41,7 @@ export interface ReceivedRequest {
 }
 
 export interface StandIn extends Listening {
-  /** The faults this one knows. */
+  /** The faults that this stand-in knows. */
   readonly faults: readonly FaultName[];
   fault(): FaultName;
   /** Resolves once the fault is in force. Rejects when the port was lost while refusing. */
@@ -55,9 +55,9 @@ export interface StandInOptions {
   readonly faults: readonly FaultName[];
   /** HTTP/1.0 closes after each answer and tells no length, as Python's http.server does. */
   readonly protocol: "HTTP/1.0" | "HTTP/1.1";
-  /** Between two bytes of a dripped answer. */
+  /** Milliseconds between two bytes of a dripped answer. */
   readonly dripMs: number;
-  /** What it answers when it works. `fault` lets it fail in ways of its own. Rejects when the client left. */
+  /** The answer when it works. `fault` lets it fail in ways of its own. Rejects when the client left. */
   answer(request: IncomingMessage, fault: FaultName): Promise<StandInAnswer>;
 }
 
@@ -153,11 +153,11 @@ interface Sending {
   readonly options: StandInOptions;
 }
 
-/** The answer is ready: put it on the wire as the fault wants it. */
+/** Puts the answer on the wire as the fault wants it. */
 function send(sending: Sending): void {
   const { socket } = sending.response;
   if (socket !== null) sendOn(socket, sending);
-  // An earlier answer on this connection is still going out (pipelining): bytes past it would overtake it.
+  // With pipelining an earlier answer may still be going out, and these bytes would overtake it.
   else sending.response.once("socket", (later: Socket) => sendOn(later, sending));
 }
 
@@ -186,7 +186,7 @@ const interimAnswers =
   "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" +
   "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload; as=style\r\n\r\n";
 
-/** What goes out before the connection ends; null for answers that leave it open. */
+/** The bytes that go out before the connection ends; null for answers that leave it open. */
 function lastBytes(
   fault: FaultName,
   protocol: StandInOptions["protocol"],
@@ -220,7 +220,7 @@ function padding(): string[] {
   return Array.from({ length: 64 }, (_, i) => [`X-Padding-${i}`, value]).flat();
 }
 
-/** One piece (latin1) per tick until they end or the client leaves; a client that does not read gets no more. */
+/** Writes one piece (latin1) per tick until all are out or the client leaves, and waits for a client to read. */
 function trickle(socket: Socket, pieces: Iterable<string>, everyMs: number): void {
   const rest = pieces[Symbol.iterator]();
   const timer = setInterval(() => {

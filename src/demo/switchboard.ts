@@ -1,8 +1,7 @@
 /**
- * Switches the faults of the stand-ins: a page with buttons for people, what comes of it beside them, and
- * `POST …/fault/NAME` for curl.
- * Only this machine may use it, and no other web page: a request must name a loopback host, and one that
- * a browser sends must come from the switchboard itself.
+ * Switches the faults of the stand-ins, by buttons on a page that also shows their effect, or by `POST …/fault/NAME`
+ * with curl. Only this machine may use it, and no other web page: a request must name a loopback host, and a browser's
+ * request must come from the switchboard itself.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { escapedHtml, htmlPage, pageHeadersWith } from "./html.ts";
@@ -10,7 +9,7 @@ import { type Listening, listen } from "./listening.ts";
 import { isRelayed, relayPage, STATUS_FRAME } from "./relayed-pages.ts";
 import { type FaultName, faults } from "./stand-in.ts";
 
-/** A stand-in as the switchboard sees it. */
+/** The part of a stand-in that the switchboard needs. */
 export interface Switchable {
   readonly faults: readonly FaultName[];
   fault(): FaultName;
@@ -20,15 +19,15 @@ export interface Switchable {
 export interface SwitchboardOptions {
   readonly port: number;
   readonly switches: readonly Switch[];
-  /** `http://HOST:PORT` of the gateway that the sample app is behind. */
+  /** The `http://HOST:PORT` of the gateway in front of the sample app. */
   readonly gateway: string;
-  /** And of sparekey's admin listener. */
+  /** The `http://HOST:PORT` of sparekey's admin listener. */
   readonly admin: string;
 }
 
 export interface Switch {
   readonly title: string;
-  /** Where its faults are switched: `/fault/` makes `POST /fault/NAME`. */
+  /** The path of its faults: `/fault/` makes `POST /fault/NAME`. */
   readonly path: string;
   readonly standIn: Switchable;
 }
@@ -78,7 +77,7 @@ async function answer(
   text(response, 200, `${part.title}: ${fault}: ${faults[fault]}`);
 }
 
-/** Against DNS rebinding: a name that merely resolves to this machine is not enough. */
+/** A name that merely resolves to this machine is not enough, because of DNS rebinding. */
 function fromLoopback(request: IncomingMessage): boolean {
   return /^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/i.test(request.headers.host ?? "");
 }
@@ -95,7 +94,7 @@ function text(response: ServerResponse, status: number, line: string, headers: r
   response.writeHead(status, [...type, ...headers]).end(`${line}\n`);
 }
 
-/** It frames its own pages and the gateway's, on another port; nobody frames it. */
+/** It frames its own pages and those of the gateway, which has another port. No page may frame it. */
 const FRAMES = "frame-src 'self' http://127.0.0.1:* http://localhost:*; frame-ancestors 'none'";
 
 function switchboardPage({ switches, gateway }: SwitchboardOptions): string {

@@ -183,12 +183,12 @@ export function countFault(record: RouteRecord, reason: FaultReason, now: number
 
 export function countSuspect(record: RouteRecord, reason: FaultReason, judgement: Judgement): void {
   const bounded = boundedReason(reason);
-  const findings = record.counts.suspects.get(bounded) ?? noFindings();
-  findings[judgement] += 1;
-  record.counts.suspects.set(bounded, findings);
+  const judgements = record.counts.suspects.get(bounded) ?? noJudgements();
+  judgements[judgement] += 1;
+  record.counts.suspects.set(bounded, judgements);
 }
 
-export function noFindings(): Record<Judgement, number> {
+export function noJudgements(): Record<Judgement, number> {
   return { confirmed: 0, cleared: 0 };
 }
 

@@ -29,7 +29,7 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
     },
     routes: () => ["sso", "bots"],
     upstreamOf: () => ["http://outpost.inner:9000"],
-    events: () => [],
+    timeline: () => [],
     overrideOf: (route) => overrides.get(route) ?? null,
     override: (route, mode, milliseconds, user, reason) => {
       asked.push(`${mode} ${route} ${milliseconds} ${user}${reason === null ? "" : `: ${reason}`}`);

@@ -1,6 +1,5 @@
 import t, { type Test } from "tap";
 import type { AdminActions } from "../../src/admin/actions.ts";
-import { createTokens } from "../../src/admin/operator-page.ts";
 import { createAdminServer } from "../../src/admin/server.ts";
 import type { Event } from "../../src/observe/event.ts";
 import type { OverrideFacts } from "../../src/observe/status/status.ts";
@@ -35,7 +34,7 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status =
     },
     routes: () => ["authentik", "bot-block"],
     upstreamOf: (route) => [`http://${route}.inner:9000`],
-    events: () => timelineOf(emergencyLogin(EVIL, "authentik"), htpasswdLoaded("/etc/names", 3)),
+    timeline: () => timelineOf(emergencyLogin(EVIL, "authentik"), htpasswdLoaded("/etc/names", 3)),
     overrideOf: (route) => overrides.get(route) ?? null,
     override: (route, mode, milliseconds, user, reason) => {
       asked.push(`${mode} ${route} ${milliseconds} ${user} ${reason}`);
@@ -266,18 +265,4 @@ t.test("a link to it may stand on another site, for a link does nothing", async 
   const headers = { Authorization: ROOT, "Sec-Fetch-Site": "cross-site" };
   t.equal((await ask(`${url}/operator`, { headers })).status, 200);
   t.equal((await ask(`${url}/operator/reload`, { headers })).status, 404);
-});
-
-t.test("a token is one person's, of this process, for half a day", async (t) => {
-  let now = 5_000;
-  const tokens = createTokens(() => now);
-  const token = tokens.make("root");
-  t.ok(tokens.isGood(token, "root"));
-  t.notOk(tokens.isGood(token, "eve"));
-  t.notOk(createTokens(() => now).isGood(token, "root"));
-  t.notOk(tokens.isGood(`${token}.`.slice(1), "root"));
-  now += 12 * 3_600_000 - 1;
-  t.ok(tokens.isGood(token, "root"));
-  now += 1;
-  t.notOk(tokens.isGood(token, "root"));
 });

@@ -1,7 +1,8 @@
-/** By a given clock where times count, and over sockets where readers do. */
+/** The clock is given where times count. Viewers are sockets, or streams with a small buffer where they are slow. */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { connect, type Socket } from "node:net";
+import { type Duplex, duplexPair } from "node:stream";
 import t, { type Test } from "tap";
 import { createAdminServer } from "../../src/admin/server.ts";
 import { createStatusEvents, MOST_VIEWERS, type Stream } from "../../src/admin/status-events.ts";
@@ -17,7 +18,7 @@ interface Message {
   readonly data: string;
 }
 
-/** As an EventSource reads them. */
+/** Reads messages like an EventSource. */
 function messagesOf(text: string): readonly Message[] {
   return text
     .split("\n\n")
@@ -29,19 +30,23 @@ function messagesOf(text: string): readonly Message[] {
 
 interface Scene {
   status: Status;
-  /** Added to the clock. */
-  late: number;
+  /** Milliseconds that the clock is ahead. */
+  ahead: number;
   cpu: number;
   /** CPU time that a look takes. */
   cost: number;
 }
 
 const EVERY_MS = 50;
+/** More than a stream in memory holds for a reader that reads nothing. */
+const LONG = "x".repeat(256 * 1024);
+const OUTAGE = await outage();
 
-/** `slow`: as `StatusEventsPorts` has it. */
+/** `slow` is that of `StatusEventsDeps`. */
 async function scene(t: Test, slow = 10_000) {
-  const made: Scene = { status: await outage(), late: 0, cpu: 0, cost: 0 };
+  const made: Scene = { status: OUTAGE, ahead: 0, cpu: 0, cost: 0 };
   let looks = 0;
+  let opened = 0;
   const events = createStatusEvents({
     status: async () => {
       looks += 1;
@@ -49,15 +54,18 @@ async function scene(t: Test, slow = 10_000) {
       return made.status;
     },
     sections: statusSections,
-    now: () => performance.now() + made.late,
+    now: () => performance.now() + made.ahead,
     cpu: () => made.cpu,
     every: EVERY_MS,
     slow,
   });
-  const responses: ServerResponse[] = [];
+  const responses = new Map<string, ServerResponse>();
   const server = createServer((request, response) => {
-    responses.push(response);
-    const stream: Stream = request.url === "/status" ? "status" : "sections";
+    const { url = "" } = request;
+    // Another program may still ask for what had this port before.
+    if (!/^\/(status|sections)\?\d+$/.test(url)) return void response.writeHead(404).end();
+    responses.set(url, response);
+    const stream: Stream = url.startsWith("/status?") ? "status" : "sections";
     if (!events.watch(stream, response)) response.writeHead(503).end();
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -68,10 +76,17 @@ async function scene(t: Test, slow = 10_000) {
   });
   const address = server.address();
   const port = typeof address === "object" ? (address?.port ?? 0) : 0;
-  /** Everything that came, head and all; in pieces of HTTP/1.0, so that it is just text. */
-  const open = async (path: string) => {
-    const socket = connect(port, "127.0.0.1");
+  /** Unlike a socket, it is full after a known number of bytes, whatever the system's buffers hold. */
+  const inMemory = (): Duplex => {
+    const [ours, theirs] = duplexPair();
+    server.emit("connection", Object.assign(theirs, { setTimeout: () => theirs }));
+    return ours;
+  };
+  /** Collects all that came, the head too. HTTP/1.0 has no chunks, so that it is just text. */
+  const open = async (path: string, socket: Duplex = connect(port, "127.0.0.1")) => {
     t.teardown(() => socket.destroy());
+    opened += 1;
+    const url = `${path}?${opened}`;
     let text = "";
     let isOver = false;
     socket.setEncoding("utf8").on("data", (part: string) => {
@@ -82,7 +97,7 @@ async function scene(t: Test, slow = 10_000) {
       .on("close", () => {
         isOver = true;
       });
-    socket.write(`GET ${path} HTTP/1.0\r\n\r\n`);
+    socket.write(`GET ${url} HTTP/1.0\r\n\r\n`);
     await eventually(
       () => "no head",
       () => text.includes("\r\n\r\n") || null,
@@ -93,9 +108,11 @@ async function scene(t: Test, slow = 10_000) {
         () => `no ${event} ${count}: ${text.slice(0, 500)}`,
         () => messages().filter((message) => message.event === event)[count - 1] ?? null,
       );
-    return { socket, head: () => text.split("\r\n\r\n", 1)[0] ?? "", messages, first, isOver: () => isOver };
+    const head = () => text.split("\r\n\r\n", 1)[0] ?? "";
+    const response = () => responses.get(url);
+    return { socket, head, messages, first, response, isOver: () => isOver };
   };
-  return { made, events, responses, open, looks: () => looks };
+  return { made, events, open, inMemory, looks: () => looks };
 }
 
 t.test("who comes gets all of it, then what changed", async (t) => {
@@ -138,14 +155,14 @@ t.test("an idle sparekey still beats", async (t) => {
   const { made, open } = await scene(t);
   const watch = await open("/sections");
   await watch.first("beat");
-  made.late += 6_000;
+  made.ahead += 6_000;
   t.equal((await watch.first("beat", 2)).data, made.status.time);
 });
 
 t.test("one look at a time is for all who watch, and nobody looks for nobody", async (t) => {
   const { open, looks } = await scene(t);
-  const viewers = await Promise.all(Array.from({ length: 10 }, () => open("/sections")));
   const begin = performance.now();
+  const viewers = await Promise.all(Array.from({ length: 10 }, () => open("/sections")));
   await Promise.all(viewers.map(({ first }) => first("all")));
   const most = 2 + (performance.now() - begin) / EVERY_MS;
   t.ok(looks() <= most, `${looks()} looks, where ${most} are due`);
@@ -177,44 +194,80 @@ t.test("where a look is dear, there are fewer", async (t) => {
 });
 
 t.test("there is room for 32, and for the next when one has gone", async (t) => {
-  const { open, responses } = await scene(t);
+  const { open } = await scene(t);
   const viewers = await Promise.all(Array.from({ length: MOST_VIEWERS }, () => open("/sections")));
   for (const { head } of viewers) t.match(head(), /^HTTP\/1.1 200 /);
   t.match((await open("/sections")).head(), /^HTTP\/1.1 503 /);
   viewers[0]?.socket.destroy();
   await eventually(
     () => "it has not gone",
-    () => responses[0]?.closed || null,
+    () => viewers[0]?.response()?.closed || null,
   );
   t.match((await open("/status")).head(), /^HTTP\/1.1 200 /);
 });
 
 t.test("who reads nothing is dropped, and others do not wait for him", async (t) => {
-  const { made, open, responses } = await scene(t);
-  const slow = await open("/status");
+  const { made, open, inMemory } = await scene(t);
+  const slow = await open("/status", inMemory());
   await slow.first("status");
   slow.socket.pause();
   const fast = await open("/status");
   await fast.first("status");
-  // More than the buffers of a connection hold.
-  const summary = "x".repeat(16 * 1024 * 1024);
-  made.status = { ...made.status, summary };
+  made.status = { ...made.status, summary: LONG };
   await fast.first("status", 2);
-  made.late += 11_000;
+  made.ahead += 11_000;
   await eventually(
     () => "it is there yet",
-    () => responses[0]?.destroyed || null,
+    () => slow.response()?.destroyed || null,
   );
-  t.notOk(responses[1]?.destroyed);
+  t.notOk(fast.response()?.destroyed);
   made.status = { ...made.status, summary: "short" };
   t.ok(await fast.first("status", 3));
+});
+
+t.test("regression: a viewer that was slow gets again what it missed, and nothing else", async (t) => {
+  const rows = [
+    { name: "nothing changed meanwhile", meanwhile: null },
+    { name: "a change it did not get", meanwhile: "missed" },
+  ];
+  for (const { name, meanwhile } of rows) {
+    const { made, open, inMemory, looks } = await scene(t);
+    const twoLooks = async () => {
+      const enough = looks() + 2;
+      await eventually(
+        () => "nobody looks",
+        () => looks() >= enough || null,
+      );
+    };
+    const show = async (summary: string) => {
+      made.status = { ...made.status, summary };
+      await twoLooks();
+    };
+    const viewer = await open("/status", inMemory());
+    const isFull = (wanted: boolean) =>
+      eventually(
+        () => `the connection is not ${wanted ? "full" : "empty"}`,
+        () => viewer.response()?.writableNeedDrain === wanted || null,
+      );
+    await viewer.first("status");
+    viewer.socket.pause();
+    await show(LONG);
+    await isFull(true);
+    if (meanwhile !== null) await show(meanwhile);
+    viewer.socket.resume();
+    await isFull(false);
+    await twoLooks();
+    await show("last");
+    const count = meanwhile === null ? 3 : 4;
+    t.match(JSON.parse((await viewer.first("status", count)).data), { summary: "last" }, name);
+  }
 });
 
 t.test("each stream ends after a while: a browser that is there comes back", async (t) => {
   const { made, open } = await scene(t);
   const watch = await open("/sections");
   await watch.first("all");
-  made.late += 601_000;
+  made.ahead += 601_000;
   await eventually(
     () => "it goes on",
     () => watch.isOver() || null,
@@ -222,25 +275,26 @@ t.test("each stream ends after a while: a browser that is there comes back", asy
 });
 
 t.test("regression: a stream that ended is cut when nobody takes its rest", async (t) => {
-  const { made, open, responses } = await scene(t, 300);
+  const { made, open } = await scene(t, 300);
   const stuck = await open("/status");
   await stuck.first("status");
   stuck.socket.pause();
+  // More than the system's buffers hold.
   made.status = { ...made.status, summary: "x".repeat(16 * 1024 * 1024) };
   await eventually(
     () => "nothing waits",
-    () => responses[0]?.writableNeedDrain || null,
+    () => stuck.response()?.writableNeedDrain || null,
   );
-  made.late += 601_000;
+  made.ahead += 601_000;
   await eventually(
     () => "it is there yet",
-    () => responses[0]?.socket?.destroyed || responses[0]?.destroyed || null,
+    () => stuck.response()?.socket?.destroyed || stuck.response()?.destroyed || null,
   );
 });
 
 t.test("the end is the end for all, and for who comes then", async (t) => {
   const { events, open } = await scene(t);
-  const viewers = await Promise.all(["/sections", "/status"].map(open));
+  const viewers = await Promise.all(["/sections", "/status"].map((path) => open(path)));
   events.end();
   await eventually(
     () => "they go on",
@@ -254,7 +308,7 @@ t.test("on the admin listener", async (t) => {
     listen: { host: "127.0.0.1", port: 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     readiness: () => "ready",
-    status: outage,
+    status: async () => OUTAGE,
     actions: CLOSED_ACTIONS,
   });
   const { port } = await server.listen();
@@ -269,7 +323,7 @@ t.test("on the admin listener", async (t) => {
   const sockets = await Promise.all(["/events", "/status/live", "/events?again=1"].map(follow));
   t.equal((await ask(`${url}/events`, { method: "POST" })).status, 404);
   const ended = sockets.map((socket) => once(socket.resume(), "end"));
-  // Not for ever: a page that is open must not hold up a drain.
+  // A page that is open must not hold up a drain.
   await server.leave();
   await Promise.all(ended);
 });
@@ -279,7 +333,7 @@ t.test("regression: one connection takes one place, however often it asks", asyn
     listen: { host: "127.0.0.1", port: 0 },
     metrics: { contentType: "text/plain", text: async () => "" },
     readiness: () => "ready",
-    status: outage,
+    status: async () => OUTAGE,
     actions: CLOSED_ACTIONS,
   });
   const { port } = await server.listen();

@@ -1,4 +1,4 @@
-/** What people and their browsers meet in an outage: Chromium, behind a real Caddy. */
+/** An outage as people see it, in Chromium behind a real Caddy. */
 import type { Page, Response } from "playwright-core";
 import t, { type Test } from "tap";
 import { outpostUser } from "../../src/demo/outpost.ts";
@@ -9,7 +9,7 @@ import { openTab, type Tab } from "./tab.ts";
 
 const REALM = "Emergency Access";
 const WRONG = { user: ADMIN.user, password: "guess" };
-/** Of a browser whose owner would like to be somebody else. */
+/** Headers of a browser that claims another identity. */
 const CLAIMS = Object.fromEntries(IDENTITY.map((name) => [name, "root"]));
 
 t.test("an outage, in a browser", async (t) => {
@@ -76,7 +76,7 @@ async function isApp(t: Test, page: Page): Promise<void> {
   );
 }
 
-/** What a page does to ask for `path`, in its own words. */
+/** The scripts with which a page asks for `path`. */
 const REQUESTS: Readonly<Record<string, string>> = {
   fetch: 'fetch(path, { method: "POST" })',
   "fetch, no-cors": 'fetch(path, { mode: "no-cors" })',
@@ -119,7 +119,7 @@ async function answerTo({ page }: Tab, name: string): Promise<Response> {
   return response;
 }
 
-/** What docs/emergency-login.md warns of: such a browser does not say what a request is for. */
+/** This browser does not say what a request is for, as docs/emergency-login.md warns. */
 async function plainHttp(t: Test, tab: Tab, scene: BrowserScene): Promise<void> {
   t.equal((await tab.open(scene.url("plain", "/"))).status(), 401);
   await tab.page.evaluate('fetch("/background")');
@@ -176,7 +176,7 @@ async function recovery(t: Test, tab: Tab, scene: BrowserScene): Promise<void> {
   t.notMatch(JSON.stringify(received), /authorization/i, "but never gets it");
 }
 
-/** Readable as it is, in both schemes, on whatever screen, by whomever. */
+/** Everybody can read it as it is, in both colour schemes and on any screen. */
 async function standsAlone(t: Test, { page, requested }: Tab): Promise<void> {
   t.same(requested(), [page.url()], "it loads nothing");
   const grounds = new Set<string>();
@@ -201,7 +201,7 @@ async function standsAlone(t: Test, { page, requested }: Tab): Promise<void> {
   t.same(requested(), [page.url()], "and loads nothing later");
 }
 
-/** All that sparekey has answered. */
+/** Counts all answers of sparekey. */
 async function checksOf({ sparekey }: BrowserScene): Promise<number> {
   const counts = (await sparekey.metrics()).matchAll(/^sparekey_checks_total\{.*\} (\d+)$/gm);
   return Array.from(counts, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);

@@ -1,4 +1,4 @@
-/** The operator's page as a person has it, in a real browser. */
+/** The operator's page in a real browser. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import t from "tap";

@@ -1,5 +1,5 @@
 /**
- * What stands around a browser: Caddy as the gateway, an app behind it, sparekey beside it, the outpost behind
+ * The surroundings of a browser: Caddy as the gateway, an app behind it, sparekey beside it, and the outpost behind
  * sparekey. Host names choose the fallback.
  */
 import { writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ import { ADMIN, IDENTITY } from "../gateways/scene.ts";
 import { start, startOnPorts, temporaryFolder } from "../support/processes.ts";
 import { type Sparekey, startSparekey } from "../support/sparekey.ts";
 
-/** For browsers `*.localhost` is as good as HTTPS; `*.test` is plain HTTP. */
+/** Browsers trust `*.localhost` like HTTPS, and treat `*.test` as plain HTTP. */
 export const HOSTS = {
   app: "app.localhost",
   plain: "app.test",
@@ -23,7 +23,7 @@ export const HOSTS = {
 } as const;
 export type HostName = keyof typeof HOSTS;
 
-/** Of the operator's own page. */
+/** The heading of a page of the operator's own (`fallback.page`). */
 export const OWN_HEADING = "Call Ann, 555 0100";
 
 export interface BrowserScene {
@@ -59,7 +59,7 @@ export async function startBrowserScene(t: Test): Promise<BrowserScene> {
   return { ...last, url: (host, path) => `http://${HOSTS[host]}:${ports[0]}${path}` };
 }
 
-/** The breaker opens at once and closes at once: how long it waits has tests of its own. */
+/** The breaker opens and closes at once, since other tests show how long it waits. */
 function configFor(outpost: number, page: string): string {
   return `
 routes:
@@ -81,7 +81,7 @@ routes:
 `;
 }
 
-/** /box asks for a password itself, whatever a request is for. */
+/** The path /box asks for a password itself, whatever a request is for. */
 function caddyfile(port: number, sparekey: number, app: number): string {
   return `
 {

@@ -1,4 +1,4 @@
-/** The status page as a person has it, in a real browser. */
+/** The status page in a real browser. */
 import t, { type Test } from "tap";
 import { createAdminServer } from "../../src/admin/server.ts";
 import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
@@ -7,7 +7,7 @@ import { outageScene, ROOT } from "../support/outage-scene.ts";
 import { eventually } from "../support/processes.ts";
 import { outage } from "../support/status-scene.ts";
 
-/** An admin listener whose status shows these routes of the outage, in this order. */
+/** Starts an admin listener that shows these routes of the outage, in this order. */
 async function adminWith(t: Test, port: number, routes: readonly string[]) {
   const status = await outage();
   const shown = routes.flatMap((name) => status.routes.filter((route) => route.name === name));

@@ -1,4 +1,4 @@
-/** A browser's tab, and the person in front of its login boxes. */
+/** A tab of a browser, and a person that answers its login boxes. */
 import type { Browser, BrowserContextOptions, Page, Response } from "playwright-core";
 import type { Test } from "tap";
 import { openPage } from "../support/browser.ts";
@@ -8,19 +8,19 @@ export type BoxAnswer = { readonly user: string; readonly password: string } | n
 
 export interface Tab {
   readonly page: Page;
-  /** Since `open` or `follow` was called last, oldest first: the realm of each box. */
+  /** The realm of each box since the last `open` or `follow`, oldest first. */
   boxes(): readonly string[];
-  /** Since then too: each URL asked for. */
+  /** Each URL asked for since then. */
   requested(): readonly string[];
-  /** For the boxes to come, in turn. One more is closed. */
+  /** Answers the next boxes in turn. Any further box is closed. */
   willAnswer(...answers: readonly BoxAnswer[]): void;
   /** Resolves with the answer behind all boxes and redirects. */
   open(url: string): Promise<Response>;
-  /** Clicks the link; like `open`. */
+  /** Clicks the link, and resolves like `open`. */
   follow(link: string): Promise<Response>;
 }
 
-/** With a jar of cookies and a memory of passwords of its own. */
+/** The tab has cookies and remembered passwords of its own. */
 export async function openTab(t: Test, browser: Browser, options: BrowserContextOptions = {}): Promise<Tab> {
   const { page, requests } = await openPage(t, browser, options);
   let boxes: string[] = [];
@@ -28,7 +28,7 @@ export async function openTab(t: Test, browser: Browser, options: BrowserContext
   let earlier = 0;
 
   const devtools = await page.context().newCDPSession(page);
-  // Once the tab is closed, what waits for an answer is gone.
+  // A closed tab has no request that could be answered.
   const gone = (): void => {};
   devtools.on("Fetch.requestPaused", ({ requestId }) => {
     devtools.send("Fetch.continueRequest", { requestId }).catch(gone);

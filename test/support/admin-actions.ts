@@ -8,7 +8,7 @@ export const CLOSED_ACTIONS: AdminActions = {
   probe: async () => ({ kind: "unknown" }),
   routes: () => [],
   upstreamOf: () => [],
-  events: () => [],
+  timeline: () => [],
   override: () => {},
   overrideOf: () => null,
 };

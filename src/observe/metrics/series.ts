@@ -20,7 +20,7 @@ import type {
   VerdictLabel,
 } from "../../core/types.ts";
 import type { RouteReport } from "../report.ts";
-import { noFindings, noResults, OTHER_STATUS, type ProbeLabel } from "../route-record.ts";
+import { noJudgements, noResults, OTHER_STATUS, type ProbeLabel } from "../route-record.ts";
 
 export interface Series<Label extends string> {
   readonly labels: Readonly<Record<Label, string>>;
@@ -81,7 +81,7 @@ export function* suspectSeries({
 }: RouteNumbers): Iterable<Series<"route" | "reason" | "finding">> {
   const { suspects } = counts;
   for (const reason of new Set([...judgedReasons(route), ...suspects.keys()])) {
-    const judged = suspects.get(reason) ?? noFindings();
+    const judged = suspects.get(reason) ?? noJudgements();
     for (const finding of FINDINGS) {
       yield { labels: { route: route.name, reason, finding }, value: judged[finding] };
     }

@@ -26,7 +26,7 @@ export interface LiveStatus {
   /** Resolves with the newest facts there are. */
   status(): Promise<Status>;
   /** The newest first, with the details for people who have logged in. */
-  events(): readonly TimelineEntry[];
+  timeline(): readonly TimelineEntry[];
 }
 
 export interface LiveStatusDeps {
@@ -123,6 +123,6 @@ export function createLiveStatus(deps: LiveStatusDeps): LiveStatus {
         events: publicEvents(timeline.all(), time),
       };
     },
-    events: timeline.all,
+    timeline: timeline.all,
   };
 }

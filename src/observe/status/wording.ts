@@ -58,14 +58,14 @@ function isStatus(reason: FallbackReason): reason is `status_${number}` {
 }
 
 /** What a probe found. */
-export function findingText(finding: ProbeResult): string {
-  switch (finding.kind) {
+export function probeResultText(result: ProbeResult): string {
+  switch (result.kind) {
     case "fine":
-      return finding.passed ? "the upstream gives a verdict" : "the upstream gives a verdict, a refusal";
+      return result.passed ? "the upstream gives a verdict" : "the upstream gives a verdict, a refusal";
     case "suspect":
-      return `the upstream answers, but no probe should get this: ${reasonText(finding.reason)}`;
+      return `the upstream answers, but no probe should get this: ${reasonText(result.reason)}`;
     case "fault":
-      return `at fault: ${reasonText(finding.reason)}`;
+      return `at fault: ${reasonText(result.reason)}`;
     case "unknown":
       return "nothing was found out: sparekey's own limits kept it from asking";
   }
@@ -169,7 +169,7 @@ export function eventText(event: TimelineEvent): EventText {
       return { tone: "bad", text: `${text}, see the log`, detail: `${text}. ${first.join(". ")}` };
     }
     case "probed": {
-      const text = `Probe by hand: ${findingText(event.result)}`;
+      const text = `Probe by hand: ${probeResultText(event.result)}`;
       return { tone: "plain", text, detail: `${text} (${event.user})` };
     }
     case "htpasswd_loaded": {
