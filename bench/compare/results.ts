@@ -1,5 +1,4 @@
 /** The figures of the bench. A ratio is to the reference's run just before, so that disturbances cancel out. */
-
 import { type Spread, spreadOf } from "../statistics.ts";
 import type { Pace } from "./pace.ts";
 

@@ -4,7 +4,7 @@ const KEY_BYTES = 32;
 /** An open page gets a new token every few seconds. */
 const TOKEN_MS = 12 * 3_600_000;
 
-export interface FormTokens {
+interface FormTokens {
   make(user: string): string;
   isGood(token: string, user: string): boolean;
 }

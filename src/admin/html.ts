@@ -28,6 +28,6 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** The result is safe in text and in quoted attributes. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
 }

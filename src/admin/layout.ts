@@ -8,7 +8,7 @@ const REFRESH_SECONDS = 10;
 /** The tones that have an icon of the page: assets/icon-*.svg. */
 export type IconTone = "good" | "warn" | "bad";
 
-export interface Layout {
+interface Layout {
   readonly status: Pick<Status, "summary" | "instance" | "time" | "version">;
   readonly tone: IconTone;
   /** The path of the stream of changes. Without one the page does not refresh itself unless its script does. */

@@ -13,7 +13,7 @@ import { type Done, OPERATOR_PATH, operatorPage, refusedPage } from "./operator-
 import { Refusal, refusalText, refusing } from "./refusal.ts";
 import { PAGE_HEADERS } from "./status-routes.ts";
 
-export interface OperatorPageDeps {
+interface OperatorPageDeps {
   readonly actions: AdminActions;
   status(): Promise<Status>;
 }

@@ -14,7 +14,7 @@ export interface Section {
   readonly html: string;
 }
 
-export interface PageOptions {
+interface PageOptions {
   /** Whether an admin password is set, so that an operator can change something. */
   readonly isOpen: boolean;
 }

@@ -13,7 +13,7 @@ export interface Page {
 
 export type MakePage = () => Page | Promise<Page>;
 
-export interface StatusRoutes {
+interface StatusRoutes {
   readonly pages: ReadonlyMap<string, MakePage>;
   /** Returns false when `path` is no stream of events. */
   watch(path: string, response: ServerResponse): boolean;
@@ -21,7 +21,7 @@ export interface StatusRoutes {
   end(): void;
 }
 
-export interface StatusRoutesDeps {
+interface StatusRoutesDeps {
   status(): Promise<Status>;
   /** Whether an admin password is set, so that an operator can change something. */
   isOpen(): boolean;

@@ -26,7 +26,7 @@ export interface AdminAccess {
   close(): Promise<void>;
 }
 
-export interface AdminAccessDeps {
+interface AdminAccessDeps {
   readonly overrides: Overrides;
   readonly report: Report;
   readonly inTime: InTime;

@@ -7,7 +7,7 @@ import { naming } from "../gateway/listeners.ts";
 import type { Metrics } from "../observe/metrics/metrics.ts";
 import type { Readiness, Status } from "../observe/status/status.ts";
 
-export interface OpenAdmin {
+interface OpenAdmin {
   readonly wanted: string;
   readonly address: Address;
   readonly server: AdminServer;
@@ -23,7 +23,7 @@ export interface AdminListener {
   close(): Promise<void>;
 }
 
-export interface AdminListenerDeps {
+interface AdminListenerDeps {
   readonly metrics: Pick<Metrics, "contentType" | "text">;
   readonly actions: AdminActions;
   readiness(): Readiness;

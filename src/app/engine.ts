@@ -1,5 +1,4 @@
 /** The engine answers checks in this process. Everything a check needs is wired up here, and nothing is decided. */
-
 import { randomBytes } from "node:crypto";
 import { clientAddress } from "../core/client-address.ts";
 import type { ProbeResult } from "../core/probe.ts";
@@ -58,7 +57,7 @@ export interface Prepared {
   undo(): Promise<void>;
 }
 
-export interface EngineDeps {
+interface EngineDeps {
   readonly logger: Logger;
   /** Closed with the engine. */
   readonly logins: OpenLogins;

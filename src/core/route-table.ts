@@ -8,7 +8,7 @@ import type { Route } from "./snapshot.ts";
 export const HEALTH_PATH = "/healthz";
 
 /** The route that a check asks on, or why it asks on none. */
-export type Destination = Route | "health" | "no route" | "dot segment";
+type Destination = Route | "health" | "no route" | "dot segment";
 
 export interface RouteTable {
   readonly exact: ReadonlyMap<string, Route>;

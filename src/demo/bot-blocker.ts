@@ -5,7 +5,7 @@
  */
 import { type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
 
-export interface BotBlockerOptions {
+interface BotBlockerOptions {
   readonly port: number;
   /** Milliseconds between two pieces of the endless page; 500 by default. */
   readonly pieceMs?: number;

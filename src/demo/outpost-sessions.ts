@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 
 /** A login that was begun and is not finished. */
-export interface LoginAttempt {
+interface LoginAttempt {
   /** The session (cookie value) that began it. */
   readonly session: string;
   /** The absolute URL, on a known host, that the login leads back to. */

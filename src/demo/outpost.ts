@@ -8,7 +8,7 @@ import { escapedHtml, htmlPage, pageHeaders } from "./html.ts";
 import { createOutpostSessions, type OutpostSessions } from "./outpost-sessions.ts";
 import { type FaultName, faults, type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
 
-export interface OutpostOptions {
+interface OutpostOptions {
   readonly port: number;
   /** The protected hosts in lower case, with a port unless it is the default of the scheme. */
   readonly hosts: readonly string[];

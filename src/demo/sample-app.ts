@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import { escapedHtml, htmlPage, pageHeaders } from "./html.ts";
 import { type Listening, listen } from "./listening.ts";
 
-export interface SampleAppOptions {
+interface SampleAppOptions {
   readonly port: number;
   /** Markup with the links of the demo, shown under the tables. */
   readonly footer?: string;

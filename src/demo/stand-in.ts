@@ -33,7 +33,7 @@ export interface StandInAnswer {
   readonly body: string | { readonly pieces: Iterable<string>; readonly pieceMs: number };
 }
 
-export interface ReceivedRequest {
+interface ReceivedRequest {
   readonly method: string;
   readonly target: string;
   /** Name, value, name, value …, as they came. */

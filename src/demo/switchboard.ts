@@ -16,7 +16,7 @@ export interface Switchable {
   setFault(name: FaultName): Promise<void>;
 }
 
-export interface SwitchboardOptions {
+interface SwitchboardOptions {
   readonly port: number;
   readonly switches: readonly Switch[];
   /** The `http://HOST:PORT` of the gateway in front of the sample app. */
@@ -25,7 +25,7 @@ export interface SwitchboardOptions {
   readonly admin: string;
 }
 
-export interface Switch {
+interface Switch {
   readonly title: string;
   /** The path of its faults: `/fault/` makes `POST /fault/NAME`. */
   readonly path: string;

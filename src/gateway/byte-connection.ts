@@ -2,7 +2,6 @@
  * One connection of a gateway, read as bytes. Plain checks are answered here, one after another. At the first thing
  * that is not a plain check, the whole connection goes to the slow path, with the bytes read so far.
  */
-
 import type { Socket } from "node:net";
 import { answerCheck, type Routing } from "../core/answer-check.ts";
 import { internalError } from "../core/replies.ts";

@@ -2,7 +2,6 @@
  * The listener gateways ask on. It accepts connections, keeps the limits and drains. A connection begins on the fast
  * path, which hands it over to the slow path at the first thing that is not for it.
  */
-
 import { once } from "node:events";
 import type { Server } from "node:http";
 import { Server as NetServer, type Socket } from "node:net";

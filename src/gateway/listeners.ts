@@ -1,5 +1,4 @@
 /** The listeners that gateways ask on, one for each distinct `listen`, kept as long as the config has it. */
-
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../core/address-text.ts";
 import type { Routing } from "../core/answer-check.ts";
@@ -58,7 +57,7 @@ export class ListenError extends Error {
   }
 }
 
-export interface ListenersDeps
+interface ListenersDeps
   extends Pick<CheckServerDeps, "answering" | "usesFastPath" | "onDefect" | "onUnloadable"> {
   /** Other processes listen on the same ports. */
   readonly sharesPorts: boolean;

@@ -8,7 +8,7 @@ import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 export const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** The first `length` bytes of `READ_BUFFER` came. */
-export type BytesListener = (length: number) => void;
+type BytesListener = (length: number) => void;
 
 /** The socket emits "bytes" (`BytesListener`). Bytes that come without a listener were not asked for, and end it. */
 export function connectForBytes(options: TcpNetConnectOpts): Socket {

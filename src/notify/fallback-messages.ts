@@ -3,7 +3,7 @@ import type { FallbackChange } from "../core/types.ts";
 import type { Report } from "../observe/event.ts";
 import { createSharedFallback } from "./shared-fallback.ts";
 
-export interface FallbackMessagesDeps {
+interface FallbackMessagesDeps {
   /** Returns before anything is sent; never throws. */
   notify(change: FallbackChange): void;
   /** Milliseconds, monotonic. */

@@ -6,13 +6,13 @@ import type { FallbackChange } from "../core/types.ts";
 
 const QUIET_MS = 60_000;
 
-export interface SharedFallback {
+interface SharedFallback {
   /** `worker`: a number that its successor has as well. */
   take(worker: number, change: FallbackChange): void;
   lost(worker: number): void;
 }
 
-export interface SharedFallbackDeps {
+interface SharedFallbackDeps {
   /** Must neither wait nor throw. */
   tell(change: FallbackChange): void;
   /** Milliseconds, monotonic. */

@@ -5,7 +5,7 @@ import type { Check, Decision, FallenBack } from "../core/types.ts";
 import { clientText, type LogData, type Logger } from "./log/logger.ts";
 import type { LineSampling, RouteRecord } from "./route-record.ts";
 
-export interface CheckLinesDeps {
+interface CheckLinesDeps {
   readonly logger: Logger;
   /** What the config in use says. */
   access(): LogOptions["access"];
@@ -15,12 +15,7 @@ export interface CheckLinesDeps {
   now(): number;
 }
 
-export type WriteCheckLine = (
-  record: RouteRecord,
-  check: Check,
-  decision: Decision,
-  milliseconds: number,
-) => void;
+type WriteCheckLine = (record: RouteRecord, check: Check, decision: Decision, milliseconds: number) => void;
 
 const BETWEEN_LINES = 1000;
 

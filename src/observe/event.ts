@@ -92,7 +92,7 @@ export type TimelineEvent =
   | { readonly kind: "drain_began"; readonly delay: number; readonly timeout: number };
 
 /** What the log alone shows. */
-export type LogEvent =
+type LogEvent =
   | { readonly kind: "reload_asked"; readonly user: string }
   | { readonly kind: "drain_ended"; readonly left: number }
   | {

@@ -38,7 +38,7 @@ interface State {
   readonly lines: { omitted: number };
 }
 
-export interface FallbackPeriods {
+interface FallbackPeriods {
   /** Ends a period that is over. Call it before anything about a route changes, and about once a second. */
   update(record: State): void;
   /** The route is in fallback from now on, if it was not. `isProven`: no client can have brought it about. */
@@ -51,7 +51,7 @@ export interface FallbackPeriods {
   forgetOthers(recordOf: (route: string) => State | undefined): void;
 }
 
-export interface FallbackPeriodsDeps {
+interface FallbackPeriodsDeps {
   readonly report: Report;
   now(): number;
 }

@@ -36,7 +36,7 @@ export interface Recorder {
   tick(): void;
 }
 
-export interface RecorderDeps {
+interface RecorderDeps {
   readonly records: Pick<RouteRecords, "of" | "all">;
   readonly logger: Logger;
   /** What the config in use says. */

@@ -42,7 +42,7 @@ export interface RouteReport {
 }
 
 /** `since`: when it left `closed`. */
-export interface BreakerFacts {
+interface BreakerFacts {
   readonly state: BreakerState;
   readonly since: number | null;
 }
@@ -67,7 +67,7 @@ export interface WorkersReport {
   readonly silent: number;
 }
 
-export interface RouteReportDeps {
+interface RouteReportDeps {
   /** Milliseconds, monotonic; the clock of the records. */
   now(): number;
   readonly wallClock: WallClock;

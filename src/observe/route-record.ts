@@ -50,7 +50,7 @@ export interface RouteRecord {
 export type ProbeLabel = "ok" | "fault";
 
 /** `since`: when it left `closed`; monotonic milliseconds. */
-export type BreakerRecord =
+type BreakerRecord =
   | { readonly state: "closed" }
   | { readonly state: Exclude<BreakerState, "closed">; readonly since: number };
 

@@ -11,7 +11,7 @@ export interface TimelineEntry extends EventText {
   readonly route: string | null;
 }
 
-export interface Timeline {
+interface Timeline {
   add(event: Event, worker?: number): void;
   /** The newest first: 100 at most, and as many logins. */
   all(): readonly TimelineEntry[];

@@ -13,7 +13,7 @@ const JITTER_MS = 25;
 /** A deadline is starved if stalls took more than this share of it. */
 const STARVED_SHARE = 0.2;
 
-export interface Deadline {
+interface Deadline {
   clear(): void;
 }
 

@@ -30,7 +30,7 @@ export interface Upstreams {
   close(): void;
 }
 
-export interface UpstreamsDeps {
+interface UpstreamsDeps {
   /** Milliseconds that never go back. */
   now(): number;
   /** Whether requests of our own go as bytes, where that can be: they go as checks do. */

@@ -5,7 +5,7 @@
 import { CR, LF, TEXT, TOKEN } from "./bytes.ts";
 
 /** "data": the next `size` bytes are data. "last": the last chunk is over. */
-export type ChunkPhase =
+type ChunkPhase =
   | "size"
   | "more size"
   | "size line feed"

@@ -8,7 +8,6 @@
  *
  * Interim answers (RFC 9110 section 15.2) are skipped, but count towards the limit of the final one.
  */
-
 import { COLON, CR, endOfText, endOfToken, LF, SPACE, TAB, TOKEN } from "./bytes.ts";
 
 type Phase =

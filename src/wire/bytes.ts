@@ -46,7 +46,7 @@ interface KnownName<Meaning> {
   readonly meaning: Meaning;
 }
 /** Names by length and first letter, which alone tell that nearly all names are not among them. */
-export type KnownNames<Meaning> = readonly (readonly KnownName<Meaning>[] | undefined)[];
+type KnownNames<Meaning> = readonly (readonly KnownName<Meaning>[] | undefined)[];
 
 /** The keys of `meanings` are names in lower case that begin with a letter. */
 export function knownNames<Meaning>(meanings: Readonly<Record<string, Meaning>>): KnownNames<Meaning> {

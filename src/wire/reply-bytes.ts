@@ -19,14 +19,14 @@ export interface ReplyContext {
   readonly keptEnds: HeadEnds;
 }
 
-export interface ReplyHead {
+interface ReplyHead {
   readonly bytes: Buffer;
   /** The body follows in chunks. */
   readonly isChunked: boolean;
 }
 
 /** The last lines of a head, with the empty line: before a body as it is, and before a body in chunks. */
-export interface HeadEnds {
+interface HeadEnds {
   readonly plain: Buffer;
   readonly chunked: Buffer;
 }

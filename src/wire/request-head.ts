@@ -10,7 +10,6 @@
  *  Connection     at most once, and keep-alive or close alone
  *  not at all     Content-Length, Transfer-Encoding, Expect, Upgrade
  */
-
 import { HOP_BY_HOP, PLAIN_NAME } from "../core/headers.ts";
 import {
   COLON,

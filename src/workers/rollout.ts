@@ -1,5 +1,4 @@
 /** How a config reaches all workers: those that are there, at once, and those that come later. */
-
 import { WorkerError } from "../app/app.ts";
 import type { Prepared } from "../app/engine.ts";
 import { type PackedSnapshot, pack } from "../core/packed-snapshot.ts";
@@ -36,7 +35,7 @@ interface Served {
   readonly htpasswds: readonly string[];
 }
 
-export interface Rollout {
+interface Rollout {
   /** As `Engine.prepare`. */
   prepare(next: Snapshot): Promise<Prepared>;
   /** Brings a worker to the config in use, whatever number of reloads come meanwhile. */
@@ -45,7 +44,7 @@ export interface Rollout {
   addresses(): readonly Address[];
 }
 
-export interface RolloutDeps {
+interface RolloutDeps {
   /** How many workers there are. */
   readonly count: number;
   readonly pool: Pick<WorkerPool, "all" | "start" | "keep" | "isEnding">;

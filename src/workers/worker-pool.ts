@@ -55,7 +55,7 @@ export interface WorkerPool {
   close(): Promise<void>;
 }
 
-export interface WorkerPoolDeps {
+interface WorkerPoolDeps {
   readonly count: number;
   readonly times: WorkerPoolTimes;
   readonly report: Report;

@@ -15,7 +15,7 @@ export interface WorkerEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface WorkerProcessDeps {
+interface WorkerProcessDeps {
   /** Takes one line of its log; neither waits nor throws. */
   writeLine(line: string): void;
   onEvent(event: Event): void;

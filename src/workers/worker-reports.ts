@@ -21,7 +21,7 @@ export interface ReportingWorker {
   looks: number;
 }
 
-export interface WorkerReports {
+interface WorkerReports {
   /** The reports of all workers that serve, and of those that have ended. */
   all(): readonly ProcessReport[];
   /** How many of those that serve did not answer the last `refresh` in time. */
@@ -36,7 +36,7 @@ export interface WorkerReports {
   keep(routes: ReadonlySet<string>): void;
 }
 
-export interface WorkerReportsDeps {
+interface WorkerReportsDeps {
   serving(): readonly ReportingWorker[];
   /** Milliseconds between two looks at a worker. */
   readonly lookEvery: number;

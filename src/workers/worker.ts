@@ -2,7 +2,6 @@
  * The program of a worker: an engine that does what its primary says. The primary decides logins, so that limits and
  * remembered logins are those of one process, and it takes the signals. A worker ends at once when its primary does.
  */
-
 import { createEngine, type Engine, type Prepared } from "../app/engine.ts";
 import { type PackedSnapshot, unpack } from "../core/packed-snapshot.ts";
 import type { LoginResult } from "../core/types.ts";

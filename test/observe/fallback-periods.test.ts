@@ -1,5 +1,4 @@
 /** Through the recorder, as checks and breakers report. */
-
 import t from "tap";
 import type { BreakerState } from "../../src/core/breaker.ts";
 import type { Route } from "../../src/core/snapshot.ts";

@@ -1,5 +1,4 @@
 /** Routes and the status of a sparekey during an outage. A test passes what must differ. */
-
 import type { Event } from "../../src/observe/event.ts";
 import type { WorkersReport } from "../../src/observe/report.ts";
 import { BUCKETS, type Recent } from "../../src/observe/status/history.ts";

@@ -147,7 +147,7 @@ export function defectText(error: unknown): string {
 }
 
 /** The lines of a stack that name functions and files, such as "at answerCheck (…)", innermost first. */
-export function placesOf(error: Error): readonly string[] {
+function placesOf(error: Error): readonly string[] {
   const lines = (error.stack ?? "").split("\n").map((line) => line.trim());
   return lines.filter((line) => line.startsWith("at "));
 }

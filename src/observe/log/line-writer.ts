@@ -7,7 +7,7 @@ import { constants, fstatSync, openSync, write as writeTo } from "node:fs";
 import { Socket } from "node:net";
 import { isatty } from "node:tty";
 
-export interface LineWriter {
+interface LineWriter {
   /** `line`: one JSON object without its line end. After a loss the next line that fits gets `"dropped": N`. */
   write(line: string): void;
   /** Resolves once everything is written, and gives up the rest after `milliseconds`. It is for the shutdown. */

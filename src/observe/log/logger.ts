@@ -1,9 +1,9 @@
 /** JSON lines. Callers name each field, so that no headers, targets or bodies go in whole. */
 import type { LogLevel } from "../../core/snapshot.ts";
 
-export type LogValue = string | number | boolean | null | readonly string[];
+type LogValue = string | number | boolean | null | readonly string[];
 export type LogData = Readonly<Record<string, LogValue>>;
-export type LogMethod = (msg: string, data?: LogData) => void;
+type LogMethod = (msg: string, data?: LogData) => void;
 
 export interface Logger {
   readonly debug: LogMethod;
@@ -14,7 +14,7 @@ export interface Logger {
   setLevel(level: LogLevel): void;
 }
 
-export interface LoggerDeps {
+interface LoggerDeps {
   readonly level: LogLevel;
   /** Takes one line without its end. It must neither wait nor throw. */
   write(line: string): void;

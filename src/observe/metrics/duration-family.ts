@@ -8,7 +8,7 @@ import type {
 import Histogram from "@prometheus-io/client/lib/histogram.js";
 import { DURATION_BOUNDS, type Durations } from "../route-record.ts";
 
-export interface RouteDurations {
+interface RouteDurations {
   readonly route: string;
   readonly durations: Durations;
 }

@@ -24,7 +24,7 @@ import {
   suspectSeries,
 } from "./series.ts";
 
-export interface MetricsDeps {
+interface MetricsDeps {
   readonly version: string;
   /** Version of Node. */
   readonly node: string;

@@ -2,7 +2,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { ProcessReport } from "../report.ts";
 
-export interface ProcessUsage {
+interface ProcessUsage {
   /** Measures what is left of this turn of the event loop. */
   refresh(): Promise<void>;
   read(): Pick<ProcessReport, "cpuSeconds" | "residentBytes" | "lagSeconds">;

@@ -3,7 +3,6 @@
  * Prometheus cannot see the first increase of a series that appears with it. Labels hold the config's words and our
  * own, never a client's.
  */
-
 import type { BreakerState } from "../../core/breaker.ts";
 import type { Fallback, Route } from "../../core/snapshot.ts";
 import { treatmentOf } from "../../core/treatment.ts";

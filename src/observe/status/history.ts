@@ -2,7 +2,6 @@
  * The last 15 minutes of each route, in 60 buckets of 15 s. The clock feeds it with counts that are there already,
  * and what they grew by goes into the bucket of the moment. It costs a check nothing, and 4.3 KB a route.
  */
-
 import { DURATION_BOUNDS } from "../route-record.ts";
 import type { RouteFacts } from "./route-facts.ts";
 
@@ -19,7 +18,7 @@ export interface Recent {
   readonly durations: readonly number[];
 }
 
-export interface History {
+interface History {
   /** Call it at least once per bucket with all routes; others are forgotten. `now`: monotonic milliseconds. */
   take(facts: readonly RouteFacts[], now: number): void;
   of(route: string): Recent;

@@ -1,5 +1,4 @@
 /** What the status page shows now: it remembers since when each route is in its state, and the last 15 minutes. */
-
 import type { Route } from "../../core/snapshot.ts";
 import type { Report } from "../event.ts";
 import type { WorkersReport } from "../report.ts";
@@ -29,7 +28,7 @@ export interface LiveStatus {
   timeline(): readonly TimelineEntry[];
 }
 
-export interface LiveStatusDeps {
+interface LiveStatusDeps {
   readonly version: string;
   /** Host name of the machine or container. */
   readonly instance: string;
@@ -43,7 +42,7 @@ export interface LiveStatusDeps {
 }
 
 /** What is asked of the processes that answer checks. */
-export interface EngineFacts {
+interface EngineFacts {
   /** Of all processes together, as they reported last. */
   facts(): readonly RouteFacts[];
   workers(): WorkersReport | null;

@@ -39,7 +39,7 @@ export interface Moment {
   readonly seconds: number;
 }
 
-export interface ConfigStatus {
+interface ConfigStatus {
   /** When the config in use was taken into use. */
   readonly since: Moment;
   /** `refused`: what was read last is not in use. */
@@ -76,7 +76,7 @@ export interface RouteStatus {
   readonly htpasswdUsers: number | null;
 }
 
-export interface FallbackStatus {
+interface FallbackStatus {
   /** How it began. */
   readonly mode: FallbackMode;
   readonly reason: FallbackReason;
@@ -87,7 +87,7 @@ export interface FallbackStatus {
   readonly checks: number;
 }
 
-export interface OverrideStatus {
+interface OverrideStatus {
   readonly mode: OverrideMode;
   readonly until: Moment;
   readonly reason: string | null;
@@ -252,7 +252,7 @@ export function overallText(readiness: Readiness, states: readonly RouteStatusSt
 }
 
 /** The names of people, files and addresses stay behind. */
-export function eventStatus(entry: TimelineEntry, now: number): EventStatus {
+function eventStatus(entry: TimelineEntry, now: number): EventStatus {
   const { at, kind, route, worker, tone, text } = entry;
   return { ...momentOf(at, now), kind, route, worker, tone, text };
 }

@@ -1,5 +1,4 @@
 /** What the status page says in words, none of which a client chose. */
-
 import type { ProbeResult } from "../../core/probe.ts";
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, NotifyEvent, OverrideEvent } from "../../core/types.ts";

@@ -24,7 +24,7 @@ export interface AnswerReceiver extends PartReceiver {
   turn(): void;
 }
 
-export interface ConnectionDeps {
+interface ConnectionDeps {
   readonly socket: Socket;
   readonly peer: Peer;
   readonly upstream: Upstream;

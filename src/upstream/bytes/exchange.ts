@@ -2,7 +2,6 @@
  * One exchange of a check in bytes: from the first connection that is wanted to the answer, or to what came instead.
  * The rules are those of upstream/undici/exchange.ts.
  */
-
 import type { Place } from "../../core/linked-list.ts";
 import type { Upstream } from "../../core/snapshot.ts";
 import type { AnswerFailure, Body, Gone, Outcome, Waiting } from "../../core/types.ts";
@@ -19,7 +18,7 @@ import type { AnswerReceiver, AskableConnection } from "./connection.ts";
 import type { Deadlines, Timed } from "./deadline-tick.ts";
 import { ConnectionTake, type TakeDeps, type Taker } from "./take-connection.ts";
 
-export interface ExchangeDeps extends TakeDeps {
+interface ExchangeDeps extends TakeDeps {
   readonly upstream: Upstream;
   readonly check: WireCheck;
   readonly gone: Gone;

@@ -16,7 +16,7 @@ import { SingleConnection } from "./single-connection.ts";
 
 const IDLE_TICK_MS = 1_000;
 
-export interface ByteExchanger {
+interface ByteExchanger {
   exchange(
     upstream: Upstream,
     check: WireCheck,

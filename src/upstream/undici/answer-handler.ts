@@ -15,7 +15,7 @@ import { type Interrupt, interrupted, type Wait } from "../interrupt.ts";
 /** "stale": the connection died as `isStale` means it. `sent`: some of the request may have gone out. */
 export type Asked = Outcome | { readonly kind: "stale"; readonly sent: boolean };
 
-export interface AnswerHandlerDeps {
+interface AnswerHandlerDeps {
   readonly socket: Socket;
   readonly upstream: Upstream;
   readonly interrupt: Interrupt;

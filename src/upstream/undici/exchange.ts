@@ -12,7 +12,7 @@ import { CONNECTION } from "./connection.ts";
 import { loadingUndici } from "./undici-client.ts";
 
 /** The rules are those of `exchange` in upstreams.ts. */
-export interface UndiciExchanger {
+interface UndiciExchanger {
   exchange(upstream: Upstream, request: UpstreamRequest, gone: Gone, waiting: Waiting): Promise<Outcome>;
 }
 

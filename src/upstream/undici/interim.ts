@@ -8,7 +8,7 @@ const INTERIM_LINE = /^HTTP\/1\.[01] 1(?!01)\d\d[ \r\n]/;
 const DECIDING_BYTES = 13;
 const NOTHING = Buffer.alloc(0);
 
-export interface InterimFilter {
+interface InterimFilter {
   /** Takes what came in, and returns what a reader of final answers may see, which may be nothing. */
   pass(chunk: Buffer): Buffer;
   /** A new answer is expected. */
