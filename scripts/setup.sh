@@ -19,6 +19,12 @@ while read -r program package starts; do
   daemons+=($starts)
 done < programs.txt
 
+# Node 26 loads a library that a bare Debian lacks: then nothing of this project runs.
+node=../node_modules/.bin/node
+if [ -x "$node" ] && ! "$node" --version > /dev/null 2>&1; then
+  missing+=(libatomic.so.1) packages+=(libatomic1)
+fi
+
 echo "The tests start ${#programs[@]} programs: ${programs[*]}."
 if [ ${#missing[@]} -eq 0 ]; then
   echo "All of them are here."
@@ -35,7 +41,7 @@ if ! command -v apt-get > /dev/null; then
 fi
 # On a terminal sudo may ask for a password.
 if [ "$(id -u)" -ne 0 ] && ! sudo "$(if [ -t 0 ]; then echo -v; else echo -nv; fi)" 2> /dev/null; then
-  echo "Without root they cannot be installed. As root: apt-get install --no-install-recommends ${packages[*]}"
+  echo "Only root can install them. Let root run scripts/setup.sh; the Debian packages are: ${packages[*]}."
   echo "$skipped"
   exit
 fi
