@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Names the programs that the tests start and installs those that are missing, on Debian and what is made of it.
-# --check names them only. The daemons that some packages bring are neither started nor enabled.
+# --check names them only. No daemon is started, and those of programs.txt are not left enabled.
 set -euo pipefail
 cd "$(dirname "$0")"
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -54,11 +54,11 @@ clean_up() {
   as_root rm -f "$policy"
   [ ! -e "$kept" ] || as_root mv "$kept" "$policy"
 }
-# invoke-rc.d and its kind ask this file before they start a daemon. Whatever stood there decides about all others.
+# Packages ask this file before they start a daemon. Whatever stood there decides about all else, such as a restart.
 hold_daemons() {
   {
-    printf '#!/bin/sh\n# While scripts/setup.sh of sparekey installs packages.\n'
-    printf 'case ${1%%.service} in %s) exit 101 ;; esac\n' "$(IFS='|'; echo "${daemons[*]-none}")"
+    printf '#!/bin/sh\n# Here while scripts/setup.sh of sparekey installs packages.\n'
+    printf 'case " $* " in *" start "* | *"(start)"*) exit 101 ;; esac\n'
     [ ! -e "$policy" ] || printf 'exec %s "$@"\n' "$kept"
   } > "$scratch/policy-rc.d"
   trap clean_up EXIT
@@ -67,8 +67,7 @@ hold_daemons() {
 }
 
 apt() {
-  # dpkg tells of each file on stdout; errors come on stderr.
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" > /dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" > "$scratch/log" 2>&1 || { cat "$scratch/log"; return 1; }
 }
 apt_install() { [ $# -eq 0 ] || apt install -y --no-install-recommends "$@"; }
 
@@ -87,7 +86,10 @@ hold_daemons
 apt update
 offered=() elsewhere=()
 for package in "${packages[@]}"; do
-  if LC_ALL=C apt-cache policy "$package" | grep -q 'Candidate: [^(]'; then offered+=("$package"); else elsewhere+=("$package"); fi
+  case $(LC_ALL=C apt-cache policy "$package") in
+    *"Candidate: (none)"* | "") elsewhere+=("$package") ;;
+    *) offered+=("$package") ;;
+  esac
 done
 apt_install ${offered[@]+"${offered[@]}"}
 for daemon in ${daemons[@]+"${daemons[@]}"}; do
