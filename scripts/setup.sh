@@ -81,7 +81,7 @@ kubectl_of_debian_13() {
   apt "${only[@]}" update && apt_install "${only[@]}" kubectl
 }
 
-echo "Installing with apt-get, which takes a minute or two: ${packages[*]}."
+echo "Installing with apt-get, which takes some minutes: ${packages[*]}."
 hold_daemons
 apt update
 offered=() elsewhere=()

@@ -4,7 +4,8 @@ import { checkCommand } from "../../src/commands/check.ts";
 import { htpasswdOf } from "../support/sparekey.ts";
 
 const PASSWORD = "correct horse";
-const goodLine = (name: string) => htpasswdOf({ [name]: PASSWORD });
+/** With an empty line behind it, as the program htpasswd prints one. */
+const goodLine = (name: string) => `${htpasswdOf({ [name]: PASSWORD })}\n`;
 
 const route = (name: string, htpasswd: string) =>
   `  - { name: ${name}, path: /${name}, upstream: "http://host", fallback: { htpasswd: ${htpasswd} } }\n`;
