@@ -34,6 +34,7 @@ echo "Missing here: ${missing[*]}."
 [ "${1-}" != --check ] || exit 0
 
 skipped="npm test skips the tests of what is missing, and names them."
+case ${missing[*]} in *libatomic*) skipped="Without libatomic.so.1 the project's Node does not start." ;; esac
 if ! command -v apt-get > /dev/null; then
   echo "This is no Debian: get them with your package manager or from their makers. kubectl must be 1.27 or newer."
   echo "$skipped"
