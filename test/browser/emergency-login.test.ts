@@ -4,6 +4,7 @@ import t, { type Test } from "tap";
 import { outpostUser } from "../../src/demo/outpost.ts";
 import { ADMIN, IDENTITY } from "../gateways/scene.ts";
 import { accessibilityFaults, startBrowser } from "../support/browser.ts";
+import { missing } from "../support/programs.ts";
 import { type BrowserScene, OWN_HEADING, startBrowserScene } from "./scene.ts";
 import { openTab, type Tab } from "./tab.ts";
 
@@ -12,7 +13,7 @@ const WRONG = { user: ADMIN.user, password: "guess" };
 /** Headers of a browser that claims another identity. */
 const CLAIMS = Object.fromEntries(IDENTITY.map((name) => [name, "root"]));
 
-t.test("an outage, in a browser", async (t) => {
+t.test("an outage, in a browser", { skip: missing("chromium", "caddy") }, async (t) => {
   const [browser, scene] = await Promise.all([startBrowser(t), startBrowserScene(t)]);
 
   const colleague = await openTab(t, browser, { bypassCSP: true });

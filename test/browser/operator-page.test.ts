@@ -5,8 +5,9 @@ import t from "tap";
 import { ask } from "../support/app.ts";
 import { openPage, startBrowser } from "../support/browser.ts";
 import { outageScene, ROOT } from "../support/outage-scene.ts";
+import { missing } from "../support/programs.ts";
 
-t.test("the operator's page in Chromium", async (t) => {
+t.test("the operator's page in Chromium", { skip: missing("chromium") }, async (t) => {
   const browser = await startBrowser(t);
 
   await t.test("an override by the operator's page, its end, and one that expires", async (t) => {

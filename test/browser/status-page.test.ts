@@ -5,6 +5,7 @@ import { CLOSED_ACTIONS } from "../support/admin-actions.ts";
 import { accessibilityFaults, openPage, startBrowser, weightOf } from "../support/browser.ts";
 import { outageScene, ROOT } from "../support/outage-scene.ts";
 import { eventually } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 import { outage } from "../support/status-scene.ts";
 
 /** Starts an admin listener that shows these routes of the outage, in this order. */
@@ -25,7 +26,7 @@ async function adminWith(t: Test, port: number, routes: readonly string[]) {
 
 const PHONE = { width: 360, height: 740 };
 
-t.test("the status page in Chromium", async (t) => {
+t.test("the status page in Chromium", { skip: missing("chromium") }, async (t) => {
   const browser = await startBrowser(t);
 
   await t.test("an outage and its end, on a page that stays open", async (t) => {

@@ -1,10 +1,11 @@
-import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { checkCommand } from "../../src/commands/check.ts";
+import { htpasswdOf } from "../support/sparekey.ts";
 
 const PASSWORD = "correct horse";
-const goodLine = (name: string) => execFileSync("htpasswd", ["-nbB", name, PASSWORD], { encoding: "utf8" });
+/** With an empty line behind it, as the program htpasswd prints one. */
+const goodLine = (name: string) => `${htpasswdOf({ [name]: PASSWORD })}\n`;
 
 const route = (name: string, htpasswd: string) =>
   `  - { name: ${name}, path: /${name}, upstream: "http://host", fallback: { htpasswd: ${htpasswd} } }\n`;

@@ -11,6 +11,7 @@ import { parse } from "yaml";
 import { type DemoIo, demoCommand } from "../../src/commands/demo.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { listen } from "../../src/demo/listening.ts";
+import { missing } from "../support/programs.ts";
 
 const run = promisify(execFile);
 
@@ -135,7 +136,7 @@ t.test("the emergency login it prints is the one in the file, which goes with it
   test.same(await readdir(temp), []);
 });
 
-t.test("every curl line runs as it stands", async (test) => {
+t.test("every curl line runs as it stands", { skip: missing("curl") }, async (test) => {
   const { text } = await demo(test);
   const lines = curlLines(text);
   test.ok(lines.length >= 15);

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { ask, sample, serve } from "../support/app.ts";
 import { talk } from "../support/gateway-talk.ts";
+import { missing } from "../support/programs.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
 
 async function listening(t: Test, server: Server): Promise<number> {
@@ -319,7 +320,7 @@ t.test("a kept connection outlives Traefik's 90 s", async (t) => {
   socket.destroy();
 });
 
-t.test("TLS to the upstream", async (t) => {
+t.test("TLS to the upstream", { skip: missing("openssl") }, async (t) => {
   const dir = t.testdir({});
   const pem = certificates(dir);
   const server = createHttpsServer(

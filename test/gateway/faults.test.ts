@@ -1,5 +1,4 @@
 /** Every fault of an upstream × every mode of a fallback, over real sockets, replies and counters alike. */
-import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import t, { type Test } from "tap";
@@ -7,6 +6,7 @@ import { startOutpost } from "../../src/demo/outpost.ts";
 import type { FaultName } from "../../src/demo/stand-in.ts";
 import { type Answered, ask, basic, type Served, sample, serve } from "../support/app.ts";
 import { silentPort } from "../support/silent-port.ts";
+import { htpasswdOf } from "../support/sparekey.ts";
 
 const PATH = "/outpost.goauthentik.io/auth/traefik";
 const HOST = "app.example.com";
@@ -29,9 +29,7 @@ function config(upstream: string, htpasswd: string): string {
 }
 
 function htpasswdFile(t: Test): string {
-  const file = join(t.testdir({}), "htpasswd");
-  execFileSync("htpasswd", ["-cbB", "-C", "4", file, "admin", "right"], { stdio: "ignore" });
-  return file;
+  return join(t.testdir({ htpasswd: htpasswdOf({ admin: "right" }) }), "htpasswd");
 }
 
 type Expected =

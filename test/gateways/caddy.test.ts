@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { start, startOnPorts, temporaryFolder } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 import { IDENTITY, type Scene, type Site, startScene } from "./scene.ts";
 import { credentials, faulty, type Gateway, healthy, requests, statuses, upgrades } from "./suite.ts";
 
@@ -51,7 +52,7 @@ async function startCaddy(t: Test, scene: Scene): Promise<Gateway> {
   return { name: "Caddy", port: ports[0] ?? 0, refusal: (status) => status, absent: PLACEHOLDER };
 }
 
-t.test("Caddy forward_auth", async (t) => {
+t.test("Caddy forward_auth", { skip: missing("caddy") }, async (t) => {
   const scene = await startScene(t);
   const gateway = await startCaddy(t, scene);
   await t.test("the upstream works", (t) => healthy(t, gateway, scene));

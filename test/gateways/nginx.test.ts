@@ -4,6 +4,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { sample } from "../support/app.ts";
 import { eventually, start, startOnPorts, temporaryFolder } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 import { IDENTITY, type Scene, type Site, startScene, visit } from "./scene.ts";
 import { credentials, faulty, type Gateway, healthy, requests, statuses, upgrades } from "./suite.ts";
 
@@ -91,7 +92,7 @@ async function startNginx(t: Test, scene: Scene): Promise<Record<Wire, Gateway>>
   };
 }
 
-t.test("nginx auth_request", async (t) => {
+t.test("nginx auth_request", { skip: missing("nginx") }, async (t) => {
   const scene = await startScene(t);
   const { closing, kept } = await startNginx(t, scene);
   const both = [closing, kept];

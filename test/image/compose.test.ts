@@ -5,6 +5,9 @@ import t from "tap";
 import { parse } from "yaml";
 import { loadConfig } from "../../src/config/load.ts";
 import { finished, start } from "../support/processes.ts";
+import { skipFileWithout } from "../support/programs.ts";
+
+skipFileWithout(t, "docker-compose", "git");
 
 const ROOT = join(import.meta.dirname, "../..");
 

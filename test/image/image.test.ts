@@ -7,9 +7,12 @@ import { listen } from "../../src/demo/listening.ts";
 import { neededReexec } from "../../src/process/reexec.ts";
 import { ask, basic } from "../support/app.ts";
 import { type Finished, finished, temporaryFolder } from "../support/processes.ts";
+import { RIGHT_TO_MOUNT, skipFileWithout } from "../support/programs.ts";
 import { htpasswdOf, whenServing } from "../support/sparekey.ts";
 import { type Container, inContainer, type Mounts, startContainer } from "./container.ts";
 import { buildImage, productionPackages } from "./image.ts";
+
+skipFileWithout(t, "buildah", "nsenter", "unshare", RIGHT_TO_MOUNT);
 
 const ROOT = join(import.meta.dirname, "../..");
 const [CONFIG, SECRET] = ["/etc/sparekey/config", "/etc/sparekey/secret"];

@@ -7,6 +7,7 @@ import { listen } from "../../src/demo/listening.ts";
 import { neededReexec } from "../../src/process/reexec.ts";
 import { ask, basic } from "../support/app.ts";
 import { eventually, finished, start, temporaryFolder } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 import { htpasswdOf, whenServing } from "../support/sparekey.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -14,6 +15,7 @@ const UNIT = join(ROOT, "systemd/sparekey.service");
 /** What is left of it: the network, and the sockets of its processes among each other. */
 const MOST_EXPOSURE = 1.5;
 
+const skip = missing("strace", "systemd-analyze");
 const unit = await readFile(UNIT, "utf8");
 
 /** All values of a key, in the order written. */
@@ -28,7 +30,7 @@ const options = args.slice(
   args.findIndex((arg) => arg.endsWith("main.js")),
 );
 
-t.test("systemd understands every line", async (t) => {
+t.test("systemd understands every line", { skip }, async (t) => {
   const root = await temporaryFolder(t);
   await cp("/lib/systemd/system", join(root, "lib/systemd/system"), {
     recursive: true,
@@ -59,7 +61,7 @@ t.test("systemd understands every line", async (t) => {
   );
 });
 
-t.test(`systemd finds it exposed by ${MOST_EXPOSURE} of 10 at most`, async (t) => {
+t.test(`systemd finds it exposed by ${MOST_EXPOSURE} of 10 at most`, { skip }, async (t) => {
   const review = (most: number) =>
     finished(
       start(t, "systemd-analyze", [
@@ -111,7 +113,7 @@ function allowedBy(sets: ReadonlyMap<string, readonly string[]>): ReadonlySet<st
   return allowed;
 }
 
-t.test("all that sparekey asks of the system is allowed", async (t) => {
+t.test("all that sparekey asks of the system is allowed", { skip }, async (t) => {
   const folder = await temporaryFolder(t);
   const upstream = createServer((request, response) => request.pipe(response));
   const { port, close } = await listen(upstream, 0);

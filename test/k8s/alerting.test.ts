@@ -7,6 +7,7 @@ import { join } from "node:path";
 import t from "tap";
 import { basic } from "../support/app.ts";
 import { eventually } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 import { startReceiver } from "../support/receiver.ts";
 import { dashboardQueries, readDashboard } from "./dashboard.ts";
 import { type Labels, startAlertmanager, startPrometheus } from "./monitoring-servers.ts";
@@ -21,7 +22,9 @@ interface Message {
   }[];
 }
 
-t.test("an outage on its way to a person", async (t) => {
+const skip = missing("prometheus", "prometheus-alertmanager");
+
+t.test("an outage on its way to a person", { skip }, async (t) => {
   const receiver = await startReceiver(t);
   const config = await readFile(join(MONITORING, "alertmanager.yaml"), "utf8");
   const alertmanager = await startAlertmanager(

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
 import { eventually, finished, start } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 import { type Labels, type SeenAlert, startAlertmanager } from "./monitoring-servers.ts";
 import { alertingRules, MONITORING, readRules } from "./rule-file.ts";
 
@@ -23,13 +24,13 @@ function alert(name: string, more: Labels = {}): Labels {
 const SSO = { namespace: "sparekey", route: "authentik" };
 const BOTS = { namespace: "sparekey", route: "bot-block" };
 
-t.test("amtool finds nothing to say", async (t) => {
+t.test("amtool finds nothing to say", { skip: missing("amtool") }, async (t) => {
   const { code, stdout, stderr } = await finished(start(t, "amtool", ["check-config", file]));
   t.equal(code, 0, stdout + stderr);
   t.match(stdout, "3 receivers");
 });
 
-t.test("who gets them", async (t) => {
+t.test("who gets them", { skip: missing("amtool") }, async (t) => {
   const rows: readonly { name: string; labels: Labels; receiver: string }[] = [
     ...alerts.map(({ alert: name, labels }) => ({
       name: `${name}, ${labels.severity}`,
@@ -47,7 +48,7 @@ t.test("who gets them", async (t) => {
   }
 });
 
-t.test("which silence which", async (t) => {
+t.test("which silence which", { skip: missing("prometheus-alertmanager") }, async (t) => {
   const alertmanager = await startAlertmanager(t, config);
   const rows: readonly {
     name: string;

@@ -23,6 +23,9 @@ import {
   quantity,
   schemaProblems,
 } from "../support/manifests.ts";
+import { skipFileWithout } from "../support/programs.ts";
+
+skipFileWithout(t, "kubectl");
 
 const read = (file: string): string => readFileSync(join(K8S, file), "utf8");
 

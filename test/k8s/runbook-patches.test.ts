@@ -8,6 +8,9 @@ import t, { type Test } from "tap";
 import { parse } from "yaml";
 import { build, given, K8S, type Manifest, manifestsOf, only, schemaProblems } from "../support/manifests.ts";
 import { finished, start } from "../support/processes.ts";
+import { skipFileWithout } from "../support/programs.ts";
+
+skipFileWithout(t, "kubectl");
 
 const KINDS: Readonly<Record<string, string>> = {
   "middlewares.traefik.io": "Middleware",

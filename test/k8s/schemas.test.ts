@@ -11,6 +11,9 @@ import {
   schemaProblems,
   unknownFields,
 } from "../support/manifests.ts";
+import { skipFileWithout } from "../support/programs.ts";
+
+skipFileWithout(t, "kubectl");
 
 const read = (file: string): string => readFileSync(join(K8S, file), "utf8");
 

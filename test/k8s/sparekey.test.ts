@@ -28,7 +28,10 @@ import {
   only,
   quantity,
 } from "../support/manifests.ts";
+import { skipFileWithout } from "../support/programs.ts";
 import { htpasswdOf } from "../support/sparekey.ts";
+
+skipFileWithout(t, "kubectl");
 
 type Labels = Readonly<Record<string, string>>;
 

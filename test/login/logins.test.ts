@@ -7,6 +7,7 @@ import t, { type Test } from "tap";
 import type { BasicAuthFallback, RateLimit } from "../../src/core/snapshot.ts";
 import { createLogins } from "../../src/login/logins.ts";
 import { createPasswordPool, type PasswordPool, type Verification } from "../../src/login/password-pool.ts";
+import { missing } from "../support/programs.ts";
 
 const MINUTE = 60_000;
 const hashOf = (name: string) => `{SHA}${Buffer.alloc(20, name).toString("base64")}`;
@@ -301,7 +302,7 @@ t.test("an unknown name is verified against some hash of the file, always the sa
   t.equal(asked.at(-1)?.hash, hashOf("bob"));
 });
 
-t.test("with the htpasswd program and real workers", async (t) => {
+t.test("with the htpasswd program and real workers", { skip: missing("htpasswd") }, async (t) => {
   const args = ["-n", "-b", "-B", "-C", "6", "jürgen", "pä:ss €"];
   const { file, policy } = await scene(t, execFileSync("htpasswd", args, { encoding: "utf8" }));
   const pool = createPasswordPool({ size: 1 });

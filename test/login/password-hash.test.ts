@@ -4,6 +4,7 @@ import { hashSync } from "bcrypt";
 import t from "tap";
 import { parseHtpasswd } from "../../src/login/htpasswd.ts";
 import { verifyPassword } from "../../src/login/password-hash.ts";
+import { missing } from "../support/programs.ts";
 
 function htpasswd(flags: readonly string[], password: string): string {
   const args = ["-n", "-b", ...flags, "bob", password];
@@ -23,7 +24,7 @@ const made: readonly { name: string; flags: readonly string[] }[] = [
 const passwords = ["p", "correct horse: battery", "pässwörd €", "x".repeat(71), `start${"y".repeat(195)}`];
 
 for (const { name, flags } of made) {
-  t.test(`made by htpasswd: ${name}`, async (t) => {
+  t.test(`made by htpasswd: ${name}`, { skip: missing("htpasswd") }, async (t) => {
     for (const password of passwords) {
       const { users, problems } = parseHtpasswd(htpasswd(flags, password));
       const hash = users.get("bob") ?? "";
@@ -40,7 +41,7 @@ for (const { name, flags } of [
   { name: "DES", flags: ["-d"] },
   { name: "plain text", flags: ["-p"] },
 ]) {
-  t.test(`made by htpasswd, refused: ${name}`, async (t) => {
+  t.test(`made by htpasswd, refused: ${name}`, { skip: missing("htpasswd") }, async (t) => {
     const line = htpasswd(flags, "secretpw");
     t.equal(parseHtpasswd(line).users.size, 0);
     t.equal(parseHtpasswd(line).problems.length, 1);

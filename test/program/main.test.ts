@@ -6,6 +6,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { ask } from "../support/app.ts";
 import { finished, type StartOptions, start, temporaryFolder } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 import { htpasswdOf, sparekeyProcess, startSparekey } from "../support/sparekey.ts";
 
 const sparekey = (t: Test, args: readonly string[], options: StartOptions = {}) =>
@@ -122,7 +123,7 @@ t.test("run ends with 0 after a drain, by SIGTERM and by SIGINT", async (t) => {
   }
 });
 
-t.test("passwd", async (t) => {
+t.test("passwd", { skip: missing("htpasswd") }, async (t) => {
   const made = await sparekey(t, ["passwd", "admin", "--cost", "10"], { input: "correct horse\n" });
   t.match(made, { code: 0, stderr: "" });
   t.match(made.stdout, /^admin:\$2y\$10\$[./A-Za-z0-9]{53}\n$/);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import t, { type Test } from "tap";
 import { ask, type Served, sample, serve } from "../support/app.ts";
 import { eventually, type Running, start, temporaryFolder } from "../support/processes.ts";
+import { missing } from "../support/programs.ts";
 
 /** Each server keeps its port, also while it is down: nothing else listens on this address. */
 const HOST = "127.0.0.77";
@@ -68,7 +69,8 @@ interface Load {
 }
 
 for (const program of [NGINX, NODE]) {
-  t.test(`a rolling restart of ${program.name}`, async (t) => {
+  const skip = program === NGINX && missing("nginx");
+  t.test(`a rolling restart of ${program.name}`, { skip }, async (t) => {
     const servers = await Promise.all([startServer(t, program), startServer(t, program)]);
     const served = await serve(
       t,

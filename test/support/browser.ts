@@ -3,9 +3,8 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import type { Test } from "tap";
+import { pathOf } from "./programs.ts";
 
-/** The path of Debian's package. */
-const PROGRAM = "/usr/bin/chromium";
 const DEADLINE_MS = 15_000;
 const ARGUMENTS = [
   "--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
@@ -31,7 +30,7 @@ export async function startBrowser(t: Test): Promise<Browser> {
 
 /** The caller closes it. It ends with this process at the latest. */
 export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS });
+  return chromium.launch({ executablePath: pathOf("chromium") ?? "chromium", args: ARGUMENTS });
 }
 
 /** The page has a profile of its own, and closes with the test. */

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Test } from "tap";
+import { PATH } from "./programs.ts";
 
 /** Everything takes far less, unless something is broken. */
 const DEADLINE_MS = 15_000;
@@ -52,7 +53,7 @@ export function start(
 ): Running {
   const child = spawn(command, args, {
     stdio: ["pipe", "pipe", "pipe"],
-    env: { PATH: process.env.PATH ?? "", ...options.env },
+    env: { PATH, ...options.env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
   });
   const running = watch(child, command);

@@ -1,7 +1,7 @@
 /** Runs sparekey as a process of its own, as operators do, with a config file and an htpasswd file beside it. */
-import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { hashSync } from "bcrypt";
 import type { Test } from "tap";
 import { ask } from "./app.ts";
 import {
@@ -101,16 +101,10 @@ export async function whenServing(running: Running, folder: string): Promise<Spa
   };
 }
 
-/** A line of an htpasswd file by Apache's own program, with bcrypt's lowest cost. */
+/** Lines of an htpasswd file as Apache's own program writes them, which not every machine has, with bcrypt's lowest cost. */
 export function htpasswdOf(users: Readonly<Record<string, string>>): string {
   return Object.entries(users)
-    .map(([user, password]) =>
-      execFileSync("htpasswd", ["-inB", "-C", "4", user], {
-        input: password,
-        encoding: "utf8",
-        stdio: "pipe",
-      }),
-    )
+    .map(([user, password]) => `${user}:${hashSync(password, 4).replace("$2b$", "$2y$")}\n`)
     .join("");
 }
 

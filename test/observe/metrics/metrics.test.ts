@@ -10,6 +10,7 @@ import {
   countSuspect,
   type RouteRecord,
 } from "../../../src/observe/route-record.ts";
+import { missing } from "../../support/programs.ts";
 import { type CountedProcess, countedProcess } from "../counted-process.ts";
 import { allowedBy, fromUpstream, loginDecision, routeWith, SHED } from "../samples.ts";
 
@@ -414,7 +415,7 @@ t.test("config read", async (t) => {
   ]);
 });
 
-t.test("promtool has nothing to complain about", async (t) => {
+t.test("promtool has nothing to complain about", { skip: missing("promtool") }, async (t) => {
   const metrics = metricsOf([
     routeWith("sso", "basic-auth"),
     routeWith("bots", "allow"),
