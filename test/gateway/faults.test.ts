@@ -13,7 +13,10 @@ const HOST = "app.example.com";
 const FORWARDED = { "X-Forwarded-Host": HOST, "X-Forwarded-Uri": "/page", "X-Forwarded-For": "192.0.2.7" };
 const MODES = ["allow", "basic-auth", "deny", "none"] as const;
 
-/** Each route has a listener of its own. Deadlines are far apart, so that a slow machine cannot mix them up. */
+/**
+ * Each route has a listener of its own. Deadlines are far apart, so that a slow machine cannot mix them up, and long,
+ * because a check is shed when this process itself stood still for a fifth of one.
+ */
 function config(upstream: string, htpasswd: string): string {
   const routes = MODES.map((mode, index) => {
     const password = mode === "basic-auth" ? `, htpasswd: ${htpasswd}` : "";
@@ -22,7 +25,7 @@ function config(upstream: string, htpasswd: string): string {
     preset: authentik
     listen: 127.0.0.${index + 1}:0
     upstream: ${upstream}
-    timeouts: { connect: 400ms, read: 400ms, total: 1200ms }
+    timeouts: { connect: 1s, read: 1s, total: 3s }
     fallback: { mode: ${mode}${password} }`;
   });
   return `admin: { listen: "127.0.0.9:0" }\nroutes:${routes.join("")}\n`;
