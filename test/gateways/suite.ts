@@ -2,6 +2,7 @@
 import type { Test } from "tap";
 import { openWire } from "../demo/wire.ts";
 import { basic } from "../support/app.ts";
+import { unstalled } from "../support/unstalled.ts";
 import { ADMIN, IDENTITY, MODES, type Mode, type Scene, visit } from "./scene.ts";
 
 export interface Gateway {
@@ -110,14 +111,15 @@ async function expectRows(
   }
 }
 
-/** Asks again where sparekey stood still on a busy machine: it sheds then what a deadline would have failed. */
+/** Asks again where sparekey shed something meanwhile. */
 async function unshed<Visited>({ sparekey }: Scene, visited: () => Promise<Visited>): Promise<Visited> {
   const shed = async () => (await sparekey.metrics()).match(SHED)?.join("\n");
-  for (let tries = 1; ; tries += 1) {
-    const before = await shed();
-    const seen = await visited();
-    if ((await shed()) === before || tries === 20) return seen;
-  }
+  let before = await shed();
+  return unstalled(visited, async () => {
+    const last = before;
+    before = await shed();
+    return before !== last;
+  });
 }
 
 const SHED = /^sparekey_checks_total\{.*source="shed".*$/gm;

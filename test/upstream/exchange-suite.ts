@@ -5,9 +5,9 @@ import type { Test } from "tap";
 import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Upstream } from "../../src/core/snapshot.ts";
 import type { Answer, Body, Gone, Outcome, UpstreamRequest, Waiting } from "../../src/core/types.ts";
-import { stalledSoFar } from "../../src/upstream/deadline.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
+import { unstalled } from "../support/unstalled.ts";
 
 const REQUEST: UpstreamRequest = {
   method: "GET",
@@ -35,14 +35,7 @@ export function ask(
   return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal, new LinkedList());
 }
 
-/** Asks again where this process stood still meanwhile: it sheds then what a deadline would have failed. */
-async function unstalled(asked: () => Promise<Outcome>): Promise<Outcome> {
-  for (;;) {
-    const before = stalledSoFar();
-    const outcome = await asked();
-    if (outcome.kind !== "overload" || stalledSoFar() === before) return outcome;
-  }
-}
+const isShed = ({ kind }: Outcome): boolean => kind === "overload";
 
 function listOf(...servers: readonly { readonly port: number }[]): Upstream {
   const [first, ...more] = servers.map(({ port }) => ({ host: "127.0.0.1", port }));
@@ -384,7 +377,7 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
     await t.test("read: no byte", async (t) => {
       const upstream = await rawUpstream(t, () => {});
       const target = upstreamAt(upstream.port, { timeouts: SHORT });
-      const outcome = await unstalled(() => ask(exchanger(t), target));
+      const outcome = await unstalled(() => ask(exchanger(t), target), isShed);
       t.same(outcome, { kind: "failure", reason: "read_timeout" });
     });
     await t.test("total: a drip that keeps the read deadline away", async (t) => {
@@ -394,7 +387,7 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
         socket.once("close", () => clearInterval(drip));
       });
       const target = upstreamAt(upstream.port, { timeouts: SHORT });
-      const outcome = await unstalled(() => ask(exchanger(t), target));
+      const outcome = await unstalled(() => ask(exchanger(t), target), isShed);
       t.same(outcome, { kind: "failure", reason: "total_timeout" });
     });
     await t.test(
@@ -405,7 +398,7 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
           socket.once("close", () => clearInterval(flood));
         });
         const target = upstreamAt(upstream.port, { timeouts: SHORT });
-        const outcome = await unstalled(() => ask(exchanger(t), target));
+        const outcome = await unstalled(() => ask(exchanger(t), target), isShed);
         t.same(outcome, { kind: "failure", reason: "total_timeout" });
       },
     );
@@ -493,7 +486,7 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
       const second = await unstalled(async () => {
         const [, queued] = await Promise.all([ask(made, target), ask(made, target)]);
         return queued;
-      });
+      }, isShed);
       t.same(second, { kind: "failure", reason: "total_timeout", unasked: true });
     });
     await t.test("regression: answers that end their connection count as answers too", async (t) => {
