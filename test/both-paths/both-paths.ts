@@ -10,7 +10,10 @@ import { readReplies } from "../support/reply-parts.ts";
 export interface UpstreamAnswer {
   /** Latin1. */
   readonly bytes: string;
-  /** Behind the bytes. */
+  /**
+   * Behind the bytes. A reset takes back what its system has not sent yet, which depends on the receiver's window:
+   * it comes once the gateway has some of the reply, so that the same bytes have arrived each time.
+   */
   readonly then?: "closes" | "resets";
   /** Each byte in a write of its own. */
   readonly singly?: true;
@@ -54,17 +57,18 @@ const OK: UpstreamAnswer = { bytes: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\
 
 export async function startPath(t: Test, wire: WireMode): Promise<CheckPath> {
   const cases = new Map<string, Case>();
-  const upstream = await recordingUpstream(
-    t,
-    (socket, id) => void write(socket, cases.get(id)?.answer ?? OK),
-  );
+  const onReplied = new Map<string, () => void>();
+  const upstream = await recordingUpstream(t, (socket, id) => {
+    const replied = new Promise<void>((resolve) => onReplied.set(id, resolve));
+    void write(socket, cases.get(id)?.answer ?? OK, replied);
+  });
   const folder = t.testdir({ htpasswd: HTPASSWD });
   const { app, metrics } = await serve(t, config(upstream.port, `${folder}/htpasswd`), wire);
   const port = app.listeners[0]?.port ?? 0;
   return {
     talk: (each) => {
       cases.set(each.id, each);
-      return talk(port, each.steps);
+      return talk(port, each.steps, () => onReplied.get(each.id)?.());
     },
     seen: (each, talked) => seen(each, talked, upstream.received.get(each.id) ?? []),
     get strays() {
@@ -77,12 +81,18 @@ export async function startPath(t: Test, wire: WireMode): Promise<CheckPath> {
   };
 }
 
-async function write(socket: Socket, { bytes, then, singly }: UpstreamAnswer): Promise<void> {
+/** `replied`: the gateway has some of the reply. */
+async function write(
+  socket: Socket,
+  { bytes, then, singly }: UpstreamAnswer,
+  replied: Promise<void>,
+): Promise<void> {
   for (const piece of singly ? bytes : [bytes]) {
     await new Promise((resolve) => {
       socket.write(piece, "latin1", resolve);
     });
   }
+  if (then === "resets" && bytes !== "") await replied;
   if (then === "resets") socket.resetAndDestroy();
   if (then === "closes") socket.end();
 }

@@ -7,6 +7,7 @@ import type { FaultName } from "../../src/demo/stand-in.ts";
 import { type Answered, ask, basic, type Served, sample, serve } from "../support/app.ts";
 import { silentPort } from "../support/silent-port.ts";
 import { htpasswdOf } from "../support/sparekey.ts";
+import { unstalled } from "../support/unstalled.ts";
 
 const PATH = "/outpost.goauthentik.io/auth/traefik";
 const HOST = "app.example.com";
@@ -63,22 +64,22 @@ for (const [fault, expected] of Object.entries(FAULTS)) {
   t.test(`upstream: ${fault}`, async (t) => {
     const outpost = await startOutpost({ port: 0, hosts: [HOST], dripMs: 40 });
     t.teardown(() => outpost.close());
-    const served = await serve(t, config(outpost.url, htpasswdFile(t)));
-    await outpost.setFault(fault as FaultName);
-    await everyMode(t, served, expected);
+    const yaml = config(outpost.url, htpasswdFile(t));
+    await everyMode(t, yaml, expected, () => outpost.setFault(fault as FaultName));
   });
 }
 
 t.test("upstream: never accepts", async (t) => {
   const silent = await silentPort();
   t.teardown(() => silent.end());
-  const served = await serve(t, config(`http://127.0.0.1:${silent.port}`, htpasswdFile(t)));
-  await everyMode(t, served, { reason: "connect_timeout", gateway: 504 });
+  await everyMode(t, config(`http://127.0.0.1:${silent.port}`, htpasswdFile(t)), {
+    reason: "connect_timeout",
+    gateway: 504,
+  });
 });
 
 t.test("upstream: a name that does not resolve", async (t) => {
-  const served = await serve(t, config("http://outpost.invalid:9000", htpasswdFile(t)));
-  await everyMode(t, served, { reason: "dns", gateway: 502 });
+  await everyMode(t, config("http://outpost.invalid:9000", htpasswdFile(t)), { reason: "dns", gateway: 502 });
 });
 
 t.test("upstream: TLS expected, plain HTTP spoken", async (t) => {
@@ -89,13 +90,20 @@ t.test("upstream: TLS expected, plain HTTP spoken", async (t) => {
   t.teardown(() => plain.close());
   const address = plain.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
-  const served = await serve(t, config(`https://127.0.0.1:${port}`, htpasswdFile(t)));
-  await everyMode(t, served, { reason: "tls", gateway: 502 });
+  await everyMode(t, config(`https://127.0.0.1:${port}`, htpasswdFile(t)), { reason: "tls", gateway: 502 });
 });
 
-async function everyMode(t: Test, served: Served, expected: Expected): Promise<void> {
+interface Answers {
+  readonly served: Served;
+  readonly answers: readonly [Answered, Answered, Answered, Answered, Answered, Answered];
+}
+
+/** By a sparekey of its own. */
+async function askAll(t: Test, yaml: string, begin: () => Promise<void>): Promise<Answers> {
+  const served = await serve(t, yaml);
+  await begin();
   const [allow = "", login = "", deny = "", none = ""] = served.urls.map((url) => url + PATH);
-  const [open, asked, wrong, right, closed, plain] = await Promise.all([
+  const answers = await Promise.all([
     check(allow),
     check(login),
     check(login, basic("admin", "wrong")),
@@ -103,8 +111,19 @@ async function everyMode(t: Test, served: Served, expected: Expected): Promise<v
     check(deny),
     check(none),
   ]);
+  return { served, answers };
+}
+
+const SHED = /^sparekey_checks_total\{.*source="shed".*\} [1-9]/m;
+
+async function everyMode(t: Test, yaml: string, expected: Expected, begin = async () => {}): Promise<void> {
+  const { served, answers } = await unstalled(
+    () => askAll(t, yaml, begin),
+    async ({ served }) => SHED.test(await served.metrics()),
+  );
+  const [open, asked, wrong, right, closed, plain] = answers;
   if ("relayed" in expected) {
-    for (const answered of [open, asked, wrong, right, closed, plain]) {
+    for (const answered of answers) {
       t.equal(answered.status, expected.relayed);
       t.notOk(answered.headers["x-auth-fallback"], "no fallback");
     }

@@ -56,13 +56,13 @@ t.test("Caddy forward_auth", { skip: missing("caddy") }, async (t) => {
   const scene = await startScene(t);
   const gateway = await startCaddy(t, scene);
   await t.test("the upstream works", (t) => healthy(t, gateway, scene));
-  await t.test("the upstream hangs", (t) => faulty(t, gateway, true));
+  await t.test("the upstream hangs", (t) => faulty(t, gateway, scene, true));
   await t.test("HEAD and POST", (t) => requests(t, gateway, scene));
   await t.test("credentials", (t) => credentials(t, gateway, scene));
   await t.test("statuses", (t) => statuses(t, gateway));
   await t.test("upgrades", (t) => upgrades(t, gateway, scene));
   await scene.outpost.setFault("refuse");
-  await t.test("the upstream refuses", (t) => faulty(t, gateway, false));
+  await t.test("the upstream refuses", (t) => faulty(t, gateway, scene, false));
   await scene.outpost.setFault("ok");
   await t.test("the upstream works again", (t) => healthy(t, gateway, scene));
 });

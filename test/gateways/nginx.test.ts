@@ -102,7 +102,7 @@ t.test("nginx auth_request", { skip: missing("nginx") }, async (t) => {
     });
 
   await onBoth("the upstream works", (t, gateway) => healthy(t, gateway, scene));
-  await onBoth("the upstream hangs", (t, gateway) => faulty(t, gateway, true));
+  await onBoth("the upstream hangs", (t, gateway) => faulty(t, gateway, scene, true));
   await onBoth("HEAD and POST", (t, gateway) => requests(t, gateway, scene));
   await onBoth("credentials", (t, gateway) => credentials(t, gateway, scene));
   await onBoth("statuses", statuses);
@@ -120,7 +120,7 @@ t.test("nginx auth_request", { skip: missing("nginx") }, async (t) => {
   });
 
   await scene.outpost.setFault("refuse");
-  await onBoth("the upstream refuses", (t, gateway) => faulty(t, gateway, false));
+  await onBoth("the upstream refuses", (t, gateway) => faulty(t, gateway, scene, false));
   await scene.outpost.setFault("ok");
   await onBoth("the upstream works again", (t, gateway) => healthy(t, gateway, scene));
 

@@ -2,6 +2,7 @@
 import type { Test } from "tap";
 import { openWire } from "../demo/wire.ts";
 import { basic } from "../support/app.ts";
+import { unstalled } from "../support/unstalled.ts";
 import { ADMIN, IDENTITY, MODES, type Mode, type Scene, visit } from "./scene.ts";
 
 export interface Gateway {
@@ -39,11 +40,11 @@ export async function healthy(t: Test, gateway: Gateway, scene: Scene): Promise<
     { name: "a session", mode, headers: { Cookie: cookie }, status: 200, user: "demo" },
     { name: "emergency credentials", mode, headers: { Authorization: RIGHT }, status: 302 },
   ]);
-  await expectRows(t, gateway, rows, (mode) => `${mode}.test`);
+  await expectRows(t, gateway, scene, rows, (mode) => `${mode}.test`);
 }
 
 /** While it cannot decide. `silent`: it hangs; else it refuses connections. */
-export async function faulty(t: Test, gateway: Gateway, silent: boolean): Promise<void> {
+export async function faulty(t: Test, gateway: Gateway, scene: Scene, silent: boolean): Promise<void> {
   const login = "basic-auth" as const;
   const background = { "Sec-Fetch-Mode": "cors" };
   const rows: Row[] = [
@@ -82,14 +83,21 @@ export async function faulty(t: Test, gateway: Gateway, silent: boolean): Promis
     { name: "right credentials", mode: "deny", headers: { Authorization: RIGHT }, status: 503 },
     { name: "anybody", mode: "none", headers: {}, status: silent ? 504 : 502 },
   ];
-  await expectRows(t, gateway, rows, (mode) => (silent ? `${mode}.hung.test` : `${mode}.test`));
+  await expectRows(t, gateway, scene, rows, (mode) => (silent ? `${mode}.hung.test` : `${mode}.test`));
 }
 
-async function expectRows(t: Test, gateway: Gateway, rows: readonly Row[], host: (mode: Mode) => string) {
+async function expectRows(
+  t: Test,
+  gateway: Gateway,
+  scene: Scene,
+  rows: readonly Row[],
+  host: (mode: Mode) => string,
+) {
   for (const row of rows) {
     const name = `${row.mode}, ${row.name}`;
     const headers = { ...CLAIMS, ...row.headers };
-    const { status, headers: got, seen } = await visit(gateway.port, host(row.mode), { headers });
+    const visited = () => visit(gateway.port, host(row.mode), { headers });
+    const { status, headers: got, seen } = await unshed(scene, visited);
     t.equal(got["www-authenticate"], row.challenge ? BOX : undefined, `${name}: challenge`);
     t.equal(status, row.user === undefined ? gateway.refusal(row.status) : 200, `${name}: status`);
     t.equal(seen !== null, row.user !== undefined, `${name}: app reached`);
@@ -102,6 +110,19 @@ async function expectRows(t: Test, gateway: Gateway, rows: readonly Row[], host:
     if (row.user !== "demo") t.same(values.slice(1), ["", "", "", ""], `${name}: nothing but the name`);
   }
 }
+
+/** Asks again where sparekey shed something meanwhile. */
+async function unshed<Visited>({ sparekey }: Scene, visited: () => Promise<Visited>): Promise<Visited> {
+  const shed = async () => (await sparekey.metrics()).match(SHED)?.join("\n");
+  let before = await shed();
+  return unstalled(visited, async () => {
+    const last = before;
+    before = await shed();
+    return before !== last;
+  });
+}
+
+const SHED = /^sparekey_checks_total\{.*source="shed".*$/gm;
 
 /** What the app gets of a request that passed, and what the upstream gets of the check. */
 export async function requests(t: Test, gateway: Gateway, scene: Scene): Promise<void> {

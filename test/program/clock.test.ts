@@ -29,7 +29,7 @@ routes:
   - name: sso
     path: /sso
     upstream: http://127.0.0.1:${upstream.port}
-    timeouts: { connect: 200ms, read: 200ms, total: 400ms }
+    timeouts: { connect: 1s, read: 1s, total: 2s }
     breaker: { failures: 2, interval: 1h, maxInterval: 1h }
     fallback: { mode: basic-auth, htpasswd: "${htpasswd}" }`,
   );
@@ -58,5 +58,6 @@ routes:
   }
   t.equal(upstream.heads.length, asked, "no trial comes early");
   const opened = lines.find((line) => line.includes("breaker opened")) ?? "{}";
-  t.ok(Date.parse(JSON.parse(opened).time) < real() - DAY, "the log tells the wall's time");
+  const jumped = Math.abs(Date.parse(JSON.parse(opened).time) - real());
+  t.ok(jumped > DAY / 2, "the log tells the wall's time, whichever jump the breaker opened after");
 });

@@ -151,7 +151,7 @@ function config(t: Test, port: number): string {
     path: /auth
     listen: 127.0.0.${index + 1}:0
     upstream: http://127.0.0.1:${port}
-    timeouts: { connect: 2s, read: 1s, total: 4s }
+    timeouts: { connect: 2s, read: 2s, total: 6s }
     fallback: { mode: ${mode}${file}, rateLimit: { failures: 100000, global: 100000 } }`;
   });
   return `admin: { listen: "127.0.0.9:0" }\nroutes:${routes.join("")}\n`;

@@ -21,9 +21,17 @@ export interface Talked {
   readonly end: "closed" | "reset" | "open" | "late";
 }
 
-/** Runs the steps in order, each after the replies to the one before, until the connection ends. */
-export async function talk(port: number, steps: readonly Step[]): Promise<Talked> {
+/**
+ * Runs the steps in order, each after the replies to the one before, until the connection ends. `onBytes` is called
+ * with each part of a reply that comes.
+ */
+export async function talk(
+  port: number,
+  steps: readonly Step[],
+  onBytes: () => void = () => {},
+): Promise<Talked> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
+  socket.on("data", onBytes);
   const heard = listen(socket);
   const late = setTimeout(() => heard.finish("late"), DEADLINE_MS);
   const methods: string[] = [];

@@ -51,7 +51,9 @@ export function start(
   args: readonly string[],
   options: StartOptions = {},
 ): Running {
-  const child = spawn(command, args, {
+  const [program, ...words] =
+    command === process.execPath ? nodeAlone(args, options.env?.NODE_OPTIONS) : [command, ...args];
+  const child = spawn(program, words, {
     stdio: ["pipe", "pipe", "pipe"],
     env: { PATH, ...options.env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
@@ -61,6 +63,12 @@ export function start(
   child.stdin.end(options.input ?? "");
   t.teardown(running.stop);
   return running;
+}
+
+/** tap adds loaders of its own to each node that a test starts: they cost a third of a start, and change what is loaded. */
+function nodeAlone(args: readonly string[], nodeOptions: string | undefined): readonly [string, ...string[]] {
+  const own = nodeOptions === undefined ? [] : [`NODE_OPTIONS=${nodeOptions}`];
+  return ["env", "-u", "NODE_OPTIONS", ...own, process.execPath, ...args];
 }
 
 function watch(child: ChildProcess, command: string): Running {

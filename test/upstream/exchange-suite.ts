@@ -7,6 +7,7 @@ import type { Upstream } from "../../src/core/snapshot.ts";
 import type { Answer, Body, Gone, Outcome, UpstreamRequest, Waiting } from "../../src/core/types.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
+import { unstalled } from "../support/unstalled.ts";
 
 const REQUEST: UpstreamRequest = {
   method: "GET",
@@ -33,6 +34,8 @@ export function ask(
 ): Promise<Outcome> {
   return made.exchange(upstream, { ...REQUEST, ...request }, new AbortController().signal, new LinkedList());
 }
+
+const isShed = ({ kind }: Outcome): boolean => kind === "overload";
 
 function listOf(...servers: readonly { readonly port: number }[]): Upstream {
   const [first, ...more] = servers.map(({ port }) => ({ host: "127.0.0.1", port }));
@@ -373,7 +376,8 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
     );
     await t.test("read: no byte", async (t) => {
       const upstream = await rawUpstream(t, () => {});
-      const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { timeouts: SHORT }));
+      const target = upstreamAt(upstream.port, { timeouts: SHORT });
+      const outcome = await unstalled(() => ask(exchanger(t), target), isShed);
       t.same(outcome, { kind: "failure", reason: "read_timeout" });
     });
     await t.test("total: a drip that keeps the read deadline away", async (t) => {
@@ -382,7 +386,8 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
         const drip = setInterval(() => socket.write("x"), 20);
         socket.once("close", () => clearInterval(drip));
       });
-      const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { timeouts: SHORT }));
+      const target = upstreamAt(upstream.port, { timeouts: SHORT });
+      const outcome = await unstalled(() => ask(exchanger(t), target), isShed);
       t.same(outcome, { kind: "failure", reason: "total_timeout" });
     });
     await t.test(
@@ -392,7 +397,8 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
           const flood = setInterval(() => socket.write("HTTP/1.1 100 Continue\r\n\r\n"), 5);
           socket.once("close", () => clearInterval(flood));
         });
-        const outcome = await ask(exchanger(t), upstreamAt(upstream.port, { timeouts: SHORT }));
+        const target = upstreamAt(upstream.port, { timeouts: SHORT });
+        const outcome = await unstalled(() => ask(exchanger(t), target), isShed);
         t.same(outcome, { kind: "failure", reason: "total_timeout" });
       },
     );
@@ -420,10 +426,10 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
     await t.test("an idle connection has no read deadline", async (t) => {
       const upstream = await rawUpstream(t, (socket) => socket.write(OK));
       const made = exchanger(t);
-      const target = upstreamAt(upstream.port, { timeouts: { connect: 200, read: 30, total: 200 } });
+      const target = upstreamAt(upstream.port, { timeouts: SHORT });
       answerOf(await ask(made, target));
       await new Promise((resolve) => {
-        setTimeout(resolve, 90);
+        setTimeout(resolve, 3 * SHORT.read);
       });
       answerOf(await ask(made, target));
       t.equal(upstream.connections(), 1);
@@ -477,7 +483,10 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
         maxConnections: 1,
         timeouts: { connect: 200, read: 300, total: 300 },
       });
-      const [, second] = await Promise.all([ask(made, target), ask(made, target)]);
+      const second = await unstalled(async () => {
+        const [, queued] = await Promise.all([ask(made, target), ask(made, target)]);
+        return queued;
+      }, isShed);
       t.same(second, { kind: "failure", reason: "total_timeout", unasked: true });
     });
     await t.test("regression: answers that end their connection count as answers too", async (t) => {
