@@ -51,7 +51,7 @@ scratch=$(mktemp -d)
 policy=/usr/sbin/policy-rc.d
 kept=$policy.before-sparekey-setup
 clean_up() {
-  rm -rf "$scratch"
+  as_root rm -rf "$scratch"
   as_root rm -f "$policy"
   [ ! -e "$kept" ] || as_root mv "$kept" "$policy"
 }

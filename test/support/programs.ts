@@ -37,7 +37,7 @@ function isMet(need: string): boolean {
 /** For `skip` of a test that needs all of these: why it is skipped, or false. */
 export function missing(...needs: readonly string[]): string | false {
   const unmet = needs.filter((need) => !isMet(need));
-  return unmet.length > 0 && `needs ${unmet.join(", ")}: see npm run setup`;
+  return unmet.length > 0 && `not on this machine: ${unmet.join(", ")}`;
 }
 
 /** Skips the whole file, for one that starts these before its first test. */
