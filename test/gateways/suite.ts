@@ -201,10 +201,12 @@ export async function upgrades(t: Test, gateway: Gateway, scene: Scene): Promise
     ["a wrong password", "basic-auth.hung.test", `Authorization: ${WRONG}\r\n`, 401],
   ] as const;
   for (const [name, host, more, status] of refusals) {
-    const wire = await openWire(gateway.port);
-    t.teardown(() => wire.close());
-    wire.send(upgrade(host, more));
-    const text = await wire.until("\r\n\r\n");
+    const text = await unshed(scene, async () => {
+      const wire = await openWire(gateway.port);
+      t.teardown(() => wire.close());
+      wire.send(upgrade(host, more));
+      return wire.until("\r\n\r\n");
+    });
     t.equal(text.split(" ")[1], String(gateway.refusal(status)), `${name} gets no socket`);
     t.notMatch(text, "hello");
   }

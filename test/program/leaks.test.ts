@@ -139,10 +139,10 @@ routes:
   - name: limited
     path: /limited
     upstream: "http://127.0.0.1:${silent.port}"
-    timeouts: { read: 100ms }
+    timeouts: { read: 1s }
     breaker: { failures: 1000 }
     fallback: { htpasswd: htpasswd, rateLimit: { failures: 1 } }
-  - { name: deny, path: /deny, upstream: "http://127.0.0.1:${silent.port}", timeouts: { read: 100ms }, fallback: { mode: deny } }
+  - { name: deny, path: /deny, upstream: "http://127.0.0.1:${silent.port}", timeouts: { read: 1s }, fallback: { mode: deny } }
   - { name: none, path: /none/*, upstream: "http://127.0.0.1:${outpost.port}", fallback: { mode: none } }
 `;
   const sparekey = await startSparekey(t, yaml, { users: { admin: secret.password } });

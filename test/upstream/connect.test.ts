@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
 import t, { type Test } from "tap";
 import type { Address, Upstream } from "../../src/core/snapshot.ts";
-import { type Connected, type Connector, createConnector } from "../../src/upstream/connect.ts";
+import { type Connector, createConnector } from "../../src/upstream/connect.ts";
 import { missing } from "../support/programs.ts";
 import { upstreamAt } from "../support/raw-upstream.ts";
 import { silentPort } from "../support/silent-port.ts";
+import { unstalled } from "../support/unstalled.ts";
 
 /** What a name leads to: addresses, an error, or null for a name server that stays silent. */
 type Names = Record<string, readonly string[] | Error | null>;
@@ -60,11 +61,19 @@ function upstreamOf(first: Address, ...more: Address[]): Upstream {
 
 const never = new AbortController().signal;
 
-/** What became of it. A stall of this process is no result here. */
-async function outcomeOf(connect: Connector, died: Parameters<Connector>[0] = null): Promise<string> {
-  let connected: Connected;
-  do connected = await connect(died, never);
-  while (connected.kind === "overload");
+/** What became of it. A stall of this process is no result here: `begin` is called with each try. */
+async function outcomeOf(
+  connect: Connector,
+  died: Parameters<Connector>[0] = null,
+  begin: () => void = () => {},
+): Promise<string> {
+  const connected = await unstalled(
+    () => {
+      begin();
+      return connect(died, never);
+    },
+    ({ kind }) => kind === "overload",
+  );
   if (connected.kind === "failure") return connected.reason;
   if (connected.kind !== "connected") return connected.kind;
   connected.socket.destroy();
@@ -127,7 +136,8 @@ t.test(
     for (const { name, servers, result, asked } of rows) {
       const { lookup, asked: seen } = lookupIn(names);
       const [first = up, ...more] = servers;
-      t.equal(await outcomeOf(createConnector(upstreamOf(first, ...more), lookup, clock)), result, name);
+      const connect = createConnector(upstreamOf(first, ...more), lookup, clock);
+      t.equal(await outcomeOf(connect, null, seen), result, name);
       if (asked !== undefined) t.equal(seen(), asked, name);
     }
 
@@ -146,7 +156,7 @@ t.test(
       interrupt.abort();
       t.equal((await connecting).kind, "interrupted");
       t.equal(asked(), "hole");
-      await outcomeOf(connect);
+      await outcomeOf(connect, null, asked);
       t.equal(asked(), "hole up");
     });
 
