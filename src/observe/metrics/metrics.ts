@@ -176,7 +176,7 @@ function addRouteFamilies(registry: PrometheusRegistry, routes: () => readonly R
       each(routes, ({ route, counts }) => [{ route: route.name, durations: of(counts) }]),
     );
   for (const { name, help, labels, series } of ROUTE_COUNTERS) {
-    counter(registry, name, help, ["route", ...labels], () => each(routes, series));
+    family(Counter, registry, name, help, ["route", ...labels], () => each(routes, series));
   }
   durations(
     "sparekey_check_duration_seconds",
@@ -189,7 +189,7 @@ function addRouteFamilies(registry: PrometheusRegistry, routes: () => readonly R
     ({ answerDurations }) => answerDurations,
   );
   for (const { name, help, labels, series } of ROUTE_GAUGES) {
-    gauge(registry, name, help, ["route", ...labels], () => each(routes, series));
+    family(Gauge, registry, name, help, ["route", ...labels], () => each(routes, series));
   }
 }
 
@@ -205,7 +205,7 @@ function addProcessFamilies(
 ): void {
   const startedAt = performance.timeOrigin / 1000;
   const single = (name: string, help: string, value: () => number) =>
-    gauge(registry, name, help, [], () => [{ labels: {}, value: value() }]);
+    family(Gauge, registry, name, help, [], () => [{ labels: {}, value: value() }]);
 
   single("sparekey_in_flight", "Checks being worked on.", () => totals.process.inFlight);
   single("sparekey_connections", "Open connections of gateways.", () => totals.process.connections);
@@ -219,10 +219,10 @@ function addProcessFamilies(
     "When the config in use was read.",
     () => events.configReadSeconds,
   );
-  gauge(registry, "sparekey_build_info", "What is running.", ["version", "node"], () => [
+  family(Gauge, registry, "sparekey_build_info", "What is running.", ["version", "node"], () => [
     { labels: { version, node }, value: 1 },
   ]);
-  counter(registry, "process_cpu_seconds_total", "CPU time spent, user and system.", [], () => [
+  family(Counter, registry, "process_cpu_seconds_total", "CPU time spent, user and system.", [], () => [
     { labels: {}, value: totals.process.cpuSeconds },
   ]);
   single("process_resident_memory_bytes", "Resident memory.", () => totals.process.residentBytes);
@@ -241,7 +241,8 @@ function addWorkerFamilies(
   events: Readonly<EventCounts>,
 ): void {
   if (workers() === null) return;
-  gauge(
+  family(
+    Gauge,
     registry,
     "sparekey_workers",
     "Workers: those that answered this scrape, those that did not in time, and those being replaced.",
@@ -255,7 +256,7 @@ function addWorkerFamilies(
       ];
     },
   );
-  counter(registry, "sparekey_worker_deaths_total", "Workers that died.", [], () => [
+  family(Counter, registry, "sparekey_worker_deaths_total", "Workers that died.", [], () => [
     { labels: {}, value: events.workerDeaths },
   ]);
 }
@@ -271,40 +272,23 @@ function* each<Item>(
   for (const numbers of routes()) yield* of(numbers);
 }
 
-function counter(
+/** Its values are read at every scrape. */
+function family(
+  Family: typeof Counter | typeof Gauge,
   registry: PrometheusRegistry,
   name: string,
   help: string,
   labelNames: readonly string[],
   series: () => Iterable<Series<string>>,
 ): void {
-  new Counter<string>({
+  new Family<string>({
     name,
     help,
     labelNames,
     registers: [registry],
-    collect() {
+    collect(this: Counter<string> | Gauge<string>) {
       this.reset();
       for (const { labels, value } of series()) this.inc(labels, value);
-    },
-  });
-}
-
-function gauge(
-  registry: PrometheusRegistry,
-  name: string,
-  help: string,
-  labelNames: readonly string[],
-  series: () => Iterable<Series<string>>,
-): void {
-  new Gauge<string>({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const { labels, value } of series()) this.set(labels, value);
     },
   });
 }
