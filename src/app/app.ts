@@ -102,8 +102,8 @@ export async function startApp(
     refuse: (problems) => refuse(problems),
     drain: async () => {
       state.readiness = "draining";
-      report({ kind: "drain_began", ...state.snapshot.drain });
       await reloaded;
+      report({ kind: "drain_began", ...state.snapshot.drain });
       const left = await engine.drain(state.snapshot.drain);
       await notifier.drain(NOTIFY_DRAIN_MS);
       await close();

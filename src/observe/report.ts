@@ -1,6 +1,6 @@
 /**
  * What a process has counted, as plain data: one process may report to another, and the reports of several are summed
- * here, once. The sum is then rendered as metrics (metrics/) and as status (status/). Counts are since the start and
+ * here, once. A process's own report refers to counts that go on growing. The sum is then rendered as metrics (metrics/) and as status (status/). Counts are since the start and
  * never fall. Times are Unix milliseconds.
  */
 import type { BreakerState } from "../core/breaker.ts";
@@ -31,9 +31,10 @@ export interface ProcessReport {
 export interface RouteReport {
   readonly route: string;
   readonly counts: RouteCounts;
-  readonly breaker: BreakerFacts;
-  /** Whether a fallback was served a short while ago, or the next check falls back whatever it meets. */
-  readonly isInFallback: boolean;
+  /** null: no process that lives has reported the route. */
+  readonly breaker: BreakerFacts | null;
+  /** Whether a fallback was served a short while ago, or the next check falls back whatever it meets; null: as above. */
+  readonly isInFallback: boolean | null;
   /** null: it is not in fallback. */
   readonly fallback: FallbackFacts | null;
   readonly lastFault: { readonly reason: FaultReason; readonly at: number } | null;
@@ -42,7 +43,7 @@ export interface RouteReport {
 }
 
 /** `since`: when it left `closed`. */
-interface BreakerFacts {
+export interface BreakerFacts {
   readonly state: BreakerState;
   readonly since: number | null;
 }
@@ -111,8 +112,8 @@ export function emptyRouteReport(route: string): RouteReport {
   return {
     route,
     counts: newRouteCounts(),
-    breaker: CLOSED,
-    isInFallback: false,
+    breaker: null,
+    isInFallback: null,
     fallback: null,
     lastFault: null,
     users: null,
@@ -156,7 +157,6 @@ const NOTHING: ProcessReport = {
   residentBytes: 0,
   lagSeconds: 0,
 };
-const CLOSED: BreakerFacts = { state: "closed", since: null };
 /** The worst state comes last. */
 const BY_SEVERITY: readonly BreakerState[] = ["closed", "half-open", "open"];
 
@@ -173,8 +173,8 @@ function sumOfTwo(a: RouteReport, b: RouteReport): RouteReport {
   return {
     route: a.route,
     counts: addCounts(a.counts, b.counts),
-    breaker: worst(a.breaker, b.breaker),
-    isInFallback: a.isInFallback || b.isInFallback,
+    breaker: both(a.breaker, b.breaker, worst),
+    isInFallback: both(a.isInFallback, b.isInFallback, (one, other) => one || other),
     fallback: both(a.fallback, b.fallback, together),
     lastFault: both(a.lastFault, b.lastFault, (one, other) => (one.at >= other.at ? one : other)),
     users: both(a.users, b.users, Math.min),

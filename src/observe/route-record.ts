@@ -140,7 +140,7 @@ export function addCounts<Counts>(a: Counts, b: Counts): Counts {
   return added(a, b) as Counts;
 }
 
-/** Counts are numbers, at any depth of objects, lists and maps. A key that only one of the two has stays. */
+/** Counts are numbers, at any depth of objects, lists and maps. Only maps may have keys that the other one lacks. */
 function added(a: unknown, b: unknown): unknown {
   if (a === undefined) return b;
   if (b === undefined) return a;

@@ -48,7 +48,8 @@ interface WorkerReportsDeps {
 export function createWorkerReports({ serving, lookEvery, looks, report }: WorkerReportsDeps): WorkerReports {
   let endedSum = sumReports([]);
   let silent: ReadonlySet<ReportingWorker> = new Set();
-  let refreshing: Promise<void> | null = null;
+  let running = Promise.resolve();
+  let next: Promise<void> | null = null;
 
   /** Resolves with whether it has reported. */
   const look = async (worker: ReportingWorker): Promise<boolean> => {
@@ -73,11 +74,13 @@ export function createWorkerReports({ serving, lookEvery, looks, report }: Worke
     all: () => [...reportsOf(serving()), endedSum],
     silent: () => serving().filter((worker) => silent.has(worker)).length,
     refresh: () => {
-      // Any number of viewers ask once.
-      refreshing ??= refresh().finally(() => {
-        refreshing = null;
+      // All that ask while one is under way share the next one, which reports what they have seen happen.
+      next ??= running.then(() => {
+        next = null;
+        running = refresh();
+        return running;
       });
-      return refreshing;
+      return next;
     },
     watch: (workers) => {
       for (const worker of workers) {

@@ -207,10 +207,20 @@ t.test("of one that ended only counts stay, as long as its route is there", asyn
   t.match(routes, [
     {
       counts: withFaults(["dns", 3]),
-      breaker: { state: "closed", since: null },
-      isInFallback: false,
+      breaker: null,
+      isInFallback: null,
       fallback: null,
       users: null,
     },
   ]);
+});
+
+t.test("regression: with no process left, nothing is claimed of breakers and fallbacks", async (t) => {
+  const ended = endedReport([counted(5).report()], new Set(["sso", "login"]));
+  const text = await sumText([ended]);
+  t.equal(sample(text, CHECKS), 5);
+  for (const family of ["sparekey_breaker_state", "sparekey_fallback_active"]) {
+    t.notMatch(text, new RegExp(`^${family}\\{`, "m"));
+  }
+  t.equal(sample(await sumText([ended, counted(0).report()]), stateSeries("closed")), 1, "one is back");
 });

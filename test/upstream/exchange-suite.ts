@@ -483,15 +483,13 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
         maxConnections: 1,
         timeouts: { connect: 200, read: 300, total: 300 },
       });
-      let before = 0;
       const both = async (): Promise<Outcome> => {
-        before = upstream.heads.length;
         const [, queued] = await Promise.all([ask(made, target), ask(made, target)]);
         return queued;
       };
-      // Where the first ended a moment earlier, the second still got its connection.
-      const isAsked = (): boolean => upstream.heads.length > before + 1;
-      const second = await unstalled(both, (outcome) => isShed(outcome) || isAsked());
+      // On a busy machine the first may end a moment earlier, and the second is asked in what is left of its time.
+      const isAsked = (outcome: Outcome): boolean => outcome.kind === "failure" && !outcome.unasked;
+      const second = await unstalled(both, (outcome) => isShed(outcome) || isAsked(outcome));
       t.same(second, { kind: "failure", reason: "total_timeout", unasked: true });
     });
     await t.test("regression: answers that end their connection count as answers too", async (t) => {

@@ -160,7 +160,8 @@ const ROUTE_GAUGES: readonly RouteFamily[] = [
     name: "sparekey_fallback_active",
     help: "1: a fallback was served in the last 60 s, or the breaker is not closed.",
     labels: [],
-    series: ({ route, isInFallback }) => [labelled(route, isInFallback ? 1 : 0)],
+    series: ({ route, isInFallback }) =>
+      isInFallback === null ? [] : [labelled(route, isInFallback ? 1 : 0)],
   },
   {
     name: "sparekey_htpasswd_users",

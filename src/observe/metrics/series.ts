@@ -93,6 +93,7 @@ export function* probeSeries({ route, counts }: RouteNumbers): Iterable<Series<"
 }
 
 export function* breakerSeries({ route, breaker }: RouteNumbers): Iterable<Series<"route" | "state">> {
+  if (breaker === null) return;
   for (const state of BREAKER_STATES) {
     yield { labels: { route: route.name, state }, value: breaker.state === state ? 1 : 0 };
   }

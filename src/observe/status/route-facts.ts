@@ -1,10 +1,11 @@
 /** What the status page shows of a route: totals of its counts, beside the rest of its report. */
 import type { LoginResult, Source } from "../../core/types.ts";
-import { emptyRouteReport, type RouteReport } from "../report.ts";
+import { type BreakerFacts, emptyRouteReport, type RouteReport } from "../report.ts";
 
 export type LoginCounts = Readonly<Record<LoginResult["kind"], number>>;
 
-export interface RouteFacts extends Omit<RouteReport, "counts" | "isInFallback"> {
+export interface RouteFacts extends Omit<RouteReport, "counts" | "breaker" | "isInFallback"> {
+  readonly breaker: BreakerFacts;
   /** By source of the decision. */
   readonly checks: Readonly<Record<Source, number>>;
   /** Checks that a fallback decided, be it by grace or by a person's choice. */
@@ -16,11 +17,12 @@ export interface RouteFacts extends Omit<RouteReport, "counts" | "isInFallback">
   readonly logins: LoginCounts;
 }
 
-export function factsOf({ counts, isInFallback: _shown, ...report }: RouteReport): RouteFacts {
+export function factsOf({ counts, breaker, isInFallback: _shown, ...report }: RouteReport): RouteFacts {
   const { checks, logins, checkDurations } = counts;
   const notKept = checks.override.error;
   return {
     ...report,
+    breaker: breaker ?? CLOSED,
     checks: {
       upstream: total(checks.upstream),
       fallback: total(checks.fallback),
@@ -30,8 +32,8 @@ export function factsOf({ counts, isInFallback: _shown, ...report }: RouteReport
     },
     fallbacks: total(checks.fallback) + total(checks.grace) + total(checks.override) - notKept,
     errors: checks.upstream.error + notKept,
-    durations: checkDurations.counts,
-    logins,
+    durations: [...checkDurations.counts],
+    logins: { ...logins },
   };
 }
 
@@ -39,6 +41,8 @@ export function factsOf({ counts, isInFallback: _shown, ...report }: RouteReport
 export function noFacts(route: string): RouteFacts {
   return factsOf(emptyRouteReport(route));
 }
+
+const CLOSED: BreakerFacts = { state: "closed", since: null };
 
 function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, count) => sum + count, 0);

@@ -31,6 +31,7 @@ interface ByteExchanger {
 export function createByteExchanger(pools: Pick<Pools, "of">, now: () => number): ByteExchanger {
   const connections = new Set<AskableConnection>();
   const deadlines = new Deadlines(now);
+  let idleTick: NodeJS.Timeout | null = null;
   const kind: ConnectionKind<AskableConnection> = {
     reading: "bytes",
     create: (socket, peer, upstream, events) => {
@@ -44,20 +45,22 @@ export function createByteExchanger(pools: Pick<Pools, "of">, now: () => number)
         events: { ...events, closed },
       });
       connections.add(connection);
+      // Messages and probes may never need it.
+      idleTick ??= setInterval(closeIdle, IDLE_TICK_MS).unref();
       return connection;
     },
     isOne: (connection) => connection instanceof AskableConnection,
   };
-  const idleTick = setInterval(() => {
+  const closeIdle = (): void => {
     const time = now();
     for (const connection of connections) connection.closeIfIdle(time);
-  }, IDLE_TICK_MS).unref();
+  };
   return {
     exchange: (upstream, check, forwarded, gone, waiting) =>
       new Promise((settle) => {
         const pool = pools.of(upstream);
         new Exchange({ kind, pool, upstream, check, forwarded, gone, waiting, deadlines, settle }).begin();
       }),
-    close: () => clearInterval(idleTick),
+    close: () => clearInterval(idleTick ?? undefined),
   };
 }
