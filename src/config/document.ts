@@ -217,7 +217,7 @@ function show(node: Scalar, text: string): string {
   return node.type?.startsWith("QUOTE") && !shown.startsWith('"') ? `"${shown}"` : shown;
 }
 
-/** Hides the user and password of a URL, of one whose scheme was forgotten as well. */
+/** Hides the user and password of a URL, also where the scheme was forgotten. */
 function redact(text: string): string {
   return text.includes("//") ? text.replace(/\/\/.*@/s, "//***@") : text.replace(/^[^\s:]*:.*@/s, "***@");
 }

@@ -44,7 +44,7 @@ export class ByteConnection implements Gone, FastConnection {
   readonly #stopListening: () => void;
   readonly #heads: Heads = newHeads();
   readonly #scratch = new ScratchBuffer();
-  /** The last check whose bytes are in `#scratch`. */
+  /** The last check. Its bytes lie in `#scratch`. */
   #lastCheck: WireCheck | null = null;
   readonly #writer: ReplyWriter;
   /** Bytes of a head have come, or the first head is waited for. */

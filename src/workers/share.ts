@@ -3,8 +3,8 @@ import { addressText } from "../core/address-text.ts";
 import type { Address, Fallback, Route, Snapshot } from "../core/snapshot.ts";
 
 /**
- * The share of one of `workers`. Grace is off, because a worker does not know whom the upstream refused at another.
- * `bound` has the address that each `listen` got, by `addressText`.
+ * The share of one of `workers`. Grace is off, because a worker does not know which clients the upstream refused at
+ * another. `bound` has the address that each `listen` got, by `addressText`.
  */
 export function shareOf(snapshot: Snapshot, workers: number, bound: ReadonlyMap<string, Address>): Snapshot {
   const part = (whole: number): number => Math.max(1, Math.floor(whole / workers));

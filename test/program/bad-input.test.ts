@@ -87,7 +87,7 @@ routes:
 const HOST = "Host: sparekey\r\n";
 const END = "Connection: close\r\n\r\n";
 /** Bytes that are no check, and the statuses they may get. */
-const GARBLED: readonly (readonly [name: string, bytes: string, status: 400 | 431])[] = [
+const MALFORMED: readonly (readonly [name: string, bytes: string, status: 400 | 431])[] = [
   ["NUL in a value", `GET /check HTTP/1.1\r\n${HOST}X-A: a\0b\r\n\r\n`, 400],
   ["NUL in a name", `GET /check HTTP/1.1\r\n${HOST}X-\0A: a\r\n\r\n`, 400],
   ["NUL in the target", `GET /check?\0 HTTP/1.1\r\n${HOST}\r\n`, 400],
@@ -166,7 +166,7 @@ routes:
 const GOOD = `GET /check HTTP/1.1\r\n${HOST}\r\n`;
 const GOOD_REPLY = /^HTTP\/1\.1 200 OK\r\nX-From: upstream\r\n/;
 
-t.test("garbled checks", async (t) => {
+t.test("malformed checks", async (t) => {
   const { sparekey, heads } = await startChecks(t);
   const [{ port }] = sparekey.listen;
   const bystander = await openWire(port);
@@ -175,7 +175,7 @@ t.test("garbled checks", async (t) => {
   await bystander.until("\r\n\r\n");
   const before = heads.length;
 
-  for (const [name, bytes, status] of GARBLED) {
+  for (const [name, bytes, status] of MALFORMED) {
     const wire = await openWire(port);
     t.teardown(() => wire.close());
     wire.send(bytes);
@@ -216,10 +216,10 @@ t.test("HTTP/0.9, which has no headers, is refused", async (t) => {
   t.same(heads, []);
 });
 
-t.test("a garbled check behind a good one never becomes its reply", async (t) => {
+t.test("a malformed check behind a good one never becomes its reply", async (t) => {
   const { sparekey, heads } = await startChecks(t);
   const [{ port }] = sparekey.listen;
-  for (const [index, [name, bytes]] of GARBLED.entries()) {
+  for (const [index, [name, bytes]] of MALFORMED.entries()) {
     const wire = await openWire(port);
     t.teardown(() => wire.close());
     wire.send(GOOD.replace("/check", `/check?${index}`) + bytes);
@@ -232,7 +232,7 @@ t.test("a garbled check behind a good one never becomes its reply", async (t) =>
   t.equal(new Set(targets).size, targets.length);
 });
 
-t.test("a body that is garbled", async (t) => {
+t.test("a body that is malformed", async (t) => {
   const { sparekey, heads } = await startChecks(t);
   const [{ port }] = sparekey.listen;
   const chunked = `POST /plain/x HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n`;

@@ -26,7 +26,7 @@ const secret = {
   token: mark("token"),
   proxy: mark("proxy"),
   query: mark("query"),
-  garbled: mark("garbled"),
+  malformed: mark("malformed"),
 } as const;
 
 const authorizations = {
@@ -93,19 +93,19 @@ async function firstMessages(port: number, path: string): Promise<string> {
   return text;
 }
 
-const GARBLED = [
-  `GET /check?${secret.garbled} HTTP/9.9\r\nHost: x\r\n\r\n`,
-  `GET http://x/${secret.garbled} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
-  `GET /check HTTP/1.1\r\nHost: x\r\nCookie ${secret.garbled}\r\n\r\n`,
-  `GET /check HTTP/1.1\r\nHost: x\r\nCookie: ${secret.garbled}\0\r\n\r\n`,
-  `GET /check HTTP/1.1\r\nHost: x\r\nCookie: ${secret.garbled.repeat(10_000)}\r\n\r\n`,
-  `${secret.garbled} / HTTP/1.1\r\nHost: x\r\n\r\n`,
-  `GET /check HTTP/1.1\r\nHost: ${secret.garbled}\r\nHost: x\r\nConnection: close\r\n\r\n`,
-  `GET /check HTTP/1.1\r\nHost: x\r\nContent-Length: ${secret.garbled}\r\n\r\n`,
+const MALFORMED = [
+  `GET /check?${secret.malformed} HTTP/9.9\r\nHost: x\r\n\r\n`,
+  `GET http://x/${secret.malformed} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+  `GET /check HTTP/1.1\r\nHost: x\r\nCookie ${secret.malformed}\r\n\r\n`,
+  `GET /check HTTP/1.1\r\nHost: x\r\nCookie: ${secret.malformed}\0\r\n\r\n`,
+  `GET /check HTTP/1.1\r\nHost: x\r\nCookie: ${secret.malformed.repeat(10_000)}\r\n\r\n`,
+  `${secret.malformed} / HTTP/1.1\r\nHost: x\r\n\r\n`,
+  `GET /check HTTP/1.1\r\nHost: ${secret.malformed}\r\nHost: x\r\nConnection: close\r\n\r\n`,
+  `GET /check HTTP/1.1\r\nHost: x\r\nContent-Length: ${secret.malformed}\r\n\r\n`,
   // What no route or admin page answers.
-  `GET /nothing/${secret.garbled} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
-  `GET /healthz?${secret.garbled} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
-  `POST /metrics?${secret.garbled} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorizations.good}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+  `GET /nothing/${secret.malformed} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+  `GET /healthz?${secret.malformed} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+  `POST /metrics?${secret.malformed} HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorizations.good}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
 ];
 
 const ADMIN_PATHS = ["/", "/healthz", "/readyz", "/metrics", "/status.json", "/status/page.js", "/operator"];
@@ -158,7 +158,7 @@ routes:
   }
   for (const path of ["/limited", "/deny"])
     await Promise.all(checksOf(path).map((bytes) => send(port, bytes)));
-  for (const bytes of GARBLED) {
+  for (const bytes of MALFORMED) {
     await send(port, bytes);
     await send(sparekey.admin.port, bytes);
   }

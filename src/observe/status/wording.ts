@@ -128,7 +128,7 @@ function admitted(fallback: Route["fallback"], users: number | null): string {
 
 export type Tone = "bad" | "warn" | "good" | "plain";
 
-/** What an event says. `detail` is for people who have logged in: it names people, files and addresses. */
+/** What an event says. `detail` names people, files and addresses, and is shown after a login only. */
 export interface EventText {
   readonly text: string;
   readonly detail: string;

@@ -24,7 +24,7 @@ export class AnswerStream {
   readonly #reader: AnswerReader;
   readonly #gathered = new GatheredBody();
   readonly #scratch = new ScratchBuffer();
-  /** The last answer, whose head lies in `#scratch`. */
+  /** The last answer. Its head lies in `#scratch`. */
   #last: WireAnswer | null = null;
   /** How much of what came last is read. */
   #at = 0;
