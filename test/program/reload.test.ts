@@ -213,7 +213,13 @@ t.test("a listener comes and goes with its routes", async (t) => {
   t.equal(firstOf(removed, "closed"), url);
   held.write(OK);
   t.equal((await inFlight).status, 200, "what was in flight is answered");
-  await t.rejects(ask(`${url}/b`), { code: "ECONNREFUSED" });
+  // A connection that is made while the listener closes is reset.
+  const refused = () =>
+    ask(`${url}/b`).then(
+      () => null,
+      ({ code }) => (code === "ECONNREFUSED" ? true : null),
+    );
+  t.ok(await eventually(() => "the listener that is gone still answers", refused));
   t.equal(await statusOf(`${sparekey.listen[0].url}/a`), 200);
   t.ok(Number.isNaN(sample(await sparekey.metrics(), OK_OF("b"))), "a removed route has no series");
   await eventually(
