@@ -26,7 +26,7 @@ interface Numbered {
 const MOST = 100;
 
 export function createTimeline(unixNow: () => number): Timeline {
-  // A person who logs in again each minute must not push out how the outage began.
+  // Logins are kept apart, so that a login each minute does not push out how the outage began.
   const logins: Numbered[] = [];
   const others: Numbered[] = [];
   let count = 0;

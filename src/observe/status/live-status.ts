@@ -24,7 +24,7 @@ export interface LiveStatus {
   readonly onEvent: Report;
   /** Resolves with the newest facts there are. */
   status(): Promise<Status>;
-  /** The newest first, with the details for people who have logged in. */
+  /** The events, newest first, with the details that are shown after a login only. */
   timeline(): readonly TimelineEntry[];
 }
 
