@@ -9,7 +9,7 @@
  */
 import { firstHeader } from "./headers.ts";
 import type { FaultRules } from "./snapshot.ts";
-import type { Answer, Outcome, Verdict } from "./types.ts";
+import type { Answer, Outcome, SuspectReason, Verdict } from "./types.ts";
 
 /** The outcomes that say something about the upstream. */
 type Evidence = Extract<Outcome, { kind: "answer" | "failure" }>;
@@ -19,6 +19,14 @@ export function isFinalStatus(status: number): boolean {
   return status >= 200 && status <= 599;
 }
 
+/** The row of an answer in the table above; null: it is a verdict. */
+export function rowOf(answer: Answer, rules: FaultRules): 2 | 3 | null {
+  const { status } = answer;
+  if (rules.statuses.has(status)) return 2;
+  if (status >= 500 || rules.suspectStatuses.has(status)) return 3;
+  return rules.bare400 && isBare400(answer) ? 3 : null;
+}
+
 export function classify(evidence: Evidence, rules: FaultRules): Verdict {
   if (evidence.kind === "failure") {
     const { kind: _, ...failure } = evidence;
@@ -26,14 +34,16 @@ export function classify(evidence: Evidence, rules: FaultRules): Verdict {
   }
   const { answer } = evidence;
   const { status } = answer;
-  if (rules.statuses.has(status)) return { kind: "fault", reason: `status_${status}`, answer };
-  if (status >= 500 || rules.suspectStatuses.has(status)) {
-    return { kind: "suspect", reason: `status_${status}`, answer };
-  }
-  if (rules.bare400 && isBare400(answer)) return { kind: "suspect", reason: "bare_400", answer };
+  const row = rowOf(answer, rules);
+  if (row === 2) return { kind: "fault", reason: `status_${status}`, answer };
+  if (row === 3) return { kind: "suspect", reason: suspectReason(answer, rules), answer };
   if (status < 300) return { kind: "allow", answer };
   if (status < 400 || status === 401) return { kind: "challenge", answer };
   return { kind: "deny", answer };
+}
+
+function suspectReason({ status }: Answer, { suspectStatuses }: FaultRules): SuspectReason {
+  return status >= 500 || suspectStatuses.has(status) ? `status_${status}` : "bare_400";
 }
 
 /** Whether an answer lacks one of `names` (lower case). An empty value counts as lacking. */
