@@ -1,8 +1,10 @@
-/** A small name server (RFC 1035). It answers one address for each name, or the failure that the name is set to. */
+/** A small name server (RFC 1035). It answers the addresses of a name, or the failure that the name is set to. */
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 
-export type Behaviour = "address" | "nxdomain" | "servfail" | "silence";
+export type Failure = "nxdomain" | "servfail" | "silence";
+/** `address`: the one address that the server was started with. A list: these, in another order at each answer. */
+export type Behaviour = "address" | Failure | readonly string[];
 
 export interface DnsServer {
   /** Lower case, without the root's dot. A name that was never set does not exist. */
@@ -17,21 +19,24 @@ const TYPE_A = 1;
 const HEADER_BYTES = 12;
 const TTL_SECONDS = 1;
 
-/** `address`: the IPv4 address of every name that works. */
+/** `address`: the IPv4 address of every name that is set to `address`. */
 export async function startDnsServer(host: string, port: number, address: string): Promise<DnsServer> {
-  const names = new Map<string, Behaviour>();
+  const names = new Map<string, readonly string[] | Failure>();
+  let answered = 0;
   const socket = createSocket("udp4");
   socket.on("message", (query, { address: from, port: back }) => {
     const question = questionOf(query);
     if (question === null) return;
     const behaviour = names.get(question.name) ?? "nxdomain";
     if (behaviour === "silence") return;
-    socket.send(answerTo(query, question, behaviour, address), back, from);
+    answered += 1;
+    const said = typeof behaviour === "string" ? behaviour : rotated(behaviour, answered);
+    socket.send(answerTo(query, question, said), back, from);
   });
   socket.bind(port, host);
   await once(socket, "listening");
   return {
-    set: (name, behaviour) => names.set(name, behaviour),
+    set: (name, behaviour) => names.set(name, behaviour === "address" ? [address] : behaviour),
     close: () => socket.close(),
   };
 }
@@ -55,16 +60,25 @@ function questionOf(query: Buffer): Question | null {
   return { name: labels.join("."), type: query.readUInt16BE(at + 1), end };
 }
 
-function answerTo(query: Buffer, question: Question, behaviour: Behaviour, address: string): Buffer {
-  const code = { address: NO_ERROR, nxdomain: NXDOMAIN, servfail: SERVFAIL, silence: SERVFAIL }[behaviour];
-  const record = code === NO_ERROR && question.type === TYPE_A ? addressRecord(address) : Buffer.alloc(0);
+function answerTo(
+  query: Buffer,
+  question: Question,
+  said: readonly string[] | "nxdomain" | "servfail",
+): Buffer {
+  const code = typeof said !== "string" ? NO_ERROR : { nxdomain: NXDOMAIN, servfail: SERVFAIL }[said];
+  const records = typeof said !== "string" && question.type === TYPE_A ? said.map(addressRecord) : [];
   const header = Buffer.alloc(HEADER_BYTES);
   query.copy(header, 0, 0, 2);
   // The flags say: an answer, recursion desired and available. The code follows.
   header.writeUInt16BE(0x8180 | code, 2);
   header.writeUInt16BE(1, 4);
-  header.writeUInt16BE(record.length === 0 ? 0 : 1, 6);
-  return Buffer.concat([header, query.subarray(HEADER_BYTES, question.end), record]);
+  header.writeUInt16BE(records.length, 6);
+  return Buffer.concat([header, query.subarray(HEADER_BYTES, question.end), ...records]);
+}
+
+function rotated(addresses: readonly string[], by: number): readonly string[] {
+  const start = by % addresses.length;
+  return [...addresses.slice(start), ...addresses.slice(0, start)];
 }
 
 function addressRecord(address: string): Buffer {

@@ -36,9 +36,9 @@ export async function whyNot(): Promise<string | null> {
   );
 }
 
-/** Runs this command inside. Resolves with its exit code, when the namespace is gone. */
-export async function runInside(): Promise<number> {
-  const name = `sparekey-faults-${process.pid}`;
+/** Runs this command inside. Resolves with its exit code, when the namespace is gone. `bench` becomes part of its name. */
+export async function runInside(bench = "faults"): Promise<number> {
+  const name = `sparekey-${bench}-${process.pid}`;
   const folder = `/etc/netns/${name}`;
   const scratch = await mkdtemp(join(tmpdir(), "sparekey-bench-"));
   let child: ReturnType<typeof spawn> | null = null;
@@ -80,6 +80,10 @@ export async function addAddress(address: string): Promise<void> {
   await run("ip", ["addr", "add", `${address}/32`, "dev", "lo"]);
 }
 
+export async function removeAddress(address: string): Promise<void> {
+  await run("ip", ["addr", "del", `${address}/32`, "dev", "lo"]);
+}
+
 /** Makes the kernel say "no route to host" for the address. */
 export async function makeUnreachable(address: string): Promise<void> {
   await run("ip", ["addr", "del", `${address}/32`, "dev", "lo"]);
@@ -108,4 +112,46 @@ export async function letThrough(port: number): Promise<void> {
 
 function tableOf(port: number): string {
   return `faults_${port}`;
+}
+
+/** Packets from and to the address are silently dropped until `reviveAddress`, as those of a dead machine are. */
+export async function killAddress(address: string): Promise<void> {
+  await run("nft", [
+    `table ip ${tableFor("dead", address)} {
+      chain received { type filter hook input priority 0; ip daddr ${address} drop; }
+      chain sent { type filter hook output priority 0; ip saddr ${address} drop; }
+    }`,
+  ]);
+}
+
+export async function reviveAddress(address: string): Promise<void> {
+  await run("nft", ["delete", "table", "ip", tableFor("dead", address)]);
+}
+
+/**
+ * Each new connection to `service` goes to one of `members` by chance, and stays there, as kube-proxy does it. Both
+ * must be addresses in here. A later call replaces the members for new connections.
+ */
+export async function balance(service: string, port: number, members: readonly string[]): Promise<void> {
+  const table = tableFor("service", service);
+  const map = members.map((member, index) => `${index} : ${member}`).join(", ");
+  // The first line makes sure that there is a table to delete. All of it is one transaction.
+  await run("nft", [
+    `table ip ${table} {}
+    delete table ip ${table}
+    table ip ${table} {
+      chain out {
+        type nat hook output priority -100
+        ip daddr ${service} tcp dport ${port} dnat to numgen random mod ${members.length} map { ${map} }
+      }
+    }`,
+  ]);
+}
+
+export async function unbalance(service: string): Promise<void> {
+  await run("nft", ["delete", "table", "ip", tableFor("service", service)]);
+}
+
+function tableFor(what: string, address: string): string {
+  return `${what}_${address.replaceAll(".", "_")}`;
 }
