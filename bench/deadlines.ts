@@ -110,7 +110,14 @@ async function distance(row: Row, value: number): Promise<number> {
     answerBytes: 1024 * 1024,
   };
   const begin = performance.now();
-  const request = { method: "GET", target: "/", headers: ["Host", "x"], body: null, repeatable: true };
+  const request = {
+    method: "GET",
+    target: "/",
+    headers: ["Host", "x"],
+    body: null,
+    repeatable: true,
+    trying: { kind: "once" } as const,
+  };
   const outcome: Outcome = await upstreams.ask(
     upstream,
     request,

@@ -18,6 +18,7 @@ export const CHECK: Check = {
   path: PATH,
   headers: Object.entries(headersOf(PLAIN)).flat(),
   hasAuthorization: false,
+  hasCookie: false,
   body: null,
   hold: () => {},
   release: () => {},

@@ -2,6 +2,7 @@
 import { readDuration } from "../core/duration.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import type { Credentials, LoginResult, OverrideMode, ReloadResult } from "../core/types.ts";
+import type { EndpointReport } from "../observe/report.ts";
 import type { OverrideFacts } from "../observe/status/status.ts";
 import type { TimelineEntry } from "../observe/timeline.ts";
 import { Refusal } from "./refusal.ts";
@@ -19,6 +20,8 @@ export interface AdminActions {
   routes(): readonly string[];
   /** The addresses of a route's upstream, as `http://host:port`. */
   upstreamOf(route: string): readonly string[];
+  /** The endpoints of a route's upstream, as the last status counts them. */
+  endpointsOf(route: string): readonly EndpointReport[];
   /** The events of late, the newest first. */
   timeline(): readonly TimelineEntry[];
   /** The override in force, with its end in milliseconds since the epoch; null when there is none. */

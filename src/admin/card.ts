@@ -1,7 +1,7 @@
 /** The part of the status page that shows one route. */
 import type { Quantile } from "../observe/status/history.ts";
 import type { RouteStatus, RouteStatusState } from "../observe/status/status.ts";
-import { counted, durationText, numberText, type Tone } from "../observe/status/wording.ts";
+import { counted, durationText, endpointsText, numberText, type Tone } from "../observe/status/wording.ts";
 import { chartOf } from "./chart.ts";
 import { type Html, type HtmlPart, html } from "./html.ts";
 import { ago, icon, timeOfDay } from "./layout.ts";
@@ -39,6 +39,7 @@ ${
   html`<p class="note tone-hand">${icon("hand")}<span>By hand to <strong>${override.mode}</strong> until ${timeOfDay(override.until.at)}, for ${durationText(override.until.seconds)} more${override.reason === null ? null : html`: <q><bdi>${override.reason}</bdi></q>`}</span></p>`
 }
 ${warnings.map((warning) => html`<p class="note tone-warn">${icon("warn")}<span>${warning}</span></p>`)}
+${endpointsLine(route)}
 ${route.state === "idle" ? null : figure(route)}
 <dl class="figures">${figures(route)}</dl>
 <details id="counts-of-${id}"><summary>Counts since the start</summary>
@@ -49,6 +50,12 @@ ${route.state === "idle" ? null : figure(route)}
   }</div></details>
 ${more}
 </article>`;
+}
+
+/** It is no warning: while an endpoint is not asked, the others answer. */
+function endpointsLine({ endpoints }: RouteStatus): Html | null {
+  const text = endpointsText(endpoints);
+  return text === null ? null : html`<p class="endpoints">${text}</p>`;
 }
 
 function figure({ recent, fallback }: RouteStatus): Html {

@@ -1,11 +1,12 @@
 /** The status page with what only a logged-in user may see: upstream addresses, names, files, and forms to act. */
+import type { EndpointReport } from "../observe/report.ts";
 import { momentOf, type RouteStatus, type Status } from "../observe/status/status.ts";
-import { counted } from "../observe/status/wording.ts";
+import { counted, ejectionText } from "../observe/status/wording.ts";
 import { type AdminActions, LONGEST_REASON } from "./actions.ts";
 import { card, cardId } from "./card.ts";
 import { type Html, html } from "./html.ts";
 import { icon, layout, timeOfDay } from "./layout.ts";
-import { heading, timeline, worstTone } from "./status-page.ts";
+import { clockText, heading, timeline, worstTone } from "./status-page.ts";
 
 export const OPERATOR_PATH = "/operator";
 const TTLS = ["10m", "30m", "1h", "4h", "12h", "24h"] as const;
@@ -47,7 +48,7 @@ ${done && doneNote(done)}
 <form class="buttons" method="post" action="${OPERATOR_PATH}/reload">${tokenField(token)}<button>Reload the config</button></form>
 </section>
 <h2 class="hidden">Routes</h2>
-<div class="cards panel">${status.routes.map((route) => card(route, acts(route, actions, token)))}</div>
+<div class="cards panel">${status.routes.map((route) => card(route, acts(route, actions, token, status.time)))}</div>
 ${timeline(events, status.time)}`,
   });
 }
@@ -58,13 +59,20 @@ function doneNote({ at, user, text, isGood }: Done): Html {
   return html`<p class="note tone-${tone}" id="done">${icon(tone)}<span><strong>${time}</strong> ${user}: ${text}</span></p>`;
 }
 
-function acts({ name, override: current }: RouteStatus, actions: AdminActions, token: string): Html {
+function acts(
+  { name, override: current }: RouteStatus,
+  actions: AdminActions,
+  token: string,
+  time: string,
+): Html {
   const hidden = html`${tokenField(token)}<input type="hidden" name="route" value="${name}">`;
   const id = cardId(name);
   const addresses = actions.upstreamOf(name);
+  const ejected = actions.endpointsOf(name).map((one) => ejectedLine(one, time));
   const end = html`<form method="post" action="${OPERATOR_PATH}/override">${hidden}<input type="hidden" name="mode" value="auto"><button class="main">End the override</button></form>`;
   return html`<section class="acts" aria-label="Actions for ${name}">
 <p><span class="soft">${addresses.length > 1 ? counted(addresses.length, "upstream server") : "Upstream"}:</span> ${addresses.join(", ")}</p>
+${ejected}
 <div class="buttons">${current && end}<form method="post" action="${OPERATOR_PATH}/probe">${hidden}<button>Probe now</button></form></div>
 <form class="wide" method="post" action="${OPERATOR_PATH}/override">${hidden}
 <p><label for="mode-of-${id}">Override to</label><select id="mode-of-${id}" name="mode"><option value="fallback">fallback</option><option value="upstream">upstream</option></select></p>
@@ -72,6 +80,12 @@ function acts({ name, override: current }: RouteStatus, actions: AdminActions, t
 <p class="grow"><label for="reason-of-${id}">Reason, shown to all</label><input id="reason-of-${id}" name="reason" maxlength="${LONGEST_REASON}" autocomplete="off"></p>
 <button>${current ? "Replace the override" : "Override"}</button></form>
 </section>`;
+}
+
+function ejectedLine({ endpoint, ejected }: EndpointReport, time: string): Html | null {
+  if (ejected === null) return null;
+  const since = clockText(new Date(ejected.since).toISOString(), time);
+  return html`<p class="note tone-warn">${icon("warn")}<span>${ejectionText(endpoint, ejected, since)}</span></p>`;
 }
 
 function tokenField(token: string): Html {

@@ -97,7 +97,7 @@ function line({ at, seconds, route, worker, tone, text }: Line, time: string): H
 }
 
 /** An event of another day shows its date. */
-function clockText(at: string, time: string): string {
+export function clockText(at: string, time: string): string {
   const clock = timeOfDay(at);
   return at.slice(0, 10) === time.slice(0, 10) ? clock : `${at.slice(5, 10)} ${clock.slice(0, 5)}`;
 }

@@ -9,6 +9,7 @@ import type { InTime } from "../login/htpasswd-files.ts";
 import { createLogins } from "../login/logins.ts";
 import { createPasswordPool } from "../login/password-pool.ts";
 import type { Report } from "../observe/event.ts";
+import type { EndpointReport } from "../observe/report.ts";
 import type { TimelineEntry } from "../observe/timeline.ts";
 import { createWallClock } from "../observe/wall-clock.ts";
 import type { Overrides } from "../route/overrides.ts";
@@ -35,6 +36,8 @@ interface AdminAccessDeps {
   reload(): Promise<ReloadResult>;
   /** Probes at once, and gives one result of each process. Never rejects. */
   probe(route: string): Promise<readonly ProbeResult[]>;
+  /** The endpoints of a route's upstream. */
+  endpointsOf(route: string): readonly EndpointReport[];
   /** The newest first. */
   timeline(): readonly TimelineEntry[];
   /** Milliseconds, monotonic. */
@@ -73,6 +76,7 @@ export function createAdminAccess(deps: AdminAccessDeps): AdminAccess {
       const upstream = routes().find((route) => route.name === name)?.upstream;
       return upstream?.servers.map((server) => `${upstream.protocol}//${addressText(server)}`) ?? [];
     },
+    endpointsOf: deps.endpointsOf,
     timeline: deps.timeline,
     overrideOf: (route) => {
       const mode = overrides.of(route);

@@ -64,7 +64,7 @@ export function buildApp(state: AppState, deps: AppDeps, makeEngine: EngineMaker
   };
 
   const notifier = createNotifier({
-    upstreams: createUpstreams({ now, asksInBytes: () => false, lookup: createResolver(now, oneByOne()) }),
+    upstreams: createUpstreams({ now, asksInBytes: () => false, resolve: createResolver(now, oneByOne()) }),
     userAgent: `sparekey/${version()}`,
     instance: hostname(),
     now,
@@ -110,6 +110,7 @@ export function buildApp(state: AppState, deps: AppDeps, makeEngine: EngineMaker
     routes,
     reload: deps.reload,
     probe: engine.probe,
+    endpointsOf: liveStatus.endpointsOf,
     timeline: liveStatus.timeline,
     now,
   });

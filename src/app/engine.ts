@@ -73,7 +73,17 @@ export function createEngine(
 ): Engine {
   let snapshot = first;
   const usesFastPath = (): boolean => snapshot.wire === "auto";
-  const upstreams = createUpstreams({ now, asksInBytes: usesFastPath });
+  const upstreams = createUpstreams({
+    now,
+    asksInBytes: usesFastPath,
+    onAttempt: (upstream, kind) => {
+      for (const route of generations.routes()) if (route.upstream === upstream) record.attempt(route, kind);
+    },
+    onEndpoint: ({ servers }, change) => {
+      for (const route of generations.routes())
+        if (route.upstream.servers === servers) record.endpoint(route, change);
+    },
+  });
   const records = createRouteRecords();
   const usage = createProcessUsage();
   const wallClock = createWallClock(now, Date.now);
@@ -123,7 +133,9 @@ export function createEngine(
     hasFastify(onUnloadable);
   };
   const processReport = (): ProcessReport => ({
-    routes: Array.from(records.all(), (one) => routeReport(one, { now, wallClock, htpasswdUsers })),
+    routes: Array.from(records.all(), (one) =>
+      routeReport(one, { now, wallClock, htpasswdUsers, endpoints: generations.endpoints }),
+    ),
     inFlight: generations.inFlight(),
     connections: listeners.connections(),
     ...usage.read(),

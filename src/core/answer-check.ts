@@ -38,6 +38,7 @@ import type {
   Outcome,
   OverrideMode,
   RawHeaders,
+  Trying,
   Verdict,
   VerdictLabel,
   Waiting,
@@ -137,7 +138,7 @@ export async function answerCheck(
   const admission = override === "upstream" ? UNJUDGED : health.admit(check);
   if (admission.kind === "refused") return finish(await fallBack(asked, "breaker_open", deps));
 
-  const forwarded = forward(check, route, deps);
+  const forwarded = forward(asked, deps);
   state.inFlight += 1;
   let outcome: Outcome;
   try {
@@ -286,13 +287,18 @@ function whyForbidden({ allowFrom }: BasicAuthFallback, address: string | null):
   return isListed(address, allowFrom) ? null : "outside_allow_from";
 }
 
-function forward(check: Check, route: Route, deps: AnswerCheckDeps): Forwarded {
+function forward({ check, route, trustedProxies, begin }: AskedCheck, deps: AnswerCheckDeps): Forwarded {
   const { method, body } = check;
+  const isPlainProxy = route.fallback.mode === "none";
   return {
     check,
     staysHere: (authorization) => route.stripEmergencyCredentials && isEmergencyLogin(authorization, deps),
     // A check changes nothing at the upstream, whatever the method of the request that it is about.
-    repeatable: body === null && (route.fallback.mode !== "none" || SAFE_METHODS.has(method)),
+    repeatable: body === null && (!isPlainProxy || SAFE_METHODS.has(method)),
+    trying: isPlainProxy
+      ? TRIED_ONCE
+      : { kind: "check", fault: route.fault, client: () => limitKey(clientAddress(check, trustedProxies)) },
+    begin,
   };
 }
 
@@ -329,5 +335,7 @@ const UNJUDGED: Asking = { kind: "ask", generation: -1, isTrial: false, waiting:
 const ENDS_GRACE: ReadonlySet<FallbackReason> = new Set(["override", "login_down"]);
 /** RFC 9110 section 9.2.1. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+/** A login's callback is a GET that redeems a code, so a plain proxy repeats only what no byte of an answer came to. */
+const TRIED_ONCE: Trying = { kind: "once" };
 const SHED: Decision = { source: "shed", verdict: "deny", reply: shedReply(), fallback: null };
 const REFUSED: Decision = { source: "shed", verdict: "deny", reply: badCheck(), fallback: null };

@@ -55,10 +55,10 @@ export function overridden(headers: RawHeaders, others: RawHeaders): RawHeaders 
 }
 
 /** A check as the upstream gets it. */
-export function upstreamRequest({ check, staysHere, repeatable }: Forwarded): UpstreamRequest {
+export function upstreamRequest({ check, staysHere, repeatable, trying }: Forwarded): UpstreamRequest {
   const { method, target, body } = check;
   const headers = headersForUpstream(check.headers, body !== null, staysHere);
-  return { method, target, headers, body, repeatable };
+  return { method, target, headers, body, repeatable, trying };
 }
 
 /**

@@ -44,6 +44,7 @@ export function messageRequest(target: NotifyTarget, message: string, userAgent:
     },
     // A message that arrives twice is better than one that does not arrive.
     repeatable: true,
+    trying: { kind: "once" },
   };
 }
 

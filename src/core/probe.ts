@@ -119,6 +119,7 @@ export function probeRequest(route: Route, template: ProbeTemplate, userAgent: s
     headers: overridden(headers, route.probe.headers),
     body: null,
     repeatable: true,
+    trying: { kind: "probe", fault: route.fault },
   };
 }
 

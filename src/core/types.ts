@@ -3,6 +3,7 @@
  * Times are milliseconds unless a name says otherwise. Header text is latin1, one char per byte.
  */
 import type { LinkedList } from "./linked-list.ts";
+import type { FaultRules } from "./snapshot.ts";
 
 /** Name, value, name, value …, in the order and spelling received. */
 export type RawHeaders = readonly string[];
@@ -17,6 +18,7 @@ export interface Check {
   readonly headers: RawHeaders;
   /** Whether `headers` hold Authorization. It is kept here because every check is asked, and most have none. */
   readonly hasAuthorization: boolean;
+  readonly hasCookie: boolean;
   /** Only `none` routes forward a body. null: the check has none, or the route forwards none. */
   readonly body: AsyncIterable<Uint8Array> | null;
   /** A check is valid until its reply is sent. To use it for longer, hold it and release it afterwards. */
@@ -93,13 +95,30 @@ export interface Gone {
   removeEventListener(type: "abort", listener: () => void): void;
 }
 
+/**
+ * How a request may be tried again: core/attempts.ts. `check`: after a bad answer and beside a slow one, within the
+ * budget. `probe`: likewise over fresh connections, without a budget. `once`: only if nothing of it was heard.
+ */
+export type Trying =
+  | {
+      readonly kind: "check";
+      readonly fault: FaultRules;
+      /** Whose part of the budget is used: core/client-address.ts, `limitKey`. */
+      readonly client: () => string;
+    }
+  | { readonly kind: "probe"; readonly fault: FaultRules }
+  | { readonly kind: "once" };
+
 /** A check on its way to the upstream, before core/headers.ts has removed what the upstream must not get. */
 export interface Forwarded {
   readonly check: Check;
   /** Whether an Authorization value must not be sent to the upstream. */
   readonly staysHere: (authorization: string) => boolean;
-  /** May be sent a second time when a connection dies before the answer's first byte. */
+  /** May reach the upstream a second time. */
   readonly repeatable: boolean;
+  readonly trying: Trying;
+  /** When the check came in, in milliseconds of the monotonic clock. */
+  readonly begin: number;
 }
 
 /** A request as the upstream gets it: a check after the header rules of core/headers.ts, or a request of our own. */
@@ -108,8 +127,9 @@ export interface UpstreamRequest {
   readonly target: string;
   readonly headers: RawHeaders;
   readonly body: AsyncIterable<Uint8Array> | null;
-  /** May be sent a second time when a connection dies before the answer's first byte. */
+  /** May reach the upstream a second time. */
   readonly repeatable: boolean;
+  readonly trying: Trying;
 }
 
 /** An outcome classified. `suspect`: either the upstream or the client may have caused it. */

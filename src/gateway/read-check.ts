@@ -24,6 +24,7 @@ export function readCheck(request: IncomingMessage, target: string): Check | nul
     path: query === -1 ? target : target.slice(0, query),
     headers: request.rawHeaders,
     hasAuthorization: firstHeader(request.rawHeaders, "authorization") !== null,
+    hasCookie: firstHeader(request.rawHeaders, "cookie") !== null,
     body: hasBody(request) ? request.iterator({ destroyOnReturn: false }) : null,
     // Nothing else writes to it.
     hold: () => {},

@@ -4,6 +4,7 @@
  * they are counted (recorder.ts), and few of them get a log line (check-lines.ts).
  */
 import type { BreakerState } from "../core/breaker.ts";
+import type { EndpointChange } from "../core/endpoint.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import type {
   FallbackMode,
@@ -44,6 +45,8 @@ export type TimelineEvent =
     }
   | { readonly kind: "breaker_opened"; readonly route: string; readonly reason: FallbackReason | null }
   | { readonly kind: "breaker_closed"; readonly route: string; readonly seconds: number }
+  /** An endpoint's address is internal: the log and the operator's page alone show it. */
+  | { readonly kind: "endpoint"; readonly route: string; readonly change: EndpointChange }
   | {
       readonly kind: "emergency_login";
       readonly route: string;

@@ -1,5 +1,6 @@
 /** Takes what the data path reports: it is counted, and becomes an event when a person should know. */
 import type { BreakerState } from "../core/breaker.ts";
+import type { AttemptKind, EndpointChange } from "../core/endpoint.ts";
 import { BAD_HOLDS_MS } from "../core/probe.ts";
 import type { LogOptions, Route } from "../core/snapshot.ts";
 import { isClientProof } from "../core/treatment.ts";
@@ -28,6 +29,10 @@ export interface Recorder {
   suspect(route: Route, reason: FaultReason, judgement: Judgement): void;
   /** One probe came to its end. `ok`: the upstream gave a verdict. */
   probe(route: Route, result: ProbeLabel): void;
+  /** A check was asked once more. */
+  attempt(route: Route, kind: AttemptKind): void;
+  /** An endpoint of the upstream was ejected or restored, or its name gained or lost an address. */
+  endpoint(route: Route, change: EndpointChange): void;
   /** The breaker changed its state because of `reason`; null: nothing was wrong. */
   breaker(route: Route, state: BreakerState, reason: FallbackReason | null): void;
   /** A person chose a mode for a route; null: the choice has ended. */
@@ -93,6 +98,13 @@ export function createRecorder({ records, logger, access, clientOf, now, report 
       record.counts.probes[result] += 1;
       record.faultProbeAt = result === "fault" ? now() : null;
       if (result === "fault") periods.prove(record);
+    },
+    attempt(route, kind) {
+      const record = records.of(route.name);
+      if (record !== undefined) record.counts.attempts[kind] += 1;
+    },
+    endpoint({ name }, change) {
+      if (records.of(name) !== undefined) report({ kind: "endpoint", route: name, change });
     },
     breaker(route, state, reason) {
       const record = records.of(route.name);

@@ -4,6 +4,7 @@
  * never fall. Times are Unix milliseconds.
  */
 import type { BreakerState } from "../core/breaker.ts";
+import type { EjectedFrom, EjectionReason, EndpointStatus } from "../core/endpoint.ts";
 import type { FallbackMode, FallbackReason, FaultReason } from "../core/types.ts";
 import { isActive } from "./fallback-periods.ts";
 import {
@@ -40,6 +41,28 @@ export interface RouteReport {
   readonly lastFault: { readonly reason: FaultReason; readonly at: number } | null;
   /** The users of the emergency login; null: nothing asks for one. */
   readonly users: number | null;
+  /** Those of the upstream that are known now. */
+  readonly endpoints: readonly EndpointReport[];
+}
+
+export interface EndpointReport {
+  /** Address and port, which are internal. */
+  readonly endpoint: string;
+  /** null: it is asked. */
+  readonly ejected: EjectionFacts | null;
+}
+
+export interface EjectionFacts {
+  readonly from: EjectedFrom;
+  readonly reason: EjectionReason;
+  readonly since: number;
+}
+
+/** `ejected` ones are not asked at all, `ejectedCookieless` ones for checks without a cookie. */
+export interface EndpointCounts {
+  readonly all: number;
+  readonly ejected: number;
+  readonly ejectedCookieless: number;
 }
 
 /** `since`: when it left `closed`. */
@@ -74,6 +97,8 @@ interface RouteReportDeps {
   readonly wallClock: WallClock;
   /** Users in an htpasswd file; 0 when it cannot be read. */
   htpasswdUsers(file: string): number;
+  /** Those of the upstream of a route, by name. */
+  endpoints(route: string): readonly EndpointStatus[];
 }
 
 export function routeReport(record: RouteRecord, deps: RouteReportDeps): RouteReport {
@@ -90,7 +115,17 @@ export function routeReport(record: RouteRecord, deps: RouteReportDeps): RouteRe
     fallback: fallbackFacts(record, deps),
     lastFault: lastFault && { reason: lastFault.reason, at: wallClock(lastFault.at) },
     users: fewestUsers(route, deps.htpasswdUsers),
+    endpoints: deps.endpoints(route.name).map(({ endpoint, ejected }) => ({
+      endpoint,
+      ejected: ejected && { ...ejected, since: wallClock(ejected.since) },
+    })),
   };
+}
+
+export function countEndpoints(endpoints: readonly EndpointReport[]): EndpointCounts {
+  const from = (wanted: EjectedFrom): number =>
+    endpoints.filter(({ ejected }) => ejected?.from === wanted).length;
+  return { all: endpoints.length, ejected: from("all"), ejectedCookieless: from("cookieless") };
 }
 
 function fallbackFacts(record: RouteRecord, { now, wallClock }: RouteReportDeps): FallbackFacts | null {
@@ -117,12 +152,13 @@ export function emptyRouteReport(route: string): RouteReport {
     fallback: null,
     lastFault: null,
     users: null,
+    endpoints: [],
   };
 }
 
 /**
  * Counts are summed. A breaker is shown in the worst state that any process has it in, so that one state of a route
- * is 1, as with one process. The reports of processes that have ended come last.
+ * is 1, as with one process. An endpoint is ejected where any process has ejected it. The reports of processes that have ended come last.
  */
 export function sumReports(reports: readonly ProcessReport[]): ProcessReport {
   const sumOf = (number: (report: ProcessReport) => number): number =>
@@ -178,6 +214,7 @@ function sumOfTwo(a: RouteReport, b: RouteReport): RouteReport {
     fallback: both(a.fallback, b.fallback, together),
     lastFault: both(a.lastFault, b.lastFault, (one, other) => (one.at >= other.at ? one : other)),
     users: both(a.users, b.users, Math.min),
+    endpoints: sumEndpoints(a.endpoints, b.endpoints),
   };
 }
 
@@ -191,6 +228,21 @@ function together(a: FallbackFacts, b: FallbackFacts): FallbackFacts {
   const { mode, reason, since } = a.since <= b.since ? a : b;
   const served = both(a.served, b.served, Math.max);
   return { mode, reason, since, served, isHeld: a.isHeld || b.isHeld, checks: a.checks + b.checks };
+}
+
+function sumEndpoints(a: readonly EndpointReport[], b: readonly EndpointReport[]): readonly EndpointReport[] {
+  const sums = new Map(a.map((one) => [one.endpoint, one]));
+  for (const one of b) {
+    const ejected = both(sums.get(one.endpoint)?.ejected ?? null, one.ejected, wider);
+    sums.set(one.endpoint, { ...one, ejected });
+  }
+  return [...sums.values()];
+}
+
+/** The ejection from all checks comes before one from some, and then the earlier one. */
+function wider(a: EjectionFacts, b: EjectionFacts): EjectionFacts {
+  if (a.from !== b.from) return a.from === "all" ? a : b;
+  return a.since <= b.since ? a : b;
 }
 
 function both<Value>(a: Value | null, b: Value | null, join: (a: Value, b: Value) => Value): Value | null {

@@ -3,6 +3,7 @@
  * labelled children of the metrics package was measured to cost 0.5 µs a check, most of it for hashing labels.
  */
 import type { BreakerState } from "../core/breaker.ts";
+import type { AttemptKind } from "../core/endpoint.ts";
 import type { Route } from "../core/snapshot.ts";
 import type {
   Decision,
@@ -24,6 +25,8 @@ export interface RouteCounts {
   readonly faults: Map<FaultReason, number>;
   readonly suspects: Map<FaultReason, Record<Judgement, number>>;
   readonly probes: Record<ProbeLabel, number>;
+  /** Further attempts of checks; the first one of each is not counted. */
+  readonly attempts: Record<AttemptKind, number>;
   /** By status. A status that no HTTP answer can have counts under `OTHER_STATUS`. */
   readonly answers: Map<number, number>;
   readonly logins: Record<LoginResult["kind"], number>;
@@ -103,6 +106,7 @@ export function newRouteCounts(): RouteCounts {
     faults: new Map(),
     suspects: new Map(),
     probes: { ok: 0, fault: 0 },
+    attempts: { retry: 0, hedge: 0 },
     answers: new Map(),
     logins: { ok: 0, missing: 0, bad: 0, limited: 0, forbidden: 0 },
     checkDurations: newDurations(),

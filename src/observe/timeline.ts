@@ -1,4 +1,5 @@
 /** The last events in words, for the status page. */
+import type { EjectedFrom, EndpointChange } from "../core/endpoint.ts";
 import { type Event, isForTimeline, type TimelineEvent } from "./event.ts";
 import { type EventText, eventText } from "./status/wording.ts";
 
@@ -13,7 +14,7 @@ export interface TimelineEntry extends EventText {
 
 interface Timeline {
   add(event: Event, worker?: number): void;
-  /** The newest first: 100 at most, and as many logins. */
+  /** The newest first: 100 at most, and as many logins, and 40 changes of endpoints. */
   all(): readonly TimelineEntry[];
 }
 
@@ -23,26 +24,61 @@ interface Numbered {
   readonly entry: TimelineEntry;
 }
 
+interface NumberedEndpoint extends Numbered {
+  readonly change: EndpointChange;
+}
+
 const MOST = 100;
+/** Fewer than the status page shows, so that an endpoint that comes and goes leaves room for other events. */
+const MOST_ENDPOINTS = 40;
+/** Workers notice the same change one after another. */
+const SAME_CHANGE_MS = 20_000;
 
 export function createTimeline(unixNow: () => number): Timeline {
   // Logins are kept apart, so that a login each minute does not push out how the outage began.
   const logins: Numbered[] = [];
+  const endpoints: NumberedEndpoint[] = [];
   const others: Numbered[] = [];
   let count = 0;
+  /** Whether the last change of this endpoint was the same, a short while ago. */
+  const isKnown = (route: string, change: EndpointChange, at: number): boolean => {
+    const before = endpoints.findLast(
+      (one) => one.entry.route === route && one.change.endpoint === change.endpoint,
+    );
+    return (
+      before !== undefined && isSame(before.change, change) && Math.abs(at - before.entry.at) < SAME_CHANGE_MS
+    );
+  };
   return {
     add: (event, worker) => {
       if (!isForTimeline(event)) return;
       const { kind } = event;
-      const kept = kind === "emergency_login" ? logins : others;
       const at = unixNow();
+      if (kind === "endpoint" && isKnown(event.route, event.change, at)) return;
       const entry = { at, worker: worker ?? null, kind, route: routeOf(event), ...eventText(event) };
       count += 1;
-      kept.push({ number: count, entry });
-      if (kept.length > MOST) kept.shift();
+      const one = { number: count, entry };
+      if (kind === "emergency_login") keep(logins, one, MOST);
+      else if (kind === "endpoint") keep(endpoints, { ...one, change: event.change }, MOST_ENDPOINTS);
+      else keep(others, one, MOST);
     },
-    all: () => [...others, ...logins].toSorted((a, b) => b.number - a.number).map(({ entry }) => entry),
+    all: () =>
+      [...others, ...endpoints, ...logins].toSorted((a, b) => b.number - a.number).map(({ entry }) => entry),
   };
+}
+
+function keep<Item>(items: Item[], item: Item, most: number): void {
+  items.push(item);
+  if (items.length > most) items.shift();
+}
+
+/** Workers may differ in the reason, and in how long the endpoint was ejected. */
+function isSame(a: EndpointChange, b: EndpointChange): boolean {
+  return a.kind === b.kind && fromOf(a) === fromOf(b);
+}
+
+function fromOf(change: EndpointChange): EjectedFrom | null {
+  return "from" in change ? change.from : null;
 }
 
 function routeOf(event: TimelineEvent): string | null {

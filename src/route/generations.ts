@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../core/address-text.ts";
 import type { RouteState, Routing } from "../core/answer-check.ts";
+import type { EndpointStatus } from "../core/endpoint.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import { buildRouteTable } from "../core/route-table.ts";
 import type { Address, Route, Snapshot } from "../core/snapshot.ts";
@@ -32,6 +33,10 @@ interface Generations {
   use(generation: Generation): void;
   release(generation: Generation): void;
   inFlight(): number;
+  /** The routes of the config in use. */
+  routes(): readonly Route[];
+  /** The endpoints of a route's upstream that are known. */
+  endpoints(route: string): readonly EndpointStatus[];
   /** Probes at once; null: there is no such route. */
   probe(route: string): Promise<ProbeResult> | null;
   /** Drops the grace of all clients of `route`. */
@@ -40,7 +45,7 @@ interface Generations {
 }
 
 interface GenerationsDeps extends Omit<RouteHealthDeps, "ask"> {
-  readonly upstreams: Pick<Upstreams, "ask" | "use" | "close">;
+  readonly upstreams: Pick<Upstreams, "ask" | "endpoints" | "use" | "close">;
   /** Reads these htpasswd files and uses them, and drops all others. */
   readonly logins: { use(files: readonly string[]): Promise<void> };
   readonly grace: GraceStore;
@@ -137,6 +142,11 @@ export function createGenerations(deps: GenerationsDeps): Generations {
     },
     release,
     inFlight: () => [...states()].reduce((total, state) => total + state.inFlight, 0),
+    routes: () => used?.snapshot.routes ?? [],
+    endpoints: (name) => {
+      const route = used?.snapshot.routes.find((one) => one.name === name);
+      return route ? upstreams.endpoints(route.upstream) : [];
+    },
     probe: (route) => used?.states.get(route)?.health.probeNow() ?? null,
     forgetAllows: (route) => used?.states.get(route)?.grace.clear(),
     close: () => {

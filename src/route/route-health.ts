@@ -32,8 +32,11 @@ import { askLogin, type SendProbeDeps, sendProbe } from "./send-probe.ts";
 import { createSharedProbeResult, type SharedProbeResult } from "./shared-probe-result.ts";
 
 const UNKNOWN: ProbeResult = { kind: "unknown" };
-/** Probes have connections of their own, because checks may have taken all the others. */
-const PROBE_CONNECTIONS = 2;
+/**
+ * Probes have connections of their own, because checks may have taken all the others. Two probes go side by side, and a
+ * silent one is repeated on up to two more.
+ */
+const PROBE_CONNECTIONS = 6;
 
 export interface RouteHealthDeps {
   readonly ask: Ask;

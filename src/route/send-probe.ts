@@ -38,7 +38,7 @@ export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<P
   const headers = ["Host", addressText(upstream.servers[0]), "User-Agent", deps.userAgent];
   const outcome = await send(
     upstream,
-    { method: "GET", target, headers, body: null, repeatable: true },
+    { method: "GET", target, headers, body: null, repeatable: true, trying: { kind: "once" } },
     deps,
   );
   if (outcome.kind === "failure") return LOGIN_DOWN;

@@ -1,189 +1,163 @@
 /**
- * Opens one connection to an upstream within the connect timeout, which covers names, TCP and TLS together. Its servers
- * are tried in their order, and the addresses of each in theirs. Those that failed lately come last. The reason of a
- * failure depends on its phase, because an error code alone does not tell it (a reset may be TCP or TLS).
+ * Opens one connection to an upstream within the connect timeout, which covers names, TCP and TLS together. After 250 ms
+ * of silence a second socket is opened beside the first, and after as long a third: a retransmitted SYN stays with the
+ * dead server that the first one was sent to (RFC 8305 section 5 races addresses likewise). The first that connects wins.
+ * The reason of a failure depends on its phase, because an error code alone does not tell it (a reset may be TCP or TLS).
  */
-import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
-import { addressText } from "../core/address-text.ts";
-import { createConnectFailures } from "../core/connect-failures.ts";
-import type { Address, Upstream } from "../core/snapshot.ts";
-import type { ConnectFailure, Gone } from "../core/types.ts";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
+import type { Upstream } from "../core/snapshot.ts";
+import type { ConnectFailure } from "../core/types.ts";
 import { connectForBytes } from "../http/bytes-socket.ts";
 import { pastDeadline, startDeadline } from "./deadline.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { type Endpoints, isOwnLimit, type Unresolved } from "./endpoints.ts";
 
-/** The other end of a connection. */
-export interface Peer {
-  readonly server: Address;
-  /** An address that the name of the server resolved to. */
-  readonly address: string;
-}
+const STAGGER_MS = 250;
 
 export type Connected =
-  | { readonly kind: "connected"; readonly socket: Socket; readonly peer: Peer }
+  | { readonly kind: "connected"; readonly socket: Socket; readonly endpoint: Endpoint }
   | { readonly kind: "failure"; readonly reason: ConnectFailure }
   /** Our own limits: no file descriptor, port or memory is left. A flood of clients can cause it, so it is no fault. */
-  | { readonly kind: "overload" }
-  | { readonly kind: "interrupted" };
-
-const OWN_LIMITS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS", "ENOMEM"]);
+  | { readonly kind: "overload" };
 
 /** How a socket over plain TCP is read from. */
 export type SocketMode = "stream" | "bytes";
 
-/** `died` is the other end of a connection that died before, or null. It is tried last. */
-export type Connector = (died: Peer | null, interrupt: Gone, reading?: SocketMode) => Promise<Connected>;
-
-/** When the time for connecting is up. */
-interface Time {
-  /** Applies to all but the last of several. */
-  readonly shared: number;
-  readonly last: number;
+export interface DialDeps {
+  readonly upstream: Upstream;
+  readonly endpoints: Endpoints;
+  /** The endpoint to try first; null: any. */
+  readonly first: Endpoint | null;
+  readonly hasCookie: boolean;
+  readonly reading: SocketMode;
+  /** It is called once, unless the dial is cancelled. */
+  done(connected: Connected): void;
 }
 
-type Attempt<Item> = (item: Item, time: Time) => Promise<Connected>;
+/** Owns its sockets and timers until it is done or cancelled. What fails is told to the endpoints. */
+export class Dial {
+  readonly #deps: DialDeps;
+  readonly #sockets = new Map<Socket, Endpoint>();
+  #left: readonly Endpoint[] = [];
+  #failure: ConnectFailure | null = null;
+  #hasNoPort = false;
+  #stagger: NodeJS.Timeout | null = null;
+  #hasBegun = false;
+  #isOver = false;
+  readonly #deadline;
 
-/** Remembers what failed lately. `now` is in milliseconds and never goes back. */
-export function createConnector(upstream: Upstream, lookup: LookupFunction, now: () => number): Connector {
-  const failures = createConnectFailures();
+  constructor(deps: DialDeps) {
+    this.#deps = deps;
+    const { connect } = deps.upstream.timeouts;
+    this.#deadline = startDeadline(connect, (starved) => this.#late(starved));
+    const unready = deps.endpoints.ready();
+    if (unready === null) this.#begin();
+    else void unready.then((unresolved) => this.#resolved(unresolved));
+  }
 
-  /** The share of the next of `count`. What it leaves goes to the later ones. */
-  const shareOf = ({ shared, last }: Time, count: number): Time => {
-    if (count === 1) return { shared, last };
-    const end = now() + (shared - now()) / count;
-    return { shared: end, last: end };
-  };
+  cancel(): void {
+    if (!this.#isOver) this.#end();
+  }
 
-  /**
-   * Tries one after another until one connects. Each has an even share of the time left, so that none that hangs leaves
-   * the later ones without. The reason is that of the first, which was believed to work.
-   */
-  const tryEach = async <Item>(
-    items: readonly Item[],
-    name: (item: Item) => string,
-    time: Time,
-    attempt: Attempt<Item>,
-  ): Promise<Connected> => {
-    let failure: Connected | null = null;
-    for (const [index, item] of items.entries()) {
-      const begun = failures.begin(name(item), now());
-      const connected = await attempt(item, shareOf(time, items.length - index));
-      if (connected.kind === "connected") begun.worked();
-      else if (connected.kind === "failure") begun.failed(now());
-      else begun.gaveUp();
-      if (connected.kind !== "failure") return connected;
-      failure ??= connected;
+  #resolved(unresolved: Unresolved | null): void {
+    if (this.#isOver) return;
+    if (unresolved === null) this.#begin();
+    else this.#finish(unresolved);
+  }
+
+  #begin(): void {
+    const { endpoints, first, hasCookie } = this.#deps;
+    this.#hasBegun = true;
+    this.#left = endpoints.dialOrder(first, hasCookie);
+    this.#openNext();
+  }
+
+  #openNext(): void {
+    if (this.#stagger) clearTimeout(this.#stagger);
+    const [endpoint, ...left] = this.#left;
+    if (endpoint === undefined) {
+      if (this.#sockets.size === 0) this.#finish(this.#allFailed());
+      return;
     }
-    return failure ?? { kind: "failure", reason: "dns" };
-  };
+    this.#left = left;
+    this.#open(endpoint);
+    if (left.length > 0) this.#stagger = setTimeout(() => this.#openNext(), STAGGER_MS);
+  }
 
-  /**
-   * What failed lately comes late, and last of all comes what lost a connection just now: a server that shuts down may
-   * still take connections and lose them too, while another is back from its restart but failed lately.
-   */
-  const inOrder = <Item>(
-    items: readonly Item[],
-    name: (item: Item) => string,
-    died: string | null,
-  ): Item[] => {
-    const rank = (item: Item): number => {
-      if (name(item) === died) return 2;
-      return failures.failedLately(name(item), now()) ? 1 : 0;
-    };
-    return items
-      .map((item) => ({ item, rank: rank(item) }))
-      .sort((a, b) => a.rank - b.rank)
-      .map(({ item }) => item);
-  };
-
-  return (died, interrupt, reading = "stream") => {
-    const { connect, total } = upstream.timeouts;
-    const begin = now();
-    // The total deadline may come first. The later ones must have had their turn by then.
-    const time = { shared: begin + Math.min(connect, total), last: begin + connect };
-    const servers = inOrder(upstream.servers, addressText, died && addressText(died.server));
-    return tryEach(servers, addressText, time, async (server, serverTime) => {
-      const resolved = await resolve(server.host, serverTime.last - now(), lookup, interrupt);
-      if (resolved.kind !== "resolved") return resolved;
-      const peers = resolved.addresses.map((address) => ({ server, address }));
-      const ordered = inOrder(peers, peerText, died && peerText(died));
-      return tryEach(ordered, peerText, serverTime, (peer, peerTime) =>
-        connectTo(peer, upstream, reading, peerTime.last - now(), interrupt),
-      );
-    });
-  };
-}
-
-function peerText({ server, address }: Peer): string {
-  return `${address} of ${addressText(server)}`;
-}
-
-type Unresolved = Exclude<Connected, { readonly kind: "connected" }>;
-type Resolved = { readonly kind: "resolved"; readonly addresses: readonly string[] } | Unresolved;
-
-function resolve(
-  host: string,
-  milliseconds: number,
-  lookup: LookupFunction,
-  interrupt: Gone,
-): Promise<Resolved> {
-  if (isIP(host) !== 0) return Promise.resolve({ kind: "resolved", addresses: [host] });
-  return settled(milliseconds, "dns", interrupt, (settle) => {
-    lookup(host, { all: true }, (error, found) => {
-      if (error) return settle(failureOf(error, "dns"));
-      const list = Array.isArray(found) ? found : [];
-      settle({ kind: "resolved", addresses: list.map(({ address }) => address) });
-    });
-  });
-}
-
-function connectTo(
-  peer: Peer,
-  upstream: Upstream,
-  reading: SocketMode,
-  milliseconds: number,
-  interrupt: Gone,
-): Promise<Connected> {
-  const socket = open(upstream, peer, reading);
-  // The next owner of the socket listens too, but an error in between must not end the process.
-  socket.on("error", () => {});
-  const connecting = settled<Connected>(milliseconds, "connect_timeout", interrupt, (settle) => {
+  #open(endpoint: Endpoint): void {
+    const { upstream, reading } = this.#deps;
+    const socket = openSocket(upstream, endpoint, reading);
+    this.#sockets.set(socket, endpoint);
     let reached = false;
-    socket.once("error", (error) => settle(failureOf(error, reached ? "tls" : "tcp")));
+    // The next owner of the socket listens too, but an error in between must not end the process.
+    socket.on("error", (error) => this.#failed(socket, endpoint, failureOf(error, reached ? "tls" : "tcp")));
     socket.once("connect", () => {
       reached = true;
     });
     socket.once(upstream.protocol === "https:" ? "secureConnect" : "connect", () => {
-      settle({ kind: "connected", socket, peer });
+      if (this.#isOver) return;
+      this.#blameEarlier(socket, endpoint);
+      this.#sockets.delete(socket);
+      this.#finish({ kind: "connected", socket, endpoint });
     });
-  });
-  return connecting.then((connected) => {
-    if (connected.kind !== "connected") socket.destroy();
-    return connected;
-  });
+  }
+
+  #failed(socket: Socket, endpoint: Endpoint, failure: SocketFailure): void {
+    socket.destroy();
+    if (this.#isOver) return;
+    this.#sockets.delete(socket);
+    if (failure === "overload") return this.#finish({ kind: "overload" });
+    this.#deps.endpoints.failed(endpoint, failure === "no_port" ? "unreachable" : failure, "all");
+    if (failure === "no_port") this.#hasNoPort = true;
+    else this.#failure ??= failure;
+    this.#left = this.#left.filter((one) => one !== endpoint);
+    this.#openNext();
+  }
+
+  #allFailed(): Connected {
+    if (this.#failure === null && this.#hasNoPort) return { kind: "overload" };
+    return { kind: "failure", reason: this.#failure ?? "dns" };
+  }
+
+  #late(starved: boolean): void {
+    if (this.#isOver) return;
+    if (!starved) this.#blameSilent(new Set(this.#sockets.values()));
+    // A name server that is silent is as good as none.
+    const late = this.#hasBegun ? "connect_timeout" : "dns";
+    this.#finish(pastDeadline(this.#failure ?? late, starved));
+  }
+
+  /**
+   * A socket that was opened before the one that won was silent for longer, which is as good as none. One opened after
+   * it has had no time yet, and where both led to one endpoint, that is up.
+   */
+  #blameEarlier(winner: Socket, winning: Endpoint): void {
+    const earlier = new Set<Endpoint>();
+    for (const [socket, endpoint] of this.#sockets) {
+      if (socket === winner) break;
+      if (endpoint !== winning) earlier.add(endpoint);
+    }
+    this.#blameSilent(earlier);
+  }
+
+  #blameSilent(silent: ReadonlySet<Endpoint>): void {
+    for (const endpoint of silent) this.#deps.endpoints.failed(endpoint, "connect_timeout", "all");
+  }
+
+  #finish(connected: Connected): void {
+    this.#end();
+    this.#deps.done(connected);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#deadline.clear();
+    if (this.#stagger) clearTimeout(this.#stagger);
+    for (const socket of this.#sockets.keys()) socket.destroy();
+  }
 }
 
-/** Settles with what `begin` says, unless the deadline or an interrupt comes first. */
-function settled<Result>(
-  milliseconds: number,
-  late: ConnectFailure,
-  interrupt: Gone,
-  begin: (settle: (result: Result | Unresolved) => void) => void,
-): Promise<Result | Unresolved> {
-  return new Promise((resolvePromise) => {
-    if (interrupt.aborted) return resolvePromise({ kind: "interrupted" });
-    const settle = (result: Result | Unresolved): void => {
-      deadline.clear();
-      interrupt.removeEventListener("abort", onInterrupt);
-      resolvePromise(result);
-    };
-    const onInterrupt = (): void => settle({ kind: "interrupted" });
-    const deadline = startDeadline(milliseconds, (starved) => settle(pastDeadline(late, starved)));
-    interrupt.addEventListener("abort", onInterrupt);
-    begin(settle);
-  });
-}
-
-function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: SocketMode): Socket {
+function openSocket({ protocol, tls }: Upstream, { server, address }: Endpoint, reading: SocketMode): Socket {
   const tcp = {
     host: address,
     port: server.port,
@@ -208,11 +182,18 @@ function open({ protocol, tls }: Upstream, { server, address }: Peer, reading: S
   });
 }
 
-function failureOf(error: Error, phase: "dns" | "tcp" | "tls"): Unresolved {
+/**
+ * "no_port": no local port is left for this address, or this host has no address of its family, as with ::1 where IPv6 is
+ * switched off. Neither says anything of the upstream, but another address may be reached all the same.
+ */
+type SocketFailure = ConnectFailure | "overload" | "no_port";
+
+function failureOf(error: Error, phase: "tcp" | "tls"): SocketFailure {
   const code = "code" in error ? String(error.code) : "";
-  if (OWN_LIMITS.has(code)) return { kind: "overload" };
-  if (phase !== "tcp") return { kind: "failure", reason: phase };
-  if (code === "ECONNREFUSED") return { kind: "failure", reason: "refused" };
-  if (code === "ETIMEDOUT") return { kind: "failure", reason: "connect_timeout" };
-  return { kind: "failure", reason: "unreachable" };
+  if (code === "EADDRNOTAVAIL") return "no_port";
+  if (isOwnLimit(error)) return "overload";
+  if (phase === "tls") return "tls";
+  if (code === "ECONNREFUSED") return "refused";
+  if (code === "ETIMEDOUT") return "connect_timeout";
+  return "unreachable";
 }

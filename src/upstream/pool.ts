@@ -1,27 +1,62 @@
 /**
- * The connections kept to one upstream. The last used one is taken first, and at most `maxConnections` exist. An
- * exchange that finds none waits in a queue until one is free or the exchange is interrupted. The connections of both
- * paths are here, so that both have the same limit and the same queue.
+ * The connections kept to one upstream. At most `maxConnections` exist. A check takes the most recently used one of the
+ * endpoint that is chosen for it, or opens one there. When all are taken, it waits in a queue until one is free or the
+ * check is interrupted. The connections of both paths are here, so that both have the same limit and the same queue.
  */
-import type { LookupFunction } from "node:net";
-import { performance } from "node:perf_hooks";
+import { type AttemptBudget, createAttemptBudget } from "../core/attempt-budget.ts";
+import { isRedirect } from "../core/classify.ts";
+import type { EndpointChange, EndpointStatus } from "../core/endpoint.ts";
+import { createLatencyWindow, type LatencyWindow } from "../core/latency.ts";
 import type { Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
-import type { Gone, Outcome } from "../core/types.ts";
-import { type Connector, createConnector, type Peer } from "./connect.ts";
-import { type InterruptReason, interrupted } from "./interrupt.ts";
-import type { ConnectionEvents, ConnectionKind, Pooled } from "./pooled-connection.ts";
-import { type NotTaken, type Waiter, WaitQueue } from "./wait-queue.ts";
+import { type Connected, Dial } from "./connect.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { Endpoints, type EndpointsDeps } from "./endpoints.ts";
+import {
+  type ConnectionEvents,
+  type ConnectionKind,
+  ConnectionRecord,
+  type Pooled,
+} from "./pooled-connection.ts";
+import { type Waiter, WaitQueue } from "./wait-queue.ts";
 
-export type Taken<Connection> =
-  /** `queued`: it came after a wait in the queue, in which others were answered. */
-  { readonly kind: "taken"; readonly connection: Connection; readonly queued: boolean } | NotTaken;
+/** A connection older than this is replaced, so that those to a Service spread over its servers again. */
+const AGE_MS = 300_000;
+const AGE_JITTER = 0.2;
+/** No connection that works is given up so soon after a failure. */
+const QUIET_MS = 60_000;
+/** For so long, a verdict shows that the server at the other end is well. */
+const PROOF_MS = 1_000;
+/** Suspects with less time between them are one row. A check without a cookie goes to who has challenged one since. */
+const SUSPECT_MS = 15_000;
+
+interface PoolDeps {
+  readonly upstream: Upstream;
+  readonly endpoints: Endpoints;
+  /** Milliseconds that never go back. */
+  now(): number;
+  /** 0 to 1. */
+  random(): number;
+}
+
+/** What a dial led to. */
+export type Opened<Connection> =
+  | { readonly kind: "opened"; readonly connection: Connection }
+  | Exclude<Connected, { readonly kind: "connected" }>;
 
 /** Owns its connections until `close`. */
 export class Pool {
-  readonly #upstream: Upstream;
-  readonly #connect: Connector;
-  readonly #idle: Pooled[] = [];
+  readonly endpoints: Endpoints;
+  readonly upstream: Upstream;
+  readonly budget: AttemptBudget;
+  /** Of all answers that are measured. */
+  readonly latency: LatencyWindow = createLatencyWindow();
+  readonly #latencies = {
+    allow: createLatencyWindow(),
+    challenge: createLatencyWindow(),
+    deny: createLatencyWindow(),
+  };
+  readonly #deps: PoolDeps;
   readonly #all = new Set<Pooled>();
   readonly #waitQueue = new WaitQueue();
   /** Busy connections that had a turn when last looked at, in the order in which they were last asked. */
@@ -37,72 +72,21 @@ export class Pool {
       this.#answers += 1;
     },
   };
+  #idle = 0;
   #opening = 0;
   #answers = 0;
+  #failedAt = Number.NEGATIVE_INFINITY;
+  #suspectedAt = Number.NEGATIVE_INFINITY;
+  /** When the first of a row of suspects came. */
+  #suspectedSince = Number.NEGATIVE_INFINITY;
+  #isRenewing = false;
   #closed = false;
 
-  constructor(upstream: Upstream, lookup: LookupFunction) {
-    this.#upstream = upstream;
-    this.#connect = createConnector(upstream, lookup, () => performance.now());
-  }
-
-  /**
-   * `died` is null for the first try, for which any connection will do. Otherwise it is what the connection led to
-   * that died under this request: a second try needs one that has carried nothing yet, to another server where there
-   * is one. A wait that is interrupted yields "overload" if others were answered meanwhile, so that busy is never
-   * taken for broken, and "interrupted" if none was.
-   */
-  take<Connection extends Pooled>(
-    kind: ConnectionKind<Connection>,
-    died: Peer | null,
-    interrupt: Gone,
-  ): Promise<Taken<Connection>> {
-    const connection = died ? null : this.takeIdle(kind);
-    if (connection) return Promise.resolve({ kind: "taken", connection, queued: false });
-    if (this.#mayOpen()) return this.#open(kind, died, interrupt);
-    const oldest = this.#idle.shift();
-    if (!oldest) return this.#wait(kind, died, interrupt);
-    oldest.close();
-    return this.#open(kind, died, interrupt);
-  }
-
-  /** Takes an idle connection without any wait. Returns null when there is none. */
-  takeIdle<Connection extends Pooled>(kind: ConnectionKind<Connection>): Connection | null {
-    for (let index = this.#idle.length - 1; index >= 0; index -= 1) {
-      const connection = this.#idle[index];
-      if (connection === undefined || !kind.isOne(connection)) continue;
-      if (index === this.#idle.length - 1) this.#idle.pop();
-      else this.#idle.splice(index, 1);
-      if (connection.usable) return connection;
-    }
-    return null;
-  }
-
-  /** Idle connections end at once, the others with their answers. */
-  close(): void {
-    this.#closed = true;
-    for (const connection of this.#idle.splice(0)) connection.close();
-  }
-
-  #mayOpen(): boolean {
-    return this.#all.size + this.#opening < this.#upstream.maxConnections;
-  }
-
-  async #open<Connection extends Pooled>(
-    kind: ConnectionKind<Connection>,
-    died: Peer | null,
-    interrupt: Gone,
-  ): Promise<Taken<Connection>> {
-    this.#opening += 1;
-    const connected = await this.#connect(died, interrupt, kind.reading);
-    this.#opening -= 1;
-    if (connected.kind !== "connected") {
-      this.#passOn(connected);
-      return connected;
-    }
-    const connection = kind.create(connected.socket, connected.peer, this.#upstream, this.#events);
-    this.#all.add(connection);
-    return { kind: "taken", connection, queued: false };
+  constructor(deps: PoolDeps) {
+    this.#deps = deps;
+    this.endpoints = deps.endpoints;
+    this.upstream = deps.upstream;
+    this.budget = createAttemptBudget(deps.now());
   }
 
   /** How many answers the upstream has given so far, whatever became of their connections. */
@@ -110,9 +94,144 @@ export class Pool {
     return this.#answers;
   }
 
-  /** Returns null when there is no need to wait: a connection is idle, or one more may be opened. */
-  joinQueue(waiter: Waiter): Place<Waiter> | null {
-    if (this.#idle.length > 0 || this.#mayOpen()) return null;
+  /**
+   * Of answers of one kind. A challenge often writes a session to a store, and a refusal looks nothing up, so what is
+   * usual for one is slow for the other.
+   */
+  latencyOf(status: number): LatencyWindow {
+    if (status < 300) return this.#latencies.allow;
+    return isRedirect(status) || status === 401 ? this.#latencies.challenge : this.#latencies.deny;
+  }
+
+  get mayOpen(): boolean {
+    return this.#all.size + this.#opening < this.#deps.upstream.maxConnections;
+  }
+
+  /** Whether a connection is free, or one may be opened. */
+  get hasPlace(): boolean {
+    return this.mayOpen || this.#idle > 0;
+  }
+
+  /** The most recently used connection that is free at `endpoint`. null: there is none. */
+  takeIdle<Connection extends Pooled>(
+    kind: ConnectionKind<Connection>,
+    { idle }: Endpoint,
+    hasCookie: boolean,
+  ): Connection | null {
+    if (!hasCookie && this.#isSuspected())
+      return this.#takeIdle(kind, idle, (record) => record.challengedAt > this.#suspectedSince);
+    for (let index = idle.length - 1; index >= 0; index -= 1) {
+      const connection = idle[index];
+      if (connection === undefined || !kind.isOne(connection)) continue;
+      this.#removeIdle(idle, index);
+      if (connection.usable) return connection;
+    }
+    return null;
+  }
+
+  /**
+   * One that is free at `endpoint` and has shown just now that its server is well. After a suspect, and for a check
+   * without a cookie, it must have challenged such a check since the first of the row. null: there is none.
+   */
+  takeProven<Connection extends Pooled>(
+    kind: ConnectionKind<Connection>,
+    { idle }: Endpoint,
+    hasCookie: boolean,
+    afterSuspect: boolean,
+  ): Connection | null {
+    const since = this.#deps.now() - PROOF_MS;
+    return this.#takeIdle(kind, idle, ({ verdictAt, challengedAt }) =>
+      afterSuspect && !hasCookie ? challengedAt > this.#suspectedSince : verdictAt > since,
+    );
+  }
+
+  /** One that is free anywhere, where no more may be opened. null: there is none of the kind. */
+  takeAnyIdle<Connection extends Pooled>(kind: ConnectionKind<Connection>): Connection | null {
+    for (const { idle } of this.endpoints.all) {
+      const found = this.#takeIdle(kind, idle, () => true);
+      if (found) return found;
+    }
+    return null;
+  }
+
+  /**
+   * Whether all places are taken and `endpoint` has none, while another has several: without a place of theirs, one that
+   * is new or comes back would never be asked as long as there is much to do.
+   */
+  isLeftOut(endpoint: Endpoint): boolean {
+    if (this.mayOpen || endpoint.inFlight > 0) return false;
+    const others = new Set<Endpoint>();
+    for (const { record } of this.#all) {
+      if (record.endpoint === endpoint) return false;
+      others.add(record.endpoint);
+    }
+    return others.size < this.#all.size;
+  }
+
+  /** Closes a free connection, so that another may be opened in its place. Returns false if there is none. */
+  makeRoom(): boolean {
+    for (const { idle } of this.endpoints.all) {
+      // Probes and checks share their endpoints, but not their places.
+      const oldest = idle.find((connection) => this.#all.has(connection));
+      if (oldest === undefined) continue;
+      this.vacate(oldest);
+      return true;
+    }
+    return false;
+  }
+
+  /**
+   * Closes a connection that brought no verdict. Its place is for the check's next attempt, and else for who waits
+   * longest: `passOn` must follow.
+   */
+  vacate(connection: Pooled): void {
+    connection.record.isSpent = true;
+    // It ends with their answers.
+    if (connection.hasOthers) return;
+    this.#remove(connection);
+    connection.close();
+  }
+
+  passOn(): void {
+    this.#openForNext();
+  }
+
+  /** `first`: the endpoint to try first. The dial is over when `done` is called or it is cancelled. */
+  open<Connection extends Pooled>(
+    kind: ConnectionKind<Connection>,
+    first: Endpoint | null,
+    hasCookie: boolean,
+    done: (opened: Opened<Connection>) => void,
+  ): { cancel(): void } {
+    const { upstream, endpoints } = this.#deps;
+    this.#opening += 1;
+    if (first) first.inFlight += 1;
+    const over = (): void => {
+      this.#opening -= 1;
+      if (first) first.inFlight -= 1;
+    };
+    const dial = new Dial({
+      ...{ upstream, endpoints, first, hasCookie, reading: kind.reading },
+      done: (connected) => {
+        over();
+        if (connected.kind === "connected")
+          return done({ kind: "opened", connection: this.#add(kind, connected) });
+        this.noteFailure();
+        if (connected.kind === "failure") this.#waitQueue.failUnheard(connected, this.#answers);
+        this.#openForNext();
+        done(connected);
+      },
+    });
+    return {
+      cancel: () => {
+        dial.cancel();
+        over();
+        this.#openForNext();
+      },
+    };
+  }
+
+  joinQueue(waiter: Waiter): Place<Waiter> {
     const place = this.#waitQueue.add(waiter);
     this.#shareBusy();
     return place;
@@ -123,62 +242,152 @@ export class Pool {
     this.#shareBusy();
   }
 
-  /** What `taken` means to an exchange that has waited since there were so many `answers`. */
-  afterWait<Connection>(taken: Taken<Connection>, answers: number): Taken<Connection> {
-    if (this.#answers === answers) return taken;
-    if (taken.kind === "interrupted") return { kind: "overload" };
-    return taken.kind === "taken" ? { ...taken, queued: true } : taken;
+  /**
+   * An attempt brought a verdict. `isChallenge`: one to a check without a cookie. `slowSince`: when one began that was
+   * slow by core/latency.ts; null: it was not.
+   */
+  noteVerdict(
+    record: ConnectionRecord,
+    now: number,
+    hasCookie: boolean,
+    isChallenge: boolean,
+    slowSince: number | null,
+  ): void {
+    const { endpoint } = record;
+    record.verdictAt = now;
+    endpoint.answeredAt = now;
+    if (isChallenge) record.challengedAt = now;
+    if (record.replaces) this.#retire(record);
+    if (slowSince !== null) {
+      record.slow += 1;
+      return this.endpoints.slow(endpoint, slowSince);
+    }
+    record.slow = 0;
+    this.endpoints.worked(endpoint, hasCookie);
   }
 
-  #wait<Connection extends Pooled>(
+  /** An attempt brought no verdict. */
+  noteFailure(): void {
+    this.#failedAt = this.#deps.now();
+  }
+
+  /** A check without a cookie brought a suspect. */
+  noteSuspect(): void {
+    if (!this.#isSuspected()) this.#suspectedSince = this.#deps.now();
+    this.#suspectedAt = this.#deps.now();
+  }
+
+  /** Idle connections end at once, the others with their answers. */
+  close(): void {
+    this.#closed = true;
+    for (const connection of this.#all)
+      if (connection.record.endpoint.idle.includes(connection)) connection.close();
+  }
+
+  #add<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
-    died: Peer | null,
-    interrupt: Gone,
-  ): Promise<Taken<Connection>> {
-    if (interrupt.aborted) return Promise.resolve({ kind: "interrupted" });
-    const answers = this.#answers;
-    return new Promise((resolve) => {
-      const onInterrupt = (): void => {
-        this.leaveQueue(place);
-        settle({ kind: "interrupted" });
-      };
-      const settle = (taken: Taken<Connection>): void => {
-        interrupt.removeEventListener("abort", onInterrupt);
-        resolve(this.afterWait(taken, answers));
-      };
-      interrupt.addEventListener("abort", onInterrupt);
-      const place = this.#waitQueue.add({
-        needsFresh: died !== null,
-        mayShare: false,
-        answers,
-        fits: kind.isOne,
-        take: (connection) => {
-          if (kind.isOne(connection)) settle({ kind: "taken", connection, queued: false });
-        },
-        fail: settle,
-        open: () => void this.#open(kind, died, interrupt).then(settle),
-      });
-    });
+    { socket, endpoint }: Extract<Connected, { kind: "connected" }>,
+  ): Connection {
+    const { now, random, upstream } = this.#deps;
+    const age = AGE_MS * (1 - AGE_JITTER + 2 * AGE_JITTER * random());
+    const connection = kind.create(
+      socket,
+      new ConnectionRecord(endpoint, kind, now() + age),
+      upstream,
+      this.#events,
+    );
+    this.#all.add(connection);
+    return connection;
   }
 
-  #passOn(why: NotTaken): void {
-    if (why.kind === "failure") this.#waitQueue.failUnheard(why, this.#answers);
-    this.#openForNext();
+  #takeIdle<Connection extends Pooled>(
+    kind: ConnectionKind<Connection>,
+    idle: Pooled[],
+    fits: (record: ConnectionRecord) => boolean,
+  ): Connection | null {
+    for (let index = idle.length - 1; index >= 0; index -= 1) {
+      const connection = idle[index];
+      if (connection === undefined || !this.#all.has(connection)) continue;
+      if (!kind.isOne(connection) || !fits(connection.record)) continue;
+      this.#removeIdle(idle, index);
+      if (connection.usable) return connection;
+    }
+    return null;
+  }
+
+  #isSuspected(): boolean {
+    return (
+      this.#suspectedAt !== Number.NEGATIVE_INFINITY && this.#deps.now() - this.#suspectedAt < SUSPECT_MS
+    );
+  }
+
+  #removeIdle(idle: Pooled[], index: number): void {
+    this.#idle -= 1;
+    if (index === idle.length - 1) idle.pop();
+    else idle.splice(index, 1);
   }
 
   #openForNext(): void {
-    if (this.#mayOpen()) this.#waitQueue.shift()?.open();
+    if (this.mayOpen) this.#waitQueue.shift()?.open();
     this.#shareBusy();
   }
 
   #free(connection: Pooled): void {
-    if (this.#closed) return connection.close();
+    const { record } = connection;
+    if (this.#closed || !record.mayBeKept) return connection.close();
     const waiter = this.#waitQueue.first;
-    if (waiter === null) this.#idle.push(connection);
-    // Its end lets the exchange open a connection that fits.
-    else if (waiter.needsFresh || !waiter.fits(connection)) connection.close();
-    else this.#waitQueue.shift()?.take(connection);
+    if (waiter === null) this.#keep(connection);
+    // In its place, the check opens one that fits.
+    else if (waiter.needsFresh || !waiter.fits(connection)) {
+      this.vacate(connection);
+      return this.#openForNext();
+    } else this.#waitQueue.shift()?.take(connection);
     this.#shareBusy();
+  }
+
+  /** A slow one is the last to be taken. */
+  #keep(connection: Pooled): void {
+    const { idle } = connection.record.endpoint;
+    this.#idle += 1;
+    if (connection.record.slow > 0) idle.unshift(connection);
+    else idle.push(connection);
+    if (this.#deps.now() > connection.record.oldAt) this.#renew(connection);
+  }
+
+  /** The old one goes once a fresh one to the same endpoint has brought a verdict. */
+  #renew(old: Pooled): void {
+    const { now } = this.#deps;
+    const { endpoint, kind } = old.record;
+    if (this.#isRenewing || !this.mayOpen || now() - this.#failedAt < QUIET_MS) return;
+    this.#isRenewing = true;
+    this.open(kind, endpoint, true, (opened) => {
+      this.#isRenewing = false;
+      if (opened.kind !== "opened") return;
+      // Where that endpoint was silent, the connection leads to another one.
+      if (opened.connection.record.endpoint === endpoint) opened.connection.record.replaces = old;
+      this.#free(opened.connection);
+    });
+  }
+
+  /** The one that it replaces has nothing more to carry. */
+  #retire(record: ConnectionRecord): void {
+    const old = record.replaces;
+    record.replaces = null;
+    if (old === null) return;
+    old.record.isSpent = true;
+    if (old.record.endpoint.idle.includes(old)) old.close();
+  }
+
+  #forget(connection: Pooled): void {
+    if (this.#remove(connection)) this.#openForNext();
+  }
+
+  #remove(connection: Pooled): boolean {
+    this.#shareable.delete(connection);
+    const { idle } = connection.record.endpoint;
+    const index = idle.indexOf(connection);
+    if (index !== -1) this.#removeIdle(idle, index);
+    return this.#all.delete(connection);
   }
 
   /** In the order of the queue, and only while no connection is idle and no more may be opened. */
@@ -186,7 +395,7 @@ export class Pool {
     if (this.#shareable.size === 0) return;
     for (const connection of this.#shareable) {
       const waiter = this.#waitQueue.first;
-      if (!waiter?.mayShare || this.#idle.length > 0 || this.#mayOpen()) return;
+      if (!waiter?.mayShare || this.#idle > 0 || this.mayOpen) return;
       this.#shareable.delete(connection);
       if (!connection.hasTurn) continue;
       this.#waitQueue.shift();
@@ -194,42 +403,45 @@ export class Pool {
       if (connection.hasTurn) this.#shareable.add(connection);
     }
   }
-
-  #forget(connection: Pooled): void {
-    this.#all.delete(connection);
-    this.#shareable.delete(connection);
-    const index = this.#idle.indexOf(connection);
-    if (index !== -1) this.#idle.splice(index, 1);
-    this.#openForNext();
-  }
-}
-
-/** What comes of an exchange that got no connection. `reason` is null if it was not interrupted. */
-export function withoutConnection(why: NotTaken, reason: InterruptReason | null): Outcome {
-  if (why.kind === "interrupted") return interrupted(reason ?? "total_timeout", "unasked");
-  return reason === null || reason === "total_timeout" ? why : interrupted(reason, "unasked");
 }
 
 /** The pools of all upstreams in use. */
 export interface Pools {
   of(upstream: Upstream): Pool;
+  endpoints(upstream: Upstream): readonly EndpointStatus[];
   /** Drops the connections of all other upstreams: idle ones at once, busy ones after their answer. */
   use(upstreams: Iterable<Upstream>): void;
   close(): void;
 }
 
-/** `lookup`: names to addresses. */
-export function createPools(lookup: LookupFunction): Pools {
+interface PoolsDeps extends Pick<EndpointsDeps, "resolve" | "now" | "random"> {
+  onEndpoint(upstream: Upstream, change: EndpointChange): void;
+}
+
+export function createPools({ onEndpoint, ...deps }: PoolsDeps): Pools {
   const pools = new Map<Upstream, Pool>();
+  /** Checks and probes of a route have pools of their own, and the list of servers in common. */
+  const endpoints = new Map<Upstream["servers"], Endpoints>();
+
+  const endpointsOf = (upstream: Upstream): Endpoints => {
+    const known = endpoints.get(upstream.servers);
+    if (known) return known;
+    const onChange = (change: EndpointChange): void => onEndpoint(upstream, change);
+    const made = new Endpoints(upstream.servers, { ...deps, onChange });
+    endpoints.set(upstream.servers, made);
+    return made;
+  };
+
   return {
     of: (upstream) => {
       let pool = pools.get(upstream);
       if (!pool) {
-        pool = new Pool(upstream, lookup);
+        pool = new Pool({ ...deps, upstream, endpoints: endpointsOf(upstream) });
         pools.set(upstream, pool);
       }
       return pool;
     },
+    endpoints: (upstream) => endpointsOf(upstream).statuses,
     use: (upstreams) => {
       const wanted = new Set(upstreams);
       for (const [upstream, pool] of pools) {
@@ -237,9 +449,16 @@ export function createPools(lookup: LookupFunction): Pools {
         pools.delete(upstream);
         pool.close();
       }
+      const servers = new Set([...wanted].map((upstream) => upstream.servers));
+      for (const [list, made] of endpoints) {
+        if (servers.has(list)) continue;
+        endpoints.delete(list);
+        made.close();
+      }
     },
     close: () => {
       for (const pool of pools.values()) pool.close();
+      for (const made of endpoints.values()) made.close();
     },
   };
 }

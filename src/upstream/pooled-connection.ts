@@ -1,18 +1,54 @@
 /** What the pool knows of the connections of both paths, and the rules that they share. */
 import type { Socket } from "node:net";
 import type { Upstream } from "../core/snapshot.ts";
-import type { Peer, SocketMode } from "./connect.ts";
+import type { SocketMode } from "./connect.ts";
+import type { Endpoint } from "./endpoint.ts";
 
 /** An idle connection is kept so long, unless the upstream's Keep-Alive header names less. */
 export const IDLE_MS = 60_000;
 
+/** So many slow answers in a row close a connection. */
+const MOST_SLOW = 3;
+
+/**
+ * What a connection has brought. Behind one address the connection is the server, and one that has just answered is the
+ * only proof that there is one. Times are milliseconds of the monotonic clock.
+ */
+export class ConnectionRecord {
+  readonly endpoint: Endpoint;
+  readonly kind: ConnectionKind<Pooled>;
+  /** When it is to be replaced by a fresh one. */
+  readonly oldAt: number;
+  verdictAt = Number.NEGATIVE_INFINITY;
+  /** When it brought a challenge for a check without a cookie last. */
+  challengedAt = Number.NEGATIVE_INFINITY;
+  /** Slow answers in a row. */
+  slow = 0;
+  /** It carries no other request: it brought no verdict, or it was opened for one probe. */
+  isSpent = false;
+  /** An old connection that ends once this one has brought a verdict. */
+  replaces: Pooled | null = null;
+
+  constructor(endpoint: Endpoint, kind: ConnectionKind<Pooled>, oldAt: number) {
+    this.endpoint = endpoint;
+    this.kind = kind;
+    this.oldAt = oldAt;
+  }
+
+  get mayBeKept(): boolean {
+    return !this.isSpent && this.slow < MOST_SLOW && !this.endpoint.hasLeft;
+  }
+}
+
 /** One open connection to an upstream. It owns its socket until `close`. */
 export interface Pooled {
-  readonly peer: Peer;
+  readonly record: ConnectionRecord;
   /** Whether it may carry another request, as far as is known. */
   readonly usable: boolean;
   /** Whether it may carry another request behind those that it carries. */
   readonly hasTurn: boolean;
+  /** Whether other checks wait for their answers on it, once one has got its own or has left. */
+  readonly hasOthers: boolean;
   close(): void;
 }
 
@@ -30,15 +66,6 @@ export interface ConnectionEvents {
 /** How one path has its connections, which are of no use to the other path. */
 export interface ConnectionKind<Connection extends Pooled> {
   readonly reading: SocketMode;
-  create(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents): Connection;
+  create(socket: Socket, record: ConnectionRecord, upstream: Upstream, events: ConnectionEvents): Connection;
   isOne(connection: Pooled): connection is Connection;
-}
-
-/**
- * Whether a connection that died says nothing about its upstream yet, so that its request may be sent once more. No
- * byte of the answer has come, and the connection was a reused one (RFC 9112 section 9.3.1) or leads to one server of
- * several: a server that shuts down still takes connections and loses them, while the others are well.
- */
-export function isStale({ servers }: Upstream, requests: number, hasHeard: boolean): boolean {
-  return !hasHeard && (requests > 1 || servers.length > 1);
 }

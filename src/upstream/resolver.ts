@@ -1,66 +1,48 @@
 /**
  * Resolves the names of upstreams with the system's own resolver (/etc/hosts, search domains). A name has one lookup at
- * a time: each takes one of libuv's four threads, so a flood of connections would wait for itself and look like
- * a name server that is down. Addresses are kept, and used on when lookups fail.
+ * a time, which all who ask for it share: each takes one of libuv's four threads, so many lookups would wait for
+ * themselves and look like a name server that is down.
  */
 import { type LookupAddress, lookup as systemLookup } from "node:dns";
 import { closeSync, openSync } from "node:fs";
-import type { LookupFunction } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 
-/** Addresses older than this are looked up again, in the background. */
-const FRESH_MS = 5_000;
-/** Addresses older than this may belong to another host by now, so the lookup is waited for, but only so long. */
-const OLD_MS = 60_000;
-const PATIENCE_MS = 500;
+/** The routes of a config often have one upstream in common, so a result this young serves them all. */
+const FRESH_MS = 2_000;
+
+/** The addresses of a name, at least one. It rejects when they cannot be had, for our own limits with their code. */
+export type Resolver = (name: string) => Promise<readonly string[]>;
 
 type SystemLookup = (name: string, done: (error: Error | null, addresses: LookupAddress[]) => void) => void;
 
 interface Entry {
-  addresses: readonly LookupAddress[];
-  resolvedAt: number;
-  lookup: Promise<void> | null;
+  readonly addresses: Promise<readonly string[]>;
+  /** It is infinite while the lookup is on its way. */
+  freshUntil: number;
 }
 
-/** Makes a `lookup` for net.connect. `now` is in milliseconds and never goes back. */
-export function createResolver(now: () => number, lookUp: SystemLookup = allAddresses): LookupFunction {
+/** `now` is in milliseconds and never goes back. */
+export function createResolver(now: () => number, lookUp: SystemLookup = allAddresses): Resolver {
   const entries = new Map<string, Entry>();
 
-  const refresh = (name: string, entry: Entry): Promise<void> => {
-    entry.lookup ??= new Promise<void>((resolve, reject) => {
-      lookUp(name, (error, addresses) => {
-        entry.lookup = null;
-        if (error || addresses.length === 0) return reject(error ?? new Error("no address"));
-        entry.addresses = addresses;
-        entry.resolvedAt = now();
-        resolve();
+  const begin = (name: string): Entry => {
+    const addresses = new Promise<readonly string[]>((resolve, reject) => {
+      lookUp(name, (error, found) => {
+        if (error || found.length === 0) {
+          entries.delete(name);
+          return reject(ownLimit() ?? error ?? new Error("no address"));
+        }
+        entry.freshUntil = now() + FRESH_MS;
+        resolve(found.map(({ address }) => address));
       });
     });
-    return entry.lookup;
-  };
-
-  const resolve = async (name: string): Promise<readonly LookupAddress[]> => {
-    const entry = entries.get(name) ?? { addresses: [], resolvedAt: 0, lookup: null };
+    const entry: Entry = { addresses, freshUntil: Number.POSITIVE_INFINITY };
     entries.set(name, entry);
-    if (entry.addresses.length === 0) {
-      await refresh(name, entry);
-      return entry.addresses;
-    }
-    const age = now() - entry.resolvedAt;
-    const refreshed = age > FRESH_MS ? refresh(name, entry).catch(() => {}) : null;
-    if (age > OLD_MS) await Promise.race([refreshed, sleep(PATIENCE_MS)]);
-    return entry.addresses;
+    return entry;
   };
 
-  return (name, { all }, done) => {
-    resolve(name).then(
-      (addresses) => {
-        const [first] = addresses;
-        if (all) done(null, [...addresses]);
-        else done(null, first?.address ?? "", first?.family);
-      },
-      (error: Error) => done(ownLimit() ?? error, []),
-    );
+  return (name) => {
+    const known = entries.get(name);
+    return known && now() < known.freshUntil ? known.addresses : begin(name).addresses;
   };
 }
 

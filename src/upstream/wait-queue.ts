@@ -1,9 +1,9 @@
-/** The exchanges that wait for a connection to one upstream, in the order in which they came. */
+/** The checks that wait for a connection to one upstream, in the order in which they came. */
 import { LinkedList } from "../core/linked-list.ts";
 import type { Connected } from "./connect.ts";
 import type { Pooled } from "./pooled-connection.ts";
 
-/** Why an exchange got no connection. */
+/** Why a check got no connection. */
 export type NotTaken = Exclude<Connected, { readonly kind: "connected" }>;
 
 /** It has left the queue before any of its methods is called. */
@@ -24,8 +24,8 @@ export interface Waiter {
 
 export class WaitQueue extends LinkedList<Waiter> {
   /**
-   * The waiting exchanges need not find out one by one that an upstream cannot be reached. An exchange that has seen
-   * an answer since its wait began tries for itself: one lost connection of a busy upstream says little.
+   * The waiting checks need not find out one by one that an upstream cannot be reached. A check that has seen an
+   * answer since its wait began tries for itself: one lost connection of a busy upstream says little.
    */
   failUnheard(why: NotTaken, answers: number): void {
     const unheard: Waiter[] = [];

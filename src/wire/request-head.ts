@@ -44,6 +44,7 @@ export interface RequestHead {
   /** How many lines Host and Connection have. */
   hosts: number;
   connections: number;
+  hasCookie: boolean;
   /**
    * The lines that are not for the upstream, as core/headers.ts has it: start, end, start, end …, in order. Each head
    * has its own list.
@@ -68,6 +69,7 @@ export function newRequestHead(): RequestHead {
     keepsAlive: true,
     hosts: 0,
     connections: 0,
+    hasCookie: false,
     dropped: NONE,
     authorizations: NONE,
   };
@@ -81,11 +83,12 @@ const PLAIN = table((_code, char) => (PLAIN_NAME.test(char) ? 1 : 0));
 /** Visible ASCII but "#" (RFC 3986). Node's parser takes no other characters either. */
 const TARGET = table((code, char) => (code > SPACE && code < 127 && char !== "#" ? 1 : 0));
 
-type Meaning = "host" | "connection" | "authorization" | "hop-by-hop" | "not plain";
+type Meaning = "host" | "cookie" | "connection" | "authorization" | "hop-by-hop" | "not plain";
 
 const KNOWN = knownNames<Meaning>({
   ...Object.fromEntries([...HOP_BY_HOP].map((name) => [name, "hop-by-hop"])),
   host: "host",
+  cookie: "cookie",
   connection: "connection",
   authorization: "authorization",
   "content-length": "not plain",
@@ -148,6 +151,7 @@ function readLines(
   head.authorizations = NONE;
   head.hosts = 0;
   head.connections = 0;
+  head.hasCookie = false;
   let lines = 0;
   let at = start;
   while (at < end) {
@@ -187,6 +191,9 @@ function takeLine(
       return false;
     case "host":
       head.hosts += 1;
+      return true;
+    case "cookie":
+      head.hasCookie = true;
       return true;
     case "connection":
       head.connections += 1;

@@ -14,6 +14,7 @@ export class WireCheck implements Check {
   readonly target: string;
   readonly path: string;
   readonly body = null;
+  readonly hasCookie: boolean;
   #bytes: Buffer;
   #holders = 0;
   readonly #start: number;
@@ -23,12 +24,14 @@ export class WireCheck implements Check {
   /** The values: start, end, start, end … */
   readonly #authorizations: readonly number[];
   #headers: RawHeaders | null = null;
+  #request: Buffer | null = null;
 
   constructor(bytes: Buffer, head: RequestHead) {
     const { start, targetStart, targetEnd, pathEnd, linesStart, linesEnd, dropped, authorizations } = head;
     this.method = head.isHead ? "HEAD" : "GET";
     this.target = targetOf(bytes, targetStart, targetEnd);
     this.path = pathEnd === targetEnd ? this.target : this.target.slice(0, pathEnd - targetStart);
+    this.hasCookie = head.hasCookie;
     this.#bytes = bytes;
     this.#start = start;
     this.#linesStart = linesStart;
@@ -47,6 +50,7 @@ export class WireCheck implements Check {
 
   /** Another check is about to be written to the same memory. If nothing holds this one, it keeps no byte. */
   leaveBytes(): void {
+    this.#request = null;
     this.#bytes = this.#holders > 0 ? copyOf(this.#bytes, 0, this.#linesEnd + LINE_END_BYTES) : NOTHING;
   }
 
@@ -59,8 +63,16 @@ export class WireCheck implements Check {
     return this.#headers;
   }
 
-  /** The request as the upstream gets it. `staysHere` says which values of Authorization must not go along. */
+  /**
+   * The request as the upstream gets it, the same for all attempts. `staysHere` says which values of Authorization must
+   * not go along.
+   */
   requestBytes(staysHere: (authorization: string) => boolean): Buffer {
+    this.#request ??= this.#makeRequest(staysHere);
+    return this.#request;
+  }
+
+  #makeRequest(staysHere: (authorization: string) => boolean): Buffer {
     const end = this.#linesEnd + LINE_END_BYTES;
     const dropped = this.hasAuthorization ? this.#withEmergency(staysHere) : this.#dropped;
     const isWhole = this.#start === 0 && end === this.#bytes.length;

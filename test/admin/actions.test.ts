@@ -29,6 +29,7 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}) {
     },
     routes: () => ["sso", "bots"],
     upstreamOf: () => ["http://outpost.inner:9000"],
+    endpointsOf: () => [],
     timeline: () => [],
     overrideOf: (route) => overrides.get(route) ?? null,
     override: (route, mode, milliseconds, user, reason) => {

@@ -5,11 +5,16 @@ import type { Event } from "../../src/observe/event.ts";
 import type { OverrideFacts } from "../../src/observe/status/status.ts";
 import { createTimeline, type TimelineEntry } from "../../src/observe/timeline.ts";
 import { type Answered, ask, basic } from "../support/app.ts";
-import { emergencyLogin, htpasswdLoaded } from "../support/events.ts";
-import { NOW, outage } from "../support/status-scene.ts";
+import { emergencyLogin, endpointEjected, htpasswdLoaded } from "../support/events.ts";
+import { ENDPOINTS, NOW, outage } from "../support/status-scene.ts";
 
 const ROOT = basic("root", "sesame");
 const EVIL = `"><script>alert(1)</script>`;
+const EVENTS = [
+  emergencyLogin(EVIL, "authentik"),
+  htpasswdLoaded("/etc/names", 3),
+  endpointEjected("10.0.3.7:9000", "authentik"),
+];
 
 function timelineOf(...events: readonly Event[]): readonly TimelineEntry[] {
   const timeline = createTimeline(() => NOW);
@@ -18,7 +23,7 @@ function timelineOf(...events: readonly Event[]): readonly TimelineEntry[] {
 }
 
 /** What was asked for, in order. */
-async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status = outage) {
+async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status = () => outage(EVENTS)) {
   const asked: string[] = [];
   const overrides = new Map<string, OverrideFacts>();
   const actions: AdminActions = {
@@ -34,7 +39,8 @@ async function startAdmin(t: Test, changes: Partial<AdminActions> = {}, status =
     },
     routes: () => ["authentik", "bot-block"],
     upstreamOf: (route) => [`http://${route}.inner:9000`],
-    timeline: () => timelineOf(emergencyLogin(EVIL, "authentik"), htpasswdLoaded("/etc/names", 3)),
+    endpointsOf: (route) => (route === "authentik" ? ENDPOINTS : []),
+    timeline: () => timelineOf(...EVENTS),
     overrideOf: (route) => overrides.get(route) ?? null,
     override: (route, mode, milliseconds, user, reason) => {
       asked.push(`${mode} ${route} ${milliseconds} ${user} ${reason}`);
@@ -79,12 +85,22 @@ t.test("it is for who has logged in, and shows more than the status page", async
   for (const detail of [
     "http://authentik.inner:9000",
     "/etc/names",
+    "10.0.3.7:9000 is not asked any more: it refuses connections",
+    "10.0.3.7:9000 has not been asked since 09:08:08: it refuses connections",
+    "10.0.3.8:9000 has not been asked for checks without a cookie since 04-17 09:05: it answers empty 400s",
+    "10.0.3.",
     "Emergency login of &quot;&gt;&lt;script&gt;",
   ]) {
     t.ok(text.includes(detail), detail);
     t.notOk(home.includes(detail), `${detail}, at /`);
     t.notOk(stranger.text.includes(detail), `${detail}, without a password`);
   }
+  for (const shared of [
+    "2 of 3 endpoints answer, 1 only checks with a cookie",
+    "An endpoint is not asked any more",
+  ])
+    t.ok(home.includes(shared), `${shared}, at /`);
+  t.notMatch(text, "10.0.3.9:9000 has");
   t.notMatch(text, "<script>alert");
   t.notMatch(text, "http-equiv", "what somebody types is not lost by itself");
   const closed = await startAdmin(t, { isOpen: () => false });

@@ -38,7 +38,14 @@ async function slowPath(t: Test): Promise<AnswerPath> {
     const index = cases.push(each) - 1;
     const target = upstreamAt(upstream.port, { timeouts: PATIENT });
     const { method } = each;
-    const request = { method, target: `/${index}`, headers: ["Host", "a"], body: null, repeatable: true };
+    const request = {
+      method,
+      target: `/${index}`,
+      headers: ["Host", "a"],
+      body: null,
+      repeatable: true,
+      trying: { kind: "once" } as const,
+    };
     const ask = () => upstreams.ask(target, request, new AbortController().signal, new LinkedList());
     const outcome = await ask();
     if (outcome.kind === "failure") return outcome.reason;

@@ -31,7 +31,7 @@ export interface Case {
 }
 
 export interface Seen {
-  /** Requests as the upstream got them, by their targets. */
+  /** The different requests that the upstream got, by their targets. How often each is tried is for the budget to say. */
   readonly asked: readonly string[];
   /** Replies as the gateway got them. How much of one that is cut off arrives is chance, so nothing of it is kept. */
   readonly replies: readonly string[];
@@ -120,7 +120,7 @@ routes:${routes.join("")}`;
 function seen(each: Case, talked: Talked, received: readonly Received[]): Seen {
   const methods = each.steps.flatMap(({ methods }) => methods ?? [...(each.methods ?? []), ...UNKNOWN]);
   const text = talked.received.replace(DATE, (line, date) => (isRecent(date) ? "Date: now\r" : line));
-  const asked = received.map(askedText).sort();
+  const asked = [...new Set(received.map(askedText))].sort();
   const { parts, rest } = readReplies(text, methods, talked.end === "closed");
   return {
     asked,

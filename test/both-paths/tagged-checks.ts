@@ -2,9 +2,8 @@
 import type { Test } from "tap";
 import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Upstream } from "../../src/core/snapshot.ts";
-import type { Body, Outcome, Waiting } from "../../src/core/types.ts";
-import { createByteExchanger } from "../../src/upstream/bytes/exchanger.ts";
-import { createPools } from "../../src/upstream/pool.ts";
+import type { Body, Forwarded, Outcome, Waiting } from "../../src/core/types.ts";
+import { createUpstreams } from "../../src/upstream/upstreams.ts";
 import { newRequestHead, readRequestHead } from "../../src/wire/request-head.ts";
 import { WireCheck } from "../../src/wire/wire-check.ts";
 
@@ -30,18 +29,20 @@ const TICKS = 5;
 export function asker(t: Test, upstream: Upstream): Asker {
   let time = 0;
   const waiting: Waiting = new LinkedList();
-  const pools = createPools((_host, _options, callback) => callback(new Error("no names here"), ""));
-  const exchanger = createByteExchanger(pools, () => time);
-  t.teardown(() => {
-    exchanger.close();
-    pools.close();
-  });
+  const upstreams = createUpstreams({ now: () => time, asksInBytes: () => true });
+  t.teardown(() => upstreams.close());
   return {
     waiting,
     ask: (tag, { method = "GET", gone = new AbortController().signal, repeatable = true, bytes } = {}) => {
       const check = checkOf(bytes ?? bytesOf(method, tag));
-      const forwarded = { check, staysHere: () => false, repeatable };
-      return exchanger.exchange(upstream, check, forwarded, gone, waiting);
+      const forwarded: Forwarded = {
+        check,
+        staysHere: () => false,
+        repeatable,
+        trying: { kind: "once" },
+        begin: 0,
+      };
+      return upstreams.exchange(upstream, forwarded, gone, waiting);
     },
     pass: async (milliseconds) => {
       time += milliseconds;

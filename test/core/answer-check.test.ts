@@ -424,15 +424,17 @@ t.test("what goes to the upstream", async (t) => {
     ];
     const made = world(answering(answer(200)));
     await run(made, check({ method: "PROPFIND", target: "/auth?a=%2F&a", headers }));
-    t.same(made.requests, [
-      {
-        method: "PROPFIND",
-        target: "/auth?a=%2F&a",
-        headers: ["host", "app.example", "X-Forwarded-For", "y"],
-        body: null,
-        repeatable: true,
-      },
-    ]);
+    const [request] = made.requests;
+    const { trying, ...asked } = request ?? { trying: null };
+    t.match(trying, { kind: "check", fault: FAULT_RULES });
+    t.same(asked, {
+      method: "PROPFIND",
+      target: "/auth?a=%2F&a",
+      headers: ["host", "app.example", "X-Forwarded-For", "y"],
+      body: null,
+      repeatable: true,
+    });
+    t.equal(made.requests.length, 1);
   });
 
   await t.test("a body with its length, on a route that carries it", async (t) => {
@@ -450,6 +452,23 @@ t.test("what goes to the upstream", async (t) => {
     t.same(made.requests[0]?.headers, ["Host", "a"]);
   });
 
+  await t.test(
+    "the client whose budget further attempts use is the address that it is limited by",
+    async (t) => {
+      const rows = [
+        { name: "as the gateway names it", headers: ["X-Forwarded-For", "192.0.2.1"], client: "192.0.2.1" },
+        { name: "a whole network", headers: ["X-Forwarded-For", "2001:db8::1"], client: "2001:db8:0:0::/64" },
+        { name: "none", headers: [], client: "unknown" },
+      ];
+      for (const { name, headers, client } of rows) {
+        const made = world(answering(answer(200)));
+        await run(made, check({ headers }));
+        const trying = made.requests[0]?.trying;
+        t.equal(trying?.kind === "check" && trying.client(), client, name);
+      }
+    },
+  );
+
   const repeatable = [
     { mode: "basic-auth", method: "POST", repeatable: true },
     { mode: "allow", method: "DELETE", repeatable: true },
@@ -465,6 +484,8 @@ t.test("what goes to the upstream", async (t) => {
     const made = world(answering(answer(200)), { route: { fallback: FALLBACKS[row.mode] } });
     await run(made, check({ method: row.method }));
     t.equal(made.requests[0]?.repeatable, row.repeatable, `${row.mode} ${row.method}: repeatable`);
+    const trying = row.mode === "none" ? "once" : "check";
+    t.equal(made.requests[0]?.trying.kind, trying, `${row.mode}: a plain proxy's request may redeem a code`);
   }
 });
 

@@ -60,6 +60,7 @@ t.test("a probe holds host, proto and method of a check, and no other word of a 
     ],
     body: null,
     repeatable: true,
+    trying: { kind: "probe", fault: FAULT_RULES },
   });
   t.notMatch(JSON.stringify(request), /marked/i);
 });

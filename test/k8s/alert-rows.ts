@@ -33,6 +33,7 @@ function of(metric: string, labels = "", pod = "a", route = "authentik"): string
 
 const active = (pod: string, route = "authentik") => of("sparekey_fallback_active", "", pod, route);
 const breaker = (state: string, pod = "a") => of("sparekey_breaker_state", `state="${state}"`, pod);
+const endpoints = (state: string, pod = "a") => of("sparekey_endpoints", `state="${state}"`, pod);
 const logins = (result: string, pod = "a") =>
   of("sparekey_emergency_logins_total", `result="${result}"`, pod);
 const users = (pod: string) => of("sparekey_htpasswd_users", "", pod);
@@ -60,6 +61,7 @@ const down = (instance: string): FiringAlert => ({
 const ALL_DOWN: FiringAlert = { severity: "critical", summary: "No sparekey answers its scrape." };
 
 const relayed = (pod: string) => checks('source="upstream", verdict="error"', pod);
+const allowed = (pod: string) => checks('source="upstream", verdict="allow"', pod);
 /** A counter that grows by one every two minutes. */
 const seldom = "0+0x3 1+0x3 2+0x3 3+0x3 4+0x3 5+0x3 6+0x3 7+0x3 8+0x3";
 
@@ -76,6 +78,10 @@ export function alertRows(shmBytes: number): Readonly<Record<string, readonly Al
   const opened = (replicas: number): FiringAlert => ({
     labels: ROUTE,
     summary: `Route authentik: the breaker of ${replicas} sparekey replica(s) is open.`,
+  });
+  const ejected = (count: number): FiringAlert => ({
+    labels: ROUTE,
+    summary: `Route authentik: ${count} endpoint(s) of the upstream are not asked.`,
   });
   const used: FiringAlert = {
     labels: ROUTE,
@@ -195,6 +201,85 @@ export function alertRows(shmBytes: number): Readonly<Record<string, readonly Al
       {
         name: "closed",
         series: { [breaker("closed")]: ON, [breaker("open")]: OFF, [breaker("half-open")]: OFF },
+        at: "30m",
+        fires: SILENT,
+      },
+    ],
+    EndpointEjected: [
+      {
+        name: "one of two, for 15 minutes",
+        series: { [allowed("a")]: "0+9x60", [endpoints("in_use")]: ON, [endpoints("ejected")]: ON },
+        at: "16m",
+        fires: [ejected(1)],
+      },
+      {
+        name: "less",
+        series: { [allowed("a")]: "0+9x60", [endpoints("ejected")]: ON },
+        at: "14m",
+        fires: SILENT,
+      },
+      {
+        name: "for checks without a cookie",
+        series: { [allowed("a")]: "0+9x60", [endpoints("ejected_cookieless")]: ON },
+        at: "16m",
+        fires: [ejected(1)],
+      },
+      {
+        name: "one of each kind, at both replicas",
+        series: {
+          [allowed("a")]: "0+9x60",
+          [allowed("b")]: "0+9x60",
+          [endpoints("ejected")]: ON,
+          [endpoints("ejected_cookieless")]: ON,
+          [endpoints("ejected", "b")]: ON,
+          [endpoints("ejected_cookieless", "b")]: OFF,
+        },
+        at: "16m",
+        fires: [ejected(2)],
+      },
+      {
+        name: "at one replica alone",
+        series: {
+          [allowed("a")]: "0+9x60",
+          [allowed("b")]: "0+9x60",
+          [endpoints("ejected")]: OFF,
+          [endpoints("ejected", "b")]: ON,
+        },
+        at: "16m",
+        fires: [ejected(1)],
+      },
+      {
+        name: "nobody comes who could try it",
+        series: { [allowed("a")]: "9+0x60", [endpoints("ejected")]: ON },
+        at: "30m",
+        fires: SILENT,
+      },
+      {
+        name: "nobody comes to the replica that has ejected it",
+        series: {
+          [allowed("a")]: "0+9x60",
+          [allowed("b")]: "9+0x60",
+          [endpoints("ejected")]: OFF,
+          [endpoints("ejected", "b")]: ON,
+        },
+        at: "30m",
+        fires: SILENT,
+      },
+      {
+        name: "firing, and back for a minute",
+        series: { [allowed("a")]: "0+9x60", [endpoints("ejected")]: "1+0x34 0+0x60" },
+        at: "18m",
+        fires: [ejected(1)],
+      },
+      {
+        name: "a rolling restart",
+        series: { [allowed("a")]: "0+9x60", [endpoints("ejected")]: "0+0x3 1+0x4 0+0x60" },
+        at: "20m",
+        fires: SILENT,
+      },
+      {
+        name: "all are asked",
+        series: { [allowed("a")]: "0+9x60", [endpoints("in_use")]: ON, [endpoints("ejected")]: OFF },
         at: "30m",
         fires: SILENT,
       },

@@ -87,9 +87,10 @@ t.test("which silence which", { skip: missing("prometheus-alertmanager") }, asyn
     {
       name: "the fallback says it all, of its own route",
       cause: alert("ForwardAuthFailing", SSO),
-      silenced: [alert("ForwardAuthBreakerOpen", SSO)],
+      silenced: [alert("ForwardAuthBreakerOpen", SSO), alert("EndpointEjected", SSO)],
       heard: [
         alert("ForwardAuthBreakerOpen", BOTS),
+        alert("EndpointEjected", BOTS),
         alert("ForwardAuthBreakerOpen", { ...SSO, namespace: "staging" }),
         alert("EmergencyLoginUsed", SSO),
         alert("EmergencyLoginBruteForce", SSO),

@@ -1,4 +1,5 @@
 /** The records of one process, and what is rendered from its report, as the app has them. */
+import type { EndpointStatus } from "../../src/core/endpoint.ts";
 import type { Route } from "../../src/core/snapshot.ts";
 import { createMetrics } from "../../src/observe/metrics/metrics.ts";
 import { type ProcessReport, routeReport } from "../../src/observe/report.ts";
@@ -7,19 +8,21 @@ import { createRouteRecords, type RouteRecord } from "../../src/observe/route-re
 export interface CountedProcessOptions {
   now?(): number;
   htpasswdUsers?(file: string): number;
+  endpoints?(route: string): readonly EndpointStatus[];
   readonly inFlight?: number;
   readonly connections?: number;
   readonly workers?: { readonly wanted: number; readonly serving: number; readonly silent: number };
 }
 
 export function countedProcess(first: readonly Route[], options: CountedProcessOptions = {}) {
-  const { now = () => 0, htpasswdUsers = () => 0, inFlight = 0, connections = 0, workers = null } = options;
+  const { now = () => 0, htpasswdUsers = () => 0, endpoints = () => [] } = options;
+  const { inFlight = 0, connections = 0, workers = null } = options;
   const records = createRouteRecords();
   let routes = first;
   records.use(first);
   const report = (): ProcessReport => ({
     routes: Array.from(records.all(), (record) =>
-      routeReport(record, { now, wallClock: (time) => time, htpasswdUsers }),
+      routeReport(record, { now, wallClock: (time) => time, htpasswdUsers, endpoints }),
     ),
     inFlight,
     connections,

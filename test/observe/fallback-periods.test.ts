@@ -425,3 +425,12 @@ function wordsFor(change: FallbackChange): string {
   const how = `${change.mode} ${change.reason}`;
   return change.event === "fallback_began" ? `began ${how}` : `ended ${how} after ${change.seconds}`;
 }
+
+t.test("no change of an endpoint becomes a message: its address is internal", async (t) => {
+  const { changes, recorder } = scene();
+  const endpoint = "10.0.3.7:9000";
+  recorder.endpoint(BOTS, { kind: "ejected", endpoint, from: "all", reason: "refused" });
+  recorder.endpoint(BOTS, { kind: "restored", endpoint, from: "all", seconds: 12 });
+  recorder.endpoint(BOTS, { kind: "joined", endpoint });
+  t.same(changes, []);
+});

@@ -1,4 +1,5 @@
 import t from "tap";
+import type { EndpointChange } from "../../src/core/endpoint.ts";
 import type { LogLevel, LogOptions } from "../../src/core/snapshot.ts";
 import type { Decision } from "../../src/core/types.ts";
 import type { Event } from "../../src/observe/event.ts";
@@ -284,6 +285,9 @@ t.test("counts what the data path reports", async (t) => {
   recorder.fault(BOTS, "dns");
   recorder.suspect(BOTS, "reset", "cleared");
   recorder.probe(BOTS, "ok");
+  recorder.attempt(BOTS, "retry");
+  recorder.attempt(BOTS, "hedge");
+  recorder.attempt(BOTS, "hedge");
   recorder.breaker(BOTS, "open", "dns");
   const text = await metrics.text();
   t.match(text, 'sparekey_checks_total{route="bots",source="fallback",verdict="allow"} 1');
@@ -291,6 +295,8 @@ t.test("counts what the data path reports", async (t) => {
   t.match(text, 'sparekey_faults_total{route="bots",reason="dns"} 1');
   t.match(text, 'sparekey_suspects_total{route="bots",reason="reset",finding="cleared"} 1');
   t.match(text, 'sparekey_probes_total{route="bots",result="ok"} 1');
+  t.match(text, 'sparekey_retries_total{route="bots",kind="retry"} 1');
+  t.match(text, 'sparekey_retries_total{route="bots",kind="hedge"} 2');
   t.match(text, 'sparekey_breaker_state{route="bots",state="open"} 1');
   t.match(text, 'sparekey_breaker_state{route="bots",state="closed"} 0');
   t.match(text, 'sparekey_fallback_active{route="bots"} 1');
@@ -304,9 +310,33 @@ t.test("a route that a reload removed is passed over", async (t) => {
   recorder.fault(BOTS, "dns");
   recorder.suspect(BOTS, "reset", "cleared");
   recorder.probe(BOTS, "fault");
+  recorder.attempt(BOTS, "retry");
+  recorder.endpoint(BOTS, { kind: "joined", endpoint: "10.0.3.7:9000" });
   recorder.breaker(BOTS, "open", "dns");
   t.same(lines, []);
   t.notMatch(await metrics.text(), 'route="bots"');
+});
+
+t.test("each change of an endpoint is a line with its address", async (t) => {
+  const endpoint = "10.0.3.7:9000";
+  const rows: readonly { change: EndpointChange; line: Readonly<Record<string, unknown>> }[] = [
+    {
+      change: { kind: "ejected", endpoint, from: "cookieless", reason: "bare_400" },
+      line: { level: "warn", msg: "endpoint ejected", from: "cookieless", reason: "bare_400" },
+    },
+    {
+      change: { kind: "restored", endpoint, from: "all", seconds: 12.3 },
+      line: { level: "info", msg: "endpoint restored", from: "all", seconds: 12.3 },
+    },
+    { change: { kind: "joined", endpoint }, line: { level: "info", msg: "endpoint joined" } },
+    { change: { kind: "left", endpoint }, line: { level: "info", msg: "endpoint left" } },
+  ];
+  for (const { change, line } of rows) {
+    const { recorder, lines, events } = scene("off");
+    recorder.endpoint(SSO, change);
+    t.same(lines, [{ ...line, route: "sso", endpoint }], change.kind);
+    t.same(events, [{ kind: "endpoint", route: "sso", change }], change.kind);
+  }
 });
 
 t.test("what is logged of a route is reported, whatever the log's level", async (t) => {

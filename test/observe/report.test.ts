@@ -1,6 +1,8 @@
 import t from "tap";
+import type { EjectedFrom } from "../../src/core/endpoint.ts";
 import type { FaultReason } from "../../src/core/types.ts";
 import {
+  type EndpointReport,
   emptyRouteReport,
   endedReport,
   type ProcessReport,
@@ -117,6 +119,10 @@ function routeReportWith(route: string, changes: Partial<RouteReport> = {}): Rou
   return { ...emptyRouteReport(route), ...changes };
 }
 
+function at(endpoint: string, from: EjectedFrom | null = null, since = 0): EndpointReport {
+  return { endpoint, ejected: from && { from, reason: "refused", since } };
+}
+
 function withFaults(...faults: readonly (readonly [FaultReason, number])[]): RouteCounts {
   return { ...newRouteCounts(), faults: new Map(faults) };
 }
@@ -176,6 +182,16 @@ t.test("of several processes", async (t) => {
       ],
       is: { lastFault: { reason: "dns", at: 7 }, users: 1 },
     },
+    {
+      name: "an endpoint that any has ejected, for most checks and the longest time",
+      of: [
+        [{ endpoints: [at("a", "cookieless", 1), at("b"), at("c", "all", 5)] }],
+        [{ endpoints: [] }],
+        [{ endpoints: [at("a", "all", 9), at("b", "cookieless", 2), at("c", "all", 3)] }],
+        [{ endpoints: [at("a"), at("b"), at("c")] }],
+      ],
+      is: { endpoints: [at("a", "all", 9), at("b", "cookieless", 2), at("c", "all", 3)] },
+    },
   ];
   for (const { name, of, is } of rows) {
     const processes = of.map((all) => all.map((changes) => routeReportWith("sso", changes)));
@@ -195,6 +211,7 @@ t.test("of one that ended only counts stay, as long as its route is there", asyn
     isInFallback: true,
     fallback: { mode: "allow", reason: "dns", since: 1, served: 1, isHeld: true, checks: 1 },
     users: 0,
+    endpoints: [at("a")],
   });
   const process = {
     ...sumReports([]),
@@ -211,6 +228,7 @@ t.test("of one that ended only counts stay, as long as its route is there", asyn
       isInFallback: null,
       fallback: null,
       users: null,
+      endpoints: [],
     },
   ]);
 });
@@ -219,7 +237,7 @@ t.test("regression: with no process left, nothing is claimed of breakers and fal
   const ended = endedReport([counted(5).report()], new Set(["sso", "login"]));
   const text = await sumText([ended]);
   t.equal(sample(text, CHECKS), 5);
-  for (const family of ["sparekey_breaker_state", "sparekey_fallback_active"]) {
+  for (const family of ["sparekey_breaker_state", "sparekey_fallback_active", "sparekey_endpoints"]) {
     t.notMatch(text, new RegExp(`^${family}\\{`, "m"));
   }
   t.equal(sample(await sumText([ended, counted(0).report()]), stateSeries("closed")), 1, "one is back");

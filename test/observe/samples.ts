@@ -67,6 +67,7 @@ export function checkWith(headers: readonly string[] = [], method = "GET"): Chec
     path: "/auth",
     headers,
     hasAuthorization: false,
+    hasCookie: false,
     body: null,
     hold: () => {},
     release: () => {},

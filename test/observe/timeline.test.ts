@@ -1,6 +1,16 @@
 import t from "tap";
+import type { TimelineEvent } from "../../src/observe/event.ts";
 import { createTimeline } from "../../src/observe/timeline.ts";
-import { DRAIN_BEGAN, emergencyLogin, htpasswdLoaded, STARTED, workerDied } from "../support/events.ts";
+import {
+  DRAIN_BEGAN,
+  emergencyLogin,
+  endpointChanged,
+  endpointEjected,
+  endpointRestored,
+  htpasswdLoaded,
+  STARTED,
+  workerDied,
+} from "../support/events.ts";
 
 t.test("the newest come first, and the oldest go", async (t) => {
   let now = 0;
@@ -39,6 +49,118 @@ t.test("logins do not push out how the outage began", async (t) => {
   for (now = 1; now <= 500; now += 1) timeline.add(emergencyLogin("eve"));
   t.equal(timeline.all().length, 101);
   t.match(timeline.all().at(-1), { at: 0, worker: null, kind: "started", route: null });
+});
+
+t.test("an endpoint that comes and goes does not push it out either", async (t) => {
+  let now = 0;
+  const timeline = createTimeline(() => now);
+  timeline.add(STARTED);
+  for (now = 1; now <= 500; now += 2) {
+    timeline.add(endpointEjected("10.0.3.7:9000"));
+    timeline.add(endpointRestored("10.0.3.7:9000"));
+  }
+  t.equal(timeline.all().length, 41);
+  t.match(timeline.all().at(-1), { kind: "started" });
+});
+
+t.test("a change of an endpoint that several workers notice is told once", async (t) => {
+  const endpoint = "10.0.3.7:9000";
+  const ejected = endpointEjected(endpoint);
+  const broken = endpointChanged({ kind: "ejected", endpoint, from: "all", reason: "reset" });
+  const cookieless = endpointChanged({ kind: "ejected", endpoint, from: "cookieless", reason: "bare_400" });
+  const restored = endpointRestored(endpoint);
+  const sooner = endpointChanged({ kind: "restored", endpoint, from: "all", seconds: 11 });
+  const joined = endpointChanged({ kind: "joined", endpoint });
+  const rows: readonly {
+    name: string;
+    /** The second, and the worker. */
+    events: readonly (readonly [number, number, TimelineEvent])[];
+    told: readonly number[];
+  }[] = [
+    {
+      name: "the same, within 20 s",
+      events: [
+        [0, 1, ejected],
+        [19, 2, ejected],
+      ],
+      told: [0],
+    },
+    {
+      name: "after 20 s",
+      events: [
+        [0, 1, ejected],
+        [20, 2, ejected],
+      ],
+      told: [0, 20],
+    },
+    {
+      name: "an address",
+      events: [
+        [0, 1, joined],
+        [5, 2, joined],
+        [5, 3, joined],
+      ],
+      told: [0],
+    },
+    {
+      name: "for another reason",
+      events: [
+        [0, 1, ejected],
+        [1, 2, broken],
+      ],
+      told: [0],
+    },
+    {
+      name: "restored after another time",
+      events: [
+        [0, 1, restored],
+        [1, 2, sooner],
+      ],
+      told: [0],
+    },
+    {
+      name: "back and out again, of one process",
+      events: [
+        [0, 1, ejected],
+        [1, 1, restored],
+        [2, 1, ejected],
+      ],
+      told: [0, 1, 2],
+    },
+    {
+      name: "first for some checks, then for all",
+      events: [
+        [0, 1, cookieless],
+        [1, 1, ejected],
+      ],
+      told: [0, 1],
+    },
+    {
+      name: "another endpoint, and another route",
+      events: [
+        [0, 1, ejected],
+        [1, 1, endpointEjected("10.0.3.8:9000")],
+        [2, 1, endpointEjected(endpoint, "bots")],
+      ],
+      told: [0, 1, 2],
+    },
+  ];
+  for (const { name, events, told } of rows) {
+    let now = 0;
+    const timeline = createTimeline(() => now);
+    for (const [second, worker, event] of events) {
+      now = second * 1_000;
+      timeline.add(event, worker);
+    }
+    t.same(
+      timeline
+        .all()
+        .map(({ at }) => at / 1_000)
+        .toReversed(),
+      told,
+      name,
+    );
+  }
 });
 
 t.test("what is kept of a bad file is bounded", async (t) => {

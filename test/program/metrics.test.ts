@@ -111,6 +111,7 @@ function seriesOf(route: string, mode: (typeof ROUTES)[RouteName]): readonly str
         (finding) => `sparekey_suspects_total{route="${route}",reason="${reason}",finding="${finding}"}`,
       ),
     ),
+    ...["retry", "hedge"].map((kind) => `sparekey_retries_total{route="${route}",kind="${kind}"}`),
     ...["ok", "fault"].map((result) => `sparekey_probes_total{route="${route}",result="${result}"}`),
     ...[200, 302, 400, 401, 403, 404, 500, 502, 503, 504].map(
       (code) => `sparekey_upstream_answers_total{route="${route}",code="${code}"}`,
@@ -251,6 +252,10 @@ t.test("the metrics of a process", async (t) => {
       'sparekey_fallback_total{route="sick",mode="allow",reason="status_503",result="allowed"}': 1,
       'sparekey_fallback_total{route="sick",mode="allow",reason="reset",result="allowed"}': 1,
       'sparekey_fallback_total{route="sick",mode="allow",reason="breaker_open",result="allowed"}': 1,
+      'sparekey_retries_total{route="login",kind="retry"}': 16,
+      'sparekey_retries_total{route="pass",kind="retry"}': 4,
+      'sparekey_retries_total{route="closed",kind="retry"}': 2,
+      'sparekey_retries_total{route="sick",kind="retry"}': 8,
       'sparekey_faults_total{route="login",reason="status_503"}': 5,
       'sparekey_faults_total{route="login",reason="reset"}': 1,
       'sparekey_faults_total{route="login",reason="malformed"}': 1,

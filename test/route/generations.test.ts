@@ -29,6 +29,7 @@ function scene() {
   let closed = 0;
   const generations = createGenerations({
     upstreams: {
+      endpoints: () => [],
       ask: async () => answering(answer(200)),
       use: (used) => void upstreams.push([...used]),
       close: () => {

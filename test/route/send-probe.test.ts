@@ -134,6 +134,7 @@ t.test("a look at the login page carries nothing but where it goes and who asks"
     headers,
     body: null,
     repeatable: true,
+    trying: { kind: "once" },
   });
 });
 

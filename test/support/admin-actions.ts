@@ -8,6 +8,7 @@ export const CLOSED_ACTIONS: AdminActions = {
   probe: async () => ({ kind: "unknown" }),
   routes: () => [],
   upstreamOf: () => [],
+  endpointsOf: () => [],
   timeline: () => [],
   override: () => {},
   overrideOf: () => null,

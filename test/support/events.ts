@@ -1,4 +1,5 @@
 /** Events as the app reports them, for tests that care about one thing of each. */
+import type { EndpointChange } from "../../src/core/endpoint.ts";
 import type { TimelineEvent } from "../../src/observe/event.ts";
 
 type Kind<Name extends TimelineEvent["kind"]> = Extract<TimelineEvent, { kind: Name }>;
@@ -16,6 +17,18 @@ export function workerDied(number: number): Kind<"worker_died"> {
 
 export function emergencyLogin(user: string, route = "sso"): Kind<"emergency_login"> {
   return { kind: "emergency_login", route, user, client: "10.0.0.7" };
+}
+
+export function endpointChanged(change: EndpointChange, route = "sso"): Kind<"endpoint"> {
+  return { kind: "endpoint", route, change };
+}
+
+export function endpointEjected(endpoint: string, route = "sso"): Kind<"endpoint"> {
+  return endpointChanged({ kind: "ejected", endpoint, from: "all", reason: "refused" }, route);
+}
+
+export function endpointRestored(endpoint: string, route = "sso"): Kind<"endpoint"> {
+  return endpointChanged({ kind: "restored", endpoint, from: "all", seconds: 12 }, route);
 }
 
 export function htpasswdLoaded(file: string, users: number, ignored = 0): Kind<"htpasswd_loaded"> {

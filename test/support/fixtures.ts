@@ -20,6 +20,7 @@ export function check(changes: Partial<Omit<Check, "path">> = {}): Check {
     target,
     headers,
     hasAuthorization: firstHeader(headers, "authorization") !== null,
+    hasCookie: firstHeader(headers, "cookie") !== null,
     body: null,
     hold: () => {},
     release: () => {},

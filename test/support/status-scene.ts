@@ -1,6 +1,6 @@
 /** Routes and the status of a sparekey during an outage. A test passes what must differ. */
 import type { Event } from "../../src/observe/event.ts";
-import type { WorkersReport } from "../../src/observe/report.ts";
+import type { EndpointReport, WorkersReport } from "../../src/observe/report.ts";
 import { BUCKETS, type Recent } from "../../src/observe/status/history.ts";
 import { createLiveStatus } from "../../src/observe/status/live-status.ts";
 import { noFacts, type RouteFacts } from "../../src/observe/status/route-facts.ts";
@@ -13,6 +13,13 @@ export const ROUTES = [
   routeWith("authentik", "basic-auth"),
   routeWith("bot-block", "allow"),
   routeWith("authentik-login", "none"),
+];
+
+/** Of the upstream of `authentik` in the outage. */
+export const ENDPOINTS: readonly EndpointReport[] = [
+  { endpoint: "10.0.3.7:9000", ejected: { from: "all", reason: "refused", since: NOW + 181_000 } },
+  { endpoint: "10.0.3.8:9000", ejected: { from: "cookieless", reason: "bare_400", since: NOW - 86_400_000 } },
+  { endpoint: "10.0.3.9:9000", ejected: null },
 ];
 
 /** Each list has one count per bucket. The last counts are given. */
@@ -102,6 +109,7 @@ export async function outage(events: readonly Event[] = []): Promise<Status> {
               },
         lastFault: during === 0 ? null : { reason: "refused", at: NOW + 181_000 },
         users: 3,
+        endpoints: ENDPOINTS,
       }),
       facts("bot-block", {
         checks: { upstream: seconds * 11, fallback: 0, grace: 0, override: 0, shed: 0 },

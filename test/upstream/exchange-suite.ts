@@ -15,6 +15,7 @@ const REQUEST: UpstreamRequest = {
   headers: ["Host", "app.example", "X-Forwarded-Uri", "/a", "x-forwarded-uri", "/b"],
   body: null,
   repeatable: true,
+  trying: { kind: "once" },
 };
 const SHORT = { connect: 200, read: 200, total: 500 };
 
@@ -266,15 +267,15 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
     const answering = () => rawUpstream(t, (socket) => socket.write(OK));
     const [down, alsoDown, up] = await Promise.all([dying(), dying(), answering()]);
     const rows = [
-      { name: "is a fault where there is nobody else to ask", servers: [down], kind: "failure", heads: 1 },
-      { name: "leads to the next of a list", servers: [down, up], kind: "answer", heads: 2 },
-      { name: "is tried again once only", servers: [down, alsoDown, up], kind: "failure", heads: 2 },
+      { name: "is a fault where there is nobody else to ask", servers: [down], kind: "failure", heads: [1] },
+      { name: "leads to another of a list", servers: [down, up], kind: "answer", heads: [1, 2] },
+      { name: "is tried again once only", servers: [down, alsoDown], kind: "failure", heads: [2] },
       {
         name: "is a fault where the request must not be repeated",
-        servers: [down, up],
+        servers: [down, alsoDown],
         request: { repeatable: false },
         kind: "failure",
-        heads: 1,
+        heads: [1],
       },
     ];
     const heads = (): number => down.heads.length + alsoDown.heads.length + up.heads.length;
@@ -283,24 +284,22 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
       const outcome = await ask(exchanger(t), listOf(...row.servers), row.request);
       t.equal(outcome.kind, row.kind, row.name);
       if (outcome.kind === "failure") t.equal(outcome.reason, "reset", row.name);
-      t.equal(heads() - before, row.heads, row.name);
+      t.ok(row.heads.includes(heads() - before), row.name);
     }
   });
 
-  t.test("a reused connection of a list that dies: the next server is asked", async (t) => {
-    const first = await rawUpstream(t, (socket, _head, count) => {
+  t.test("a reused connection of a list that dies: another server is asked", async (t) => {
+    const dying = await rawUpstream(t, (socket, _head, count) => {
       if (count === 1) socket.write(OK);
       else socket.destroy();
     });
-    const second = await rawUpstream(t, (socket) => socket.write(OK));
+    const well = await rawUpstream(t, (socket) => socket.write(OK));
     const made = exchanger(t);
-    const target = listOf(first, second);
-    answerOf(await ask(made, target));
-    answerOf(await ask(made, target));
-    t.equal(first.heads.length, 2);
+    const target = listOf(dying, well);
+    while (dying.heads.length < 2) answerOf(await ask(made, target));
     t.same(
-      second.heads.map((head) => /^host: .*$/im.exec(head)?.[0].toLowerCase()),
-      ["host: app.example"],
+      new Set(well.heads.map((head) => /^host: .*$/im.exec(head)?.[0].toLowerCase())),
+      new Set(["host: app.example"]),
       "with the check's own Host",
     );
   });
@@ -481,7 +480,7 @@ export function exchangeSuite(t: Test, exchanger: MakeExchanger): void {
       const made = exchanger(t);
       const target = upstreamAt(upstream.port, {
         maxConnections: 1,
-        timeouts: { connect: 200, read: 300, total: 300 },
+        timeouts: { connect: 200, read: 3_000, total: 300 },
       });
       const both = async (): Promise<Outcome> => {
         const [, queued] = await Promise.all([ask(made, target), ask(made, target)]);

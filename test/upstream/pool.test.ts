@@ -1,102 +1,579 @@
-import type { Socket } from "node:net";
 import t, { type Test } from "tap";
-import type { Peer } from "../../src/upstream/connect.ts";
-import { createPools, type Pool, type Taken } from "../../src/upstream/pool.ts";
-import type { ConnectionEvents, ConnectionKind, Pooled } from "../../src/upstream/pooled-connection.ts";
-import { createResolver } from "../../src/upstream/resolver.ts";
+import type { Address, Upstream } from "../../src/core/snapshot.ts";
+import type { Endpoint } from "../../src/upstream/endpoint.ts";
+import { createPools, type Pool } from "../../src/upstream/pool.ts";
+import type { ConnectionRecord, Pooled } from "../../src/upstream/pooled-connection.ts";
+import type { Resolver } from "../../src/upstream/resolver.ts";
+import type { Waiter } from "../../src/upstream/wait-queue.ts";
+import { HELD, Held, OTHER, type PoolScene, poolScene } from "../support/held-connections.ts";
+import { eventually } from "../support/processes.ts";
 import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
 
-/** A connection that a test frees by hand. */
-class Held implements Pooled {
-  readonly hasTurn = false;
-  readonly peer: Peer;
-  readonly #socket: Socket;
-  readonly #events: ConnectionEvents;
+const LOCAL = "127.0.0.1";
 
-  constructor(socket: Socket, peer: Peer, events: ConnectionEvents) {
-    this.peer = peer;
-    this.#socket = socket;
-    this.#events = events;
-    socket.once("close", () => events.closed(this));
-  }
-
-  get usable(): boolean {
-    return !this.#socket.destroyed;
-  }
-
-  free(): void {
-    this.#events.free(this);
-  }
-
-  answer(): void {
-    this.#events.answered();
-  }
-
-  close(): void {
-    this.#socket.destroy();
-  }
-}
-
-const KIND: ConnectionKind<Held> = {
-  reading: "stream",
-  create: (socket, peer, _upstream, events) => new Held(socket, peer, events),
-  isOne: (connection) => connection instanceof Held,
-};
-
-async function scene(t: Test, maxConnections: number): Promise<Pool> {
+/** A pool of one endpoint that accepts all connections. */
+async function scene(t: Test, changes: Partial<Upstream> = {}): Promise<PoolScene> {
   const { port } = await rawUpstream(t, () => {});
-  const pools = createPools(createResolver(() => performance.now()));
-  t.teardown(() => pools.close());
-  return pools.of(upstreamAt(port, { maxConnections }));
+  return poolScene(t, [{ host: LOCAL, port }], changes);
 }
 
-const take = (pool: Pool, signal = new AbortController().signal): Promise<Taken<Held>> =>
-  pool.take(KIND, null, signal);
+/** A pool of two endpoints that accept all connections. */
+async function pair(
+  t: Test,
+  changes: Partial<Upstream> = {},
+): Promise<PoolScene & { readonly other: Endpoint }> {
+  const [one, two] = [await rawUpstream(t, () => {}), await rawUpstream(t, () => {})];
+  const made = poolScene(
+    t,
+    [
+      { host: LOCAL, port: one.port },
+      { host: LOCAL, port: two.port },
+    ],
+    changes,
+  );
+  const [, other] = made.endpoints.all;
+  if (!other) throw new Error("there is one endpoint only");
+  return { ...made, endpoint: made.endpoint, other };
+}
 
-async function taken(taking: Promise<Taken<Held>>): Promise<Held> {
-  const found = await taking;
-  if (found.kind !== "taken") throw new Error(`not taken but ${found.kind}`);
-  return found.connection;
+/** So many connections, freed in their order. */
+async function idle({ opened }: PoolScene, count: number): Promise<Held[]> {
+  const all = await Promise.all(Array.from({ length: count }, () => opened(HELD)));
+  for (const connection of all) connection.free();
+  return all;
+}
+
+const USUAL = { hasCookie: true, isChallenge: false, isSlow: false };
+const SLOW = { ...USUAL, isSlow: true };
+const CHALLENGE = { ...USUAL, hasCookie: false, isChallenge: true };
+
+function note(pool: Pool, record: ConnectionRecord, verdict: typeof USUAL, now: number): void {
+  pool.noteVerdict(record, now, verdict.hasCookie, verdict.isChallenge, verdict.isSlow ? now : null);
+}
+
+function takeAll(pool: Pool, endpoint: Endpoint, hasCookie = true): Held[] {
+  const taken: Held[] = [];
+  for (;;) {
+    const connection = pool.takeIdle(HELD, endpoint, hasCookie);
+    if (connection === null) return taken;
+    taken.push(connection);
+  }
+}
+
+/** Waits in the queue and says what became of that. */
+function waiter(
+  said: string[],
+  name: string,
+  {
+    mayShare = false,
+    answers = 0,
+    fits = true,
+  }: { mayShare?: boolean; answers?: number; fits?: boolean } = {},
+): Waiter {
+  return {
+    ...{ mayShare, answers, needsFresh: false },
+    fits: () => fits,
+    take: () => said.push(`${name} takes`),
+    fail: ({ kind }) => said.push(`${name} fails: ${kind}`),
+    open: () => said.push(`${name} opens`),
+  };
 }
 
 t.test("the last used is taken first, unless it is not usable any more", async (t) => {
-  const pool = await scene(t, 3);
-  const [a, b, c] = await Promise.all([taken(take(pool)), taken(take(pool)), taken(take(pool))]);
-  for (const connection of [a, b, c]) connection.free();
-  c.close();
-  t.equal(pool.takeIdle(KIND), b);
-  t.equal(pool.takeIdle(KIND), a);
-  t.equal(pool.takeIdle(KIND), null);
-  for (const connection of [a, b]) connection.close();
+  const made = await scene(t);
+  const { pool, endpoint, opened } = made;
+  const [a, b, c] = await idle(made, 3);
+  (await opened(OTHER)).free();
+  if (!a || !b || !c) throw new Error("there are fewer");
+  c.usable = false;
+  t.same(takeAll(pool, endpoint), [b, a]);
+  t.not(pool.takeIdle(OTHER, endpoint, true), null, "each path has its own");
 });
+
+t.test("one that was slow is taken last, until it is as fast as the others", async (t) => {
+  const made = await scene(t);
+  const { pool, endpoint, clock } = made;
+  const [a, b, c] = await idle(made, 3);
+  if (!a || !b || !c) throw new Error("there are fewer");
+  note(pool, a.record, USUAL, clock.now);
+  takeAll(pool, endpoint);
+  for (const [connection, verdict] of [
+    [a, USUAL],
+    [b, USUAL],
+    [c, SLOW],
+  ] as const) {
+    note(pool, connection.record, verdict, clock.now);
+    connection.free();
+  }
+  t.same(takeAll(pool, endpoint), [b, a, c]);
+  note(pool, c.record, USUAL, clock.now);
+  for (const connection of [a, b, c]) connection.free();
+  t.same(takeAll(pool, endpoint), [c, b, a]);
+});
+
+t.test(
+  "after a suspect, a check without a cookie takes a connection that has challenged one since",
+  async (t) => {
+    const made = await scene(t);
+    const { pool, endpoint, clock } = made;
+    const [a, b, c] = await idle(made, 3);
+    if (!a || !b || !c) throw new Error("there are fewer");
+    note(pool, c.record, CHALLENGE, clock.now);
+    clock.now += 1;
+    pool.noteSuspect();
+    t.equal(pool.takeIdle(HELD, endpoint, false), null, "a challenge before it is no proof");
+    clock.now += 1;
+    note(pool, a.record, CHALLENGE, clock.now);
+    t.equal(pool.takeIdle(HELD, endpoint, false), a);
+    a.free();
+    t.equal(pool.takeIdle(HELD, endpoint, true), a, "with a cookie it is the last used");
+    t.equal(pool.takeIdle(HELD, endpoint, true), c);
+    clock.now += 14_997;
+    t.equal(pool.takeIdle(HELD, endpoint, false), null);
+    clock.now += 1_002;
+    t.equal(pool.takeIdle(HELD, endpoint, false), b, "and after 15 s it is anyone");
+  },
+);
+
+t.test("which connections are proven", async (t) => {
+  const rows = [
+    { name: "a verdict just now", verdict: USUAL, age: 0, hasCookie: true, is: true },
+    { name: "within a second", verdict: USUAL, age: 999, hasCookie: true, is: true },
+    { name: "a second ago", verdict: USUAL, age: 1_000, hasCookie: true, is: false },
+    { name: "none", verdict: null, age: 0, hasCookie: true, is: false },
+    { name: "after a suspect, with a cookie", verdict: USUAL, suspects: [0], hasCookie: true, is: true },
+    { name: "after a suspect, not challenged", verdict: USUAL, suspects: [-1], hasCookie: false, is: false },
+    { name: "challenged since the suspect", verdict: CHALLENGE, suspects: [-1], hasCookie: false, is: true },
+    { name: "challenged before it", verdict: CHALLENGE, suspects: [1], hasCookie: false, is: false },
+    {
+      name: "challenged between two of a row",
+      ...{ verdict: CHALLENGE, suspects: [-1, 14_000], hasCookie: false, is: true },
+    },
+    {
+      name: "challenged before the first of another row",
+      ...{ verdict: CHALLENGE, suspects: [-1, 15_000], hasCookie: false, is: false },
+    },
+  ];
+  for (const { name, verdict, suspects = [], age = 0, hasCookie, is } of rows) {
+    const made = await scene(t);
+    const { pool, endpoint, clock } = made;
+    const [held] = await idle(made, 1);
+    const begin = clock.now;
+    const suspect = (at: number): void => {
+      clock.now = begin + at;
+      pool.noteSuspect();
+    };
+    for (const at of suspects.filter((one) => one < 0)) suspect(at);
+    if (held && verdict) note(pool, held.record, verdict, begin);
+    for (const at of suspects.filter((one) => one >= 0)) suspect(at);
+    clock.now = Math.max(clock.now, begin) + age;
+    const taken = pool.takeProven(HELD, endpoint, hasCookie, suspects.length > 0);
+    t.equal(taken, is ? held : null, name);
+  }
+});
+
+t.test("one that is free anywhere is taken or closed where no more may be opened", async (t) => {
+  const { pool, endpoint, other, opened } = await pair(t, { maxConnections: 2 });
+  const [a, b] = [await opened(HELD, other), await opened(HELD, other)];
+  t.equal(pool.mayOpen, false);
+  t.equal(pool.takeAnyIdle(HELD), null);
+  t.equal(pool.makeRoom(), false);
+  a.free();
+  b.free();
+  t.equal(pool.takeIdle(HELD, endpoint, true), null, "there is none of this endpoint");
+  t.equal(pool.takeAnyIdle(OTHER), null, "nor one of the other path");
+  t.equal(pool.takeAnyIdle(HELD), b);
+  b.free();
+  t.equal(pool.makeRoom(), true);
+  t.same([a.isClosed, b.isClosed, pool.mayOpen], [true, false, true], "the one that was used longest ago");
+});
+
+t.test("regression: a full pool of probes leaves the connections of checks alone", async (t) => {
+  const made = await scene(t);
+  const { pool, endpoint, opened, beside } = made;
+  const probes = beside({ maxConnections: 1 });
+  const [kept] = await idle(made, 1);
+  await opened(HELD, endpoint, probes);
+  t.equal(probes.mayOpen, false);
+  t.equal(probes.takeAnyIdle(HELD), null);
+  t.equal(probes.makeRoom(), false);
+  t.equal(kept?.isClosed, false);
+  t.equal(pool.takeIdle(HELD, endpoint, true), kept);
+});
+
+t.test(
+  "the place of a connection without a verdict is for the next attempt, and else passed on",
+  async (t) => {
+    const { pool, endpoint, opened } = await scene(t, { maxConnections: 1 });
+    const said: string[] = [];
+    const held = await opened(HELD);
+    pool.joinQueue(waiter(said, "a"));
+    pool.vacate(held);
+    t.same([held.isClosed, pool.mayOpen, said], [true, true, []]);
+    const next = await opened(HELD);
+    pool.passOn();
+    t.same(said, [], "it was taken");
+    pool.vacate(next);
+    pool.passOn();
+    t.same(said, ["a opens"]);
+
+    const shared = await opened(HELD);
+    shared.hasOthers = true;
+    pool.vacate(shared);
+    t.same([shared.isClosed, pool.mayOpen], [false, false], "others are asked on it too");
+    shared.hasOthers = false;
+    shared.free();
+    t.equal(shared.isClosed, true, "it ends with their answers");
+    t.same(takeAll(pool, endpoint), []);
+  },
+);
 
 t.test("a wait ends in its turn", async (t) => {
-  const pool = await scene(t, 1);
-  const first = await taken(take(pool));
-  const waits = [take(pool), take(pool)];
-  first.free();
-  t.same(await waits[0], { kind: "taken", connection: first, queued: false });
-  first.answer();
-  first.close();
-  const second = await waits[1];
-  t.match(second, { kind: "taken", queued: true }, "another was answered meanwhile");
-  if (second?.kind === "taken") second.connection.close();
+  const rows: readonly {
+    name: string;
+    waiters: (said: string[]) => Waiter[];
+    steps: string;
+    is: string[];
+  }[] = [
+    {
+      name: "each takes one that is freed",
+      waiters: (said) => [waiter(said, "a"), waiter(said, "b")],
+      steps: "free free free",
+      is: ["a takes", "b takes"],
+    },
+    {
+      name: "one that ends makes room to open another",
+      waiters: (said) => [waiter(said, "a"), waiter(said, "b")],
+      steps: "close",
+      is: ["a opens"],
+    },
+    {
+      name: "one that does not fit makes room too",
+      waiters: (said) => [waiter(said, "a", { fits: false }), waiter(said, "b")],
+      steps: "free",
+      is: ["a opens"],
+    },
+    {
+      name: "one that is spent makes room too",
+      waiters: (said) => [waiter(said, "a")],
+      steps: "spend free",
+      is: ["a opens"],
+    },
+  ];
+  for (const { name, waiters, steps, is } of rows) {
+    const { pool, opened } = await scene(t, { maxConnections: 1 });
+    const held = await opened(HELD);
+    const said: string[] = [];
+    for (const one of waiters(said)) pool.joinQueue(one);
+    for (const step of steps.split(" ")) {
+      if (step === "free") held.free();
+      if (step === "close") held.close();
+      if (step === "spend") held.record.isSpent = true;
+    }
+    t.same(said, is, name);
+  }
 });
 
-t.test("a wait that is interrupted", async (t) => {
-  for (const [answers, kind] of [
-    [0, "interrupted"],
-    [1, "overload"],
-  ] as const) {
-    const pool = await scene(t, 1);
-    const first = await taken(take(pool));
-    const interrupt = new AbortController();
-    const wait = take(pool, interrupt.signal);
-    if (answers > 0) first.answer();
-    interrupt.abort();
-    t.same(await wait, { kind }, `${answers} answers meanwhile`);
-    first.free();
-    t.equal(pool.takeIdle(KIND), first, "it left the queue");
-    first.close();
+t.test("who leaves the queue gets nothing, and the connection stays for others", async (t) => {
+  const { pool, endpoint, opened } = await scene(t, { maxConnections: 1 });
+  const held = await opened(HELD);
+  const said: string[] = [];
+  const place = pool.joinQueue(waiter(said, "a"));
+  pool.leaveQueue(place);
+  held.free();
+  t.same(said, []);
+  t.equal(pool.takeIdle(HELD, endpoint, true), held);
+});
+
+t.test("a dial that is cancelled leaves its place and its endpoint to others", async (t) => {
+  const { pool, endpoint } = await scene(t, { maxConnections: 1 });
+  const said: string[] = [];
+  const dial = pool.open(HELD, endpoint, true, () => t.fail("it was cancelled"));
+  t.same([pool.mayOpen, endpoint.inFlight], [false, 1]);
+  pool.joinQueue(waiter(said, "a"));
+  dial.cancel();
+  t.same([pool.mayOpen, endpoint.inFlight, said], [true, 0, ["a opens"]]);
+});
+
+t.test("a connection that cannot be opened fails those that have seen no answer since", async (t) => {
+  const { port } = await rawUpstream(t, () => {});
+  const made = poolScene(t, [{ host: "127.0.0.2", port }], { maxConnections: 2 });
+  const { pool, endpoint } = made;
+  const said: string[] = [];
+  const results = await new Promise<string>((done) => {
+    pool.open(HELD, endpoint, true, ({ kind }) => done(kind));
+    pool.joinQueue(waiter(said, "heard", { answers: -1 }));
+    pool.joinQueue(waiter(said, "unheard"));
+    pool.joinQueue(waiter(said, "unheard too"));
+  });
+  t.equal(results, "failure");
+  t.same(said, ["unheard fails: failure", "unheard too fails: failure", "heard opens"]);
+  t.equal(endpoint.inFlight, 0);
+});
+
+t.test("answers are counted, whatever becomes of their connections", async (t) => {
+  const { pool, opened } = await scene(t);
+  const held = await opened(HELD);
+  t.equal(pool.answers, 0);
+  held.answer();
+  held.close();
+  held.answer();
+  t.equal(pool.answers, 2);
+});
+
+t.test("a busy connection with a turn is shared, where no other is to be had", async (t) => {
+  const rows = [
+    { name: "it takes who may share", maxConnections: 1, waiters: [true, true], is: ["0 takes", "1 takes"] },
+    { name: "in the order of the queue", maxConnections: 1, waiters: [false, true], is: [] },
+    { name: "not while more may be opened", maxConnections: 2, waiters: [true], is: [] },
+  ];
+  for (const { name, maxConnections, waiters, is } of rows) {
+    const { pool, opened } = await scene(t, { maxConnections });
+    const held = await opened(HELD);
+    const said: string[] = [];
+    for (const [index, mayShare] of waiters.entries()) pool.joinQueue(waiter(said, `${index}`, { mayShare }));
+    held.share();
+    t.same(said, is, name);
   }
+
+  await t.test("not while one is idle", async (t) => {
+    const { pool, endpoint, opened } = await scene(t, { maxConnections: 2 });
+    const [busy, other] = [await opened(HELD), await opened(HELD)];
+    const said: string[] = [];
+    other.free();
+    pool.joinQueue(waiter(said, "a", { mayShare: true }));
+    busy.share();
+    t.same(said, []);
+    pool.takeIdle(HELD, endpoint, true);
+    pool.joinQueue(waiter(said, "b"));
+    t.same(said, ["a takes"]);
+  });
+
+  await t.test("one whose turn is taken waits for the next", async (t) => {
+    const { pool, opened } = await scene(t, { maxConnections: 1 });
+    const held = await opened(HELD);
+    held.share();
+    held.hasTurn = false;
+    const said: string[] = [];
+    pool.joinQueue(waiter(said, "a", { mayShare: true }));
+    t.same(said, []);
+    held.share();
+    t.same(said, ["a takes"]);
+  });
+});
+
+/** A name whose addresses a test changes. */
+function named(): { readonly resolve: Resolver; readonly addresses: string[] } {
+  const addresses = [LOCAL];
+  return { addresses, resolve: async () => [...addresses] };
+}
+
+t.test("regression: connections of an endpoint that has left are not counted as idle", async (t) => {
+  const { port } = await rawUpstream(t, () => {});
+  const { resolve, addresses } = named();
+  const server: Address = { host: "outpost", port };
+  const made = poolScene(t, [server], { maxConnections: 2 }, resolve);
+  const { pool, endpoints, opened, clock } = made;
+  await endpoints.ready();
+  const [first] = endpoints.all;
+  const [freed, busy] = [await opened(HELD), await opened(HELD)];
+  freed.free();
+  addresses.splice(0, 1, "127.0.0.2");
+  clock.now += 60_001;
+  await endpoints.ready();
+  t.equal(first?.hasLeft, true);
+  t.same([freed.isClosed, busy.isClosed], [true, false]);
+  const third = pool.open(HELD, null, true, () => {});
+  const said: string[] = [];
+  t.equal(pool.mayOpen, false);
+  pool.joinQueue(waiter(said, "a", { mayShare: true }));
+  busy.share();
+  t.same(said, ["a takes"], "no idle one keeps it from being shared");
+  third.cancel();
+  busy.free();
+  t.equal(busy.isClosed, true, "it ends with its answer");
+});
+
+t.test("once closed, idle connections end at once, and the others with their answers", async (t) => {
+  const made = await scene(t);
+  const { pool, endpoint, opened } = made;
+  const [free, busy] = [await opened(HELD), await opened(HELD)];
+  free.free();
+  pool.close();
+  t.same([free.isClosed, busy.isClosed], [true, false]);
+  busy.free();
+  t.equal(busy.isClosed, true);
+  t.same(takeAll(pool, endpoint), []);
+});
+
+t.test("the third slow answer in a row closes a connection", async (t) => {
+  const rows = [
+    { name: "two", verdicts: [SLOW, SLOW], isClosed: false },
+    { name: "three", verdicts: [SLOW, SLOW, SLOW], isClosed: true },
+    { name: "not in a row", verdicts: [SLOW, SLOW, USUAL, SLOW], isClosed: false },
+  ];
+  for (const { name, verdicts, isClosed } of rows) {
+    const { pool, clock, opened } = await scene(t);
+    const held = await opened(HELD);
+    const before = Array.from({ length: 8 }, () => USUAL);
+    for (const verdict of [...before, ...verdicts]) note(pool, held.record, verdict, clock.now);
+    held.free();
+    t.equal(held.isClosed, isClosed, name);
+  }
+});
+
+t.test("what verdicts say of endpoints", async (t) => {
+  const rows = [
+    { name: "an endpoint that is slow while another answers", verdict: SLOW, told: ["ejected"] },
+    { name: "one as fast as ever", verdict: USUAL, told: [] },
+  ];
+  for (const { name, verdict, told } of rows) {
+    const { pool, endpoint, other, clock, changes, opened } = await pair(t);
+    const [suspect, well] = [await opened(HELD, endpoint), await opened(HELD, other)];
+    note(pool, suspect.record, USUAL, clock.now);
+    for (let times = 0; times < 3; times += 1) {
+      clock.now += 10;
+      note(pool, well.record, USUAL, clock.now);
+      note(pool, suspect.record, verdict, clock.now);
+    }
+    t.same(
+      changes.map(({ kind }) => kind),
+      told,
+      name,
+    );
+    t.same([endpoint.answeredAt, suspect.record.verdictAt], [clock.now, clock.now], name);
+  }
+
+  const { pool, clock, opened } = await scene(t);
+  const held = await opened(HELD);
+  note(pool, held.record, USUAL, clock.now);
+  t.equal(held.record.challengedAt, Number.NEGATIVE_INFINITY);
+  note(pool, held.record, CHALLENGE, clock.now);
+  t.equal(held.record.challengedAt, clock.now);
+});
+
+/** When a connection is old, without jitter. */
+const OLD = 300_001;
+
+/** The connection that is idle besides `known`, once there is one. */
+async function freshBeside(endpoint: Endpoint, known: Pooled): Promise<Held> {
+  return eventually(
+    () => "no other connection is opened",
+    () => {
+      const other = endpoint.idle.find((connection) => connection !== known);
+      return other instanceof Held ? other : null;
+    },
+  );
+}
+
+t.test("an old connection is replaced, once a fresh one is proven", async (t) => {
+  const made = await scene(t);
+  const { pool, endpoint, clock, opened } = made;
+  const old = await opened(HELD);
+  clock.now += OLD - 1;
+  old.free();
+  t.equal(endpoint.inFlight, 0, "it is not old yet");
+  pool.takeIdle(HELD, endpoint, true);
+  clock.now += 1;
+  old.free();
+  t.equal(endpoint.inFlight, 1, "a fresh one is opened");
+  const fresh = await freshBeside(endpoint, old);
+  t.equal(endpoint.inFlight, 0);
+  t.equal(old.isClosed, false, "the fresh one is not proven yet");
+  t.equal(pool.takeIdle(HELD, endpoint, true), fresh, "the next check proves it");
+  note(pool, fresh.record, USUAL, clock.now);
+  fresh.free();
+  t.same([old.isClosed, fresh.isClosed], [true, false]);
+  t.same(takeAll(pool, endpoint), [fresh]);
+});
+
+t.test("an old connection that is busy when the fresh one is proven ends with its answer", async (t) => {
+  const { pool, endpoint, clock, opened } = await scene(t);
+  const old = await opened(HELD);
+  clock.now += OLD;
+  old.free();
+  const fresh = await freshBeside(endpoint, old);
+  t.same(takeAll(pool, endpoint), [fresh, old]);
+  note(pool, fresh.record, USUAL, clock.now);
+  t.equal(old.isClosed, false);
+  old.free();
+  t.equal(old.isClosed, true);
+});
+
+t.test("an old connection stays where the fresh one brings no verdict", async (t) => {
+  const { pool, endpoint, clock, opened } = await scene(t);
+  const old = await opened(HELD);
+  clock.now += OLD;
+  old.free();
+  const fresh = await freshBeside(endpoint, old);
+  pool.takeIdle(HELD, endpoint, true);
+  pool.vacate(fresh);
+  pool.noteFailure();
+  t.same([old.isClosed, fresh.isClosed], [false, true]);
+  t.same(takeAll(pool, endpoint), [old]);
+});
+
+t.test("when an old connection is not replaced", async (t) => {
+  const rows = [
+    { name: "a minute after a failure it is", quiet: 60_000, maxConnections: 2, opens: 1 },
+    { name: "a failure within the last minute", quiet: 59_999, maxConnections: 2, opens: 0 },
+    { name: "no more may be opened", quiet: 60_000, maxConnections: 1, opens: 0 },
+  ];
+  for (const { name, quiet, maxConnections, opens } of rows) {
+    const { pool, endpoint, clock, opened } = await scene(t, { maxConnections });
+    const old = await opened(HELD);
+    clock.now += OLD;
+    pool.noteFailure();
+    clock.now += quiet;
+    old.free();
+    t.equal(endpoint.inFlight, opens, name);
+    if (opens > 0) (await freshBeside(endpoint, old)).close();
+  }
+
+  await t.test("while another is being replaced", async (t) => {
+    const { endpoint, clock, opened } = await scene(t);
+    const [a, b] = [await opened(HELD), await opened(HELD)];
+    clock.now += OLD;
+    a.free();
+    b.free();
+    t.equal(endpoint.inFlight, 1);
+    await eventually(
+      () => "no connection is opened",
+      () => (endpoint.idle.length === 3 ? true : null),
+    );
+  });
+});
+
+t.test("the pools of checks and of probes have their endpoints in common", async (t) => {
+  const { port } = await rawUpstream(t, () => {});
+  const events: string[] = [];
+  const pools = createPools({
+    ...{ resolve: () => Promise.reject(new Error("no name")), now: () => 0, random: () => 0 },
+    onEndpoint: ({ servers }, { kind, endpoint }) => {
+      events.push(`${kind} ${endpoint} of ${servers.length}`);
+    },
+  });
+  t.teardown(() => pools.close());
+  const servers: Upstream["servers"] = [
+    { host: LOCAL, port },
+    { host: "127.0.0.2", port },
+  ];
+  const checks = upstreamAt(port, { servers });
+  const probes = { ...checks, maxConnections: 2 };
+  const others = upstreamAt(port);
+  t.equal(pools.of(checks), pools.of(checks));
+  t.not(pools.of(checks), pools.of(probes));
+  t.equal(pools.of(checks).endpoints, pools.of(probes).endpoints);
+  t.not(pools.of(checks).endpoints, pools.of(others).endpoints);
+  const [first] = pools.of(checks).endpoints.all;
+  if (first) pools.of(checks).endpoints.failed(first, "refused", "all");
+  t.same(events, [`ejected ${LOCAL}:${port} of 2`]);
+  t.match(pools.endpoints(probes), [{ ejected: { reason: "refused" } }, { ejected: null }]);
+
+  const before = pools.of(others).endpoints;
+  const known = pools.of(checks);
+  pools.use([checks]);
+  t.equal(pools.of(checks), known, "those in use stay");
+  t.equal(pools.of(probes).endpoints, known.endpoints, "with the endpoints of their list");
+  t.not(pools.of(others).endpoints, before, "and others begin anew");
 });

@@ -7,8 +7,21 @@ import { check } from "../support/fixtures.ts";
 import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
 
 const NEVER = new AbortController().signal;
-const REQUEST = { method: "GET", target: "/auth", headers: ["HOST", "a"], body: null, repeatable: true };
-const forwarded = (check: Check): Forwarded => ({ check, staysHere: () => false, repeatable: true });
+const REQUEST = {
+  method: "GET",
+  target: "/auth",
+  headers: ["HOST", "a"],
+  body: null,
+  repeatable: true,
+  trying: { kind: "once" } as const,
+};
+const forwarded = (check: Check): Forwarded => ({
+  check,
+  staysHere: () => false,
+  repeatable: true,
+  trying: { kind: "once" },
+  begin: 0,
+});
 
 t.test("bytes go as they came, and the rest as undici writes it", async (t) => {
   const upstream = await rawUpstream(t, (socket) => socket.write("HTTP/1.1 204 No Content\r\n\r\n"));

@@ -8,6 +8,7 @@ const REQUEST: UpstreamRequest = {
   headers: ["Host", "app.example.com", "X-Forwarded-Uri", "/", "Authorization", "Bearer abc"],
   body: null,
   repeatable: true,
+  trying: { kind: "once" } as const,
 };
 
 t.test("goes out as it stands", async (t) => {

@@ -29,6 +29,8 @@ export function logEvent(logger: Logger, event: Event): void {
       const { route, state, reason } = event;
       return logger.debug(state === "open" ? "breaker open again" : "breaker half-open", { route, reason });
     }
+    case "endpoint":
+      return logEndpoint(logger, event);
     case "emergency_login": {
       const { route, user, client } = event;
       return logger.warn("emergency login", { route, user, client });
@@ -82,6 +84,17 @@ export function logEvent(logger: Logger, event: Event): void {
 }
 
 type Kind<Name extends TimelineEvent["kind"]> = Extract<TimelineEvent, { kind: Name }>;
+
+function logEndpoint(logger: Logger, { route, change: { kind, ...data } }: Kind<"endpoint">): void {
+  if (kind === "ejected") logger.warn("endpoint ejected", { route, ...data });
+  else logger.info(ENDPOINT_LINES[kind], { route, ...data });
+}
+
+const ENDPOINT_LINES = {
+  restored: "endpoint restored",
+  joined: "endpoint joined",
+  left: "endpoint left",
+} as const;
 
 function logHtpasswd(logger: Logger, { file, users, problems }: Kind<"htpasswd_loaded">): void {
   if (users === 0) logger.error("htpasswd has no users: nobody can log in by it", { file });

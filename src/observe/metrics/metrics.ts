@@ -13,8 +13,10 @@ import type { Durations, RouteCounts } from "../route-record.ts";
 import { DurationFamily } from "./duration-family.ts";
 import {
   answerSeries,
+  attemptSeries,
   breakerSeries,
   checkSeries,
+  endpointSeries,
   fallbackSeries,
   faultSeries,
   loginSeries,
@@ -136,6 +138,12 @@ const ROUTE_COUNTERS: readonly RouteFamily[] = [
     series: probeSeries,
   },
   {
+    name: "sparekey_retries_total",
+    help: "Checks asked once more: after a failed attempt, or beside a slow one.",
+    labels: ["kind"],
+    series: attemptSeries,
+  },
+  {
     name: "sparekey_upstream_answers_total",
     help: "Answers of the upstream by status.",
     labels: ["code"],
@@ -162,6 +170,12 @@ const ROUTE_GAUGES: readonly RouteFamily[] = [
     labels: [],
     series: ({ route, isInFallback }) =>
       isInFallback === null ? [] : [labelled(route, isInFallback ? 1 : 0)],
+  },
+  {
+    name: "sparekey_endpoints",
+    help: "Addresses of the upstream by whether they are asked.",
+    labels: ["state"],
+    series: endpointSeries,
   },
   {
     name: "sparekey_htpasswd_users",

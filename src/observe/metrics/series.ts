@@ -4,6 +4,7 @@
  * own, never a client's.
  */
 import type { BreakerState } from "../../core/breaker.ts";
+import type { AttemptKind } from "../../core/endpoint.ts";
 import type { Fallback, Route } from "../../core/snapshot.ts";
 import { treatmentOf } from "../../core/treatment.ts";
 import type {
@@ -18,7 +19,7 @@ import type {
   SuspectReason,
   VerdictLabel,
 } from "../../core/types.ts";
-import type { RouteReport } from "../report.ts";
+import { countEndpoints, type RouteReport } from "../report.ts";
 import { noJudgements, noResults, OTHER_STATUS, type ProbeLabel } from "../route-record.ts";
 
 export interface Series<Label extends string> {
@@ -92,11 +93,31 @@ export function* probeSeries({ route, counts }: RouteNumbers): Iterable<Series<"
     yield { labels: { route: route.name, result }, value: counts.probes[result] };
 }
 
+export function* attemptSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "kind">> {
+  for (const kind of ATTEMPTS) yield { labels: { route: route.name, kind }, value: counts.attempts[kind] };
+}
+
 export function* breakerSeries({ route, breaker }: RouteNumbers): Iterable<Series<"route" | "state">> {
   if (breaker === null) return;
   for (const state of BREAKER_STATES) {
     yield { labels: { route: route.name, state }, value: breaker.state === state ? 1 : 0 };
   }
+}
+
+/** As with the breaker: while no process lives, nothing is known of the endpoints. */
+export function* endpointSeries({
+  route,
+  breaker,
+  endpoints,
+}: RouteNumbers): Iterable<Series<"route" | "state">> {
+  if (breaker === null) return;
+  const { all, ejected, ejectedCookieless } = countEndpoints(endpoints);
+  const states = {
+    in_use: all - ejected - ejectedCookieless,
+    ejected,
+    ejected_cookieless: ejectedCookieless,
+  };
+  for (const [state, value] of Object.entries(states)) yield { labels: { route: route.name, state }, value };
 }
 
 /** Of all statuses, those that say something about the health of an upstream are there from the start. */
@@ -212,6 +233,7 @@ const LOGIN_RESULTS = keysOf<LoginResult["kind"]>({
 });
 const FINDINGS = keysOf<Judgement>({ confirmed: true, cleared: true });
 const PROBE_RESULTS = keysOf<ProbeLabel>({ ok: true, fault: true });
+const ATTEMPTS = keysOf<AttemptKind>({ retry: true, hedge: true });
 const BREAKER_STATES = keysOf<BreakerState>({ closed: true, open: true, "half-open": true });
 const FAILURES = keysOf<FailureReason>({
   refused: true,

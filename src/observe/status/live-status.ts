@@ -1,7 +1,7 @@
 /** What the status page shows now: it remembers since when each route is in its state, and the last 15 minutes. */
 import type { Route } from "../../core/snapshot.ts";
 import type { Report } from "../event.ts";
-import type { WorkersReport } from "../report.ts";
+import type { EndpointReport, WorkersReport } from "../report.ts";
 import { createTimeline, type TimelineEntry } from "../timeline.ts";
 import { createHistory } from "./history.ts";
 import { noFacts, type RouteFacts } from "./route-facts.ts";
@@ -24,6 +24,8 @@ export interface LiveStatus {
   readonly onEvent: Report;
   /** Resolves with the newest facts there are. */
   status(): Promise<Status>;
+  /** The endpoints of a route's upstream, as the last status counts them; their addresses are internal. */
+  endpointsOf(route: string): readonly EndpointReport[];
   /** The events, newest first, with the details that are shown after a login only. */
   timeline(): readonly TimelineEntry[];
 }
@@ -58,12 +60,14 @@ export function createLiveStatus(deps: LiveStatusDeps): LiveStatus {
   const config: { since: number; lastReload: "ok" | "refused" } = { since: started, lastReload: "ok" };
   /** The state that each route was last seen in. */
   let states: ReadonlyMap<string, { readonly state: RouteStatusState; readonly since: number }> = new Map();
+  let endpoints: ReadonlyMap<string, readonly EndpointReport[]> = new Map();
 
   const look = (time: number): readonly KnownRoute[] => {
     const facts = new Map(engine.facts().map((one) => [one.route, one]));
     const known = deps
       .routes()
       .map((route) => ({ route, facts: facts.get(route.name) ?? noFacts(route.name) }));
+    endpoints = new Map(known.map((one) => [one.route.name, one.facts.endpoints]));
     history.take(
       known.map((one) => one.facts),
       now(),
@@ -122,6 +126,7 @@ export function createLiveStatus(deps: LiveStatusDeps): LiveStatus {
         events: publicEvents(timeline.all(), time),
       };
     },
+    endpointsOf: (route) => endpoints.get(route) ?? [],
     timeline: timeline.all,
   };
 }

@@ -6,7 +6,7 @@
 import type { BreakerState } from "../../core/breaker.ts";
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, FaultReason, OverrideMode, Source } from "../../core/types.ts";
-import type { FallbackFacts, WorkersReport } from "../report.ts";
+import { countEndpoints, type EndpointCounts, type FallbackFacts, type WorkersReport } from "../report.ts";
 import type { TimelineEntry } from "../timeline.ts";
 import { BUCKET_MS, type Quantile, quantile, type Recent, sum } from "./history.ts";
 import type { LoginCounts, RouteFacts } from "./route-facts.ts";
@@ -68,6 +68,7 @@ export interface RouteStatus {
   readonly override: OverrideStatus | null;
   readonly breaker: { readonly state: BreakerState; readonly since: Moment | null };
   readonly lastFault: (Moment & { readonly reason: FaultReason }) | null;
+  readonly endpoints: EndpointCounts;
   /** Since the start, by the source of the decision. */
   readonly checks: Readonly<Record<Source, number>>;
   readonly recent: RecentStatus;
@@ -177,6 +178,7 @@ export function routeStatus(
     override: override && { mode: override.mode, until: moment(override.until), reason: override.reason },
     breaker: { state: breaker.state, since: breaker.since === null ? null : moment(breaker.since) },
     lastFault: lastFault && { ...moment(lastFault.at), reason: lastFault.reason },
+    endpoints: countEndpoints(facts.endpoints),
     checks: facts.checks,
     recent: {
       bucketSeconds: BUCKET_MS / 1_000,

@@ -1,9 +1,10 @@
 /** What the status page says in words, none of which a client chose. */
+import type { EjectedFrom, EjectionReason, EndpointChange } from "../../core/endpoint.ts";
 import type { ProbeResult } from "../../core/probe.ts";
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, NotifyEvent, OverrideEvent } from "../../core/types.ts";
 import type { TimelineEvent } from "../event.ts";
-import type { FallbackFacts } from "../report.ts";
+import type { EndpointCounts, FallbackFacts } from "../report.ts";
 
 /** `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`. */
 export function durationText(seconds: number): string {
@@ -54,6 +55,34 @@ export function reasonText(reason: FallbackReason): string {
 
 function isStatus(reason: FallbackReason): reason is `status_${number}` {
   return reason.startsWith("status_");
+}
+
+/** Says of one endpoint what `reasonText` says of the upstream. */
+function endpointReasonText(reason: EjectionReason): string {
+  if (reason === "slow") return "it is far slower than the others";
+  return reasonText(reason).replace("the upstream's", "its").replace("the upstream", "it");
+}
+
+const EJECTED_FROM: Readonly<Record<EjectedFrom, string>> = {
+  all: "",
+  cookieless: " for checks without a cookie",
+};
+
+/** `2 of 3 endpoints answer`; null where the only one answers, or none is known. */
+export function endpointsText({ all, ejected, ejectedCookieless }: EndpointCounts): string | null {
+  if (all < 2 && ejected + ejectedCookieless === 0) return null;
+  const answering = all - ejected;
+  const text = `${answering} of ${counted(all, "endpoint")} ${answering === 1 ? "answers" : "answer"}`;
+  return ejectedCookieless === 0 ? text : `${text}, ${ejectedCookieless} only checks with a cookie`;
+}
+
+/** `10.0.3.7:9000 has not been asked since 12:04:05: it refuses connections`. `since` is what the page says for it. */
+export function ejectionText(
+  endpoint: string,
+  { from, reason }: { readonly from: EjectedFrom; readonly reason: EjectionReason },
+  since: string,
+): string {
+  return `${endpoint} has not been asked${EJECTED_FROM[from]} since ${since}: ${endpointReasonText(reason)}`;
 }
 
 /** What a probe found. */
@@ -153,6 +182,8 @@ export function eventText(event: TimelineEvent): EventText {
       return bad(`Breaker opened${event.reason === null ? "" : `: ${reasonText(event.reason)}`}`);
     case "breaker_closed":
       return good(`Breaker closed after ${durationText(event.seconds)}`);
+    case "endpoint":
+      return endpointChangeText(event.change);
     case "emergency_login":
       return { tone: "warn", text: "Emergency login", detail: `Emergency login of ${event.user}` };
     case "override":
@@ -190,6 +221,32 @@ export function eventText(event: TimelineEvent): EventText {
       return good(`Worker ${event.number} serves in place of the one that died`);
     case "drain_began":
       return warn("Drain began: sparekey finishes what is in flight and ends");
+  }
+}
+
+function endpointChangeText(change: EndpointChange): EventText {
+  const { kind, endpoint } = change;
+  switch (kind) {
+    case "ejected": {
+      const what = `is not asked any more${EJECTED_FROM[change.from]}: ${endpointReasonText(change.reason)}`;
+      return { tone: "warn", text: `An endpoint ${what}`, detail: `${endpoint} ${what}` };
+    }
+    case "restored": {
+      const what = `is asked again${EJECTED_FROM[change.from]} after ${durationText(change.seconds)}`;
+      return { tone: "good", text: `An endpoint ${what}`, detail: `${endpoint} ${what}` };
+    }
+    case "joined":
+      return {
+        tone: "plain",
+        text: "The upstream's name has a new address",
+        detail: `The upstream's name now has the address ${endpoint}`,
+      };
+    case "left":
+      return {
+        tone: "plain",
+        text: "The upstream's name has lost an address",
+        detail: `The upstream's name no longer has the address ${endpoint}`,
+      };
   }
 }
 

@@ -4,8 +4,7 @@
  */
 import type { Socket } from "node:net";
 import type { Upstream } from "../../core/snapshot.ts";
-import type { Peer } from "../connect.ts";
-import { type ConnectionEvents, IDLE_MS, isStale, type Pooled } from "../pooled-connection.ts";
+import { type ConnectionEvents, type ConnectionRecord, IDLE_MS, type Pooled } from "../pooled-connection.ts";
 import { AnswerStream, type PartReceiver } from "./answer-stream.ts";
 
 /** What waits for an answer. */
@@ -16,8 +15,8 @@ export interface AnswerReceiver extends PartReceiver {
   end(): void;
   /** "reset": the connection broke off. */
   failed(reason: "malformed" | "too_large" | "reset"): void;
-  /** The connection died as `isStale` means it, or it was shared and ends for all. */
-  stale(peer: Peer): void;
+  /** The connection died before a byte of the answer came, or it was shared and ends for all: see attempt.ts. */
+  stale(isReused: boolean): void;
   /** The answers to others come first. Until `turn`, this one is not late. */
   behind(): void;
   /** The next answer is this one. */
@@ -26,7 +25,7 @@ export interface AnswerReceiver extends PartReceiver {
 
 interface ConnectionDeps {
   readonly socket: Socket;
-  readonly peer: Peer;
+  readonly record: ConnectionRecord;
   readonly upstream: Upstream;
   readonly events: ConnectionEvents;
   /** It says about what time it is when an answer has just ended, in milliseconds. */
@@ -35,7 +34,7 @@ interface ConnectionDeps {
 
 /** Owns its socket until `close`. */
 export abstract class AskableConnection implements Pooled {
-  readonly peer: Peer;
+  readonly record: ConnectionRecord;
   protected readonly socket: Socket;
   protected readonly upstream: Upstream;
   protected readonly events: ConnectionEvents;
@@ -50,8 +49,8 @@ export abstract class AskableConnection implements Pooled {
   /** By this time of the clock it must have been used again. */
   #idleUntil = Number.POSITIVE_INFINITY;
 
-  constructor({ socket, peer, upstream, events, clock }: ConnectionDeps) {
-    this.peer = peer;
+  constructor({ socket, record, upstream, events, clock }: ConnectionDeps) {
+    this.record = record;
     this.socket = socket;
     this.upstream = upstream;
     this.events = events;
@@ -72,6 +71,7 @@ export abstract class AskableConnection implements Pooled {
   }
 
   abstract readonly hasTurn: boolean;
+  abstract readonly hasOthers: boolean;
   abstract ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void;
   /** `asker` wants no more. Without one, the connection ends for all. */
   abstract close(asker?: AnswerReceiver): void;
@@ -100,8 +100,9 @@ export abstract class AskableConnection implements Pooled {
     this.socket.resume();
   }
 
-  protected get isStale(): boolean {
-    return isStale(this.upstream, this.#requests, this.hasHeard);
+  /** Whether it has carried a request before. */
+  protected get isReused(): boolean {
+    return this.#requests > 1;
   }
 
   protected expect(isHead: boolean): void {

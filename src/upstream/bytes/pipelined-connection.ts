@@ -33,7 +33,11 @@ export class PipelinedConnection extends AskableConnection {
     if (front === undefined || this.#turns.length >= this.upstream.pipelining) return false;
     if (!this.#hasAnswered || this.#isReading || this.#isLast || front.isHead || front.isStream) return false;
     // What is not written out yet lies in memory of its check, which must not outlive that check.
-    return this.usable && this.socket.writableLength === 0;
+    return this.usable && this.record.mayBeKept && this.socket.writableLength === 0;
+  }
+
+  get hasOthers(): boolean {
+    return this.#turns.length > 0;
   }
 
   ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void {
@@ -146,15 +150,15 @@ export class PipelinedConnection extends AskableConnection {
   }
 
   #askAnew(turns: readonly Turn[]): void {
-    for (const { asker } of turns) asker.stale(this.peer);
+    for (const { asker } of turns) asker.stale(true);
   }
 
   #breakOff(reason: "malformed" | "too_large" | "reset"): void {
-    const isStale = reason === "reset" && this.isStale;
+    const isStale = reason === "reset" && !this.hasHeard;
     const left = this.#turns.splice(0);
     this.socket.destroy();
     for (const { asker, isShared, isStream } of left) {
-      if ((isShared && !isStream) || isStale) asker.stale(this.peer);
+      if ((isShared && !isStream) || isStale) asker.stale(isShared || this.isReused);
       else asker.failed(reason);
     }
   }

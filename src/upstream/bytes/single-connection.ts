@@ -6,6 +6,7 @@ import { type AnswerReceiver, AskableConnection } from "./connection.ts";
 
 export class SingleConnection extends AskableConnection {
   readonly hasTurn = false;
+  readonly hasOthers = false;
   #asker: AnswerReceiver | null = null;
 
   ask(request: Buffer, isHead: boolean, asker: AnswerReceiver): void {
@@ -49,9 +50,9 @@ export class SingleConnection extends AskableConnection {
 
   protected died(): void {
     const asker = this.#asker;
-    if (!this.isStale) return this.#fail("reset");
+    if (this.hasHeard) return this.#fail("reset");
     this.close();
-    asker?.stale(this.peer);
+    asker?.stale(this.isReused);
   }
 
   #finish(mayBeKept: boolean): void {

@@ -7,30 +7,36 @@ import type { Dispatcher } from "undici";
 import { isFinalStatus } from "../../core/classify.ts";
 import { firstHeader, headerValues } from "../../core/headers.ts";
 import type { Upstream } from "../../core/snapshot.ts";
-import type { AnswerFailure, Body, Outcome, RawHeaders } from "../../core/types.ts";
+import type { Answer, AnswerFailure, Body, Outcome, RawHeaders } from "../../core/types.ts";
 import { AnswerAssembly, isTooLarge } from "../answer-assembly.ts";
+import type { Failed } from "../attempt.ts";
 import { isStarved, pastDeadline, stalledSoFar } from "../deadline.ts";
-import { type Interrupt, interrupted, type Wait } from "../interrupt.ts";
 
-/** "stale": the connection died as `isStale` means it. `sent`: some of the request may have gone out. */
-export type Asked = Outcome | { readonly kind: "stale"; readonly sent: boolean };
+/** What an answer is handed on to. */
+export interface AnswerTaker {
+  /** Milliseconds until the answer's first byte must have come. */
+  firstByteMs(): number;
+  /** `isStream`: the body goes on; `over` follows. */
+  answered(answer: Answer, isStream: boolean): void;
+  failed(failed: Failed): void;
+  over(): void;
+}
 
 interface AnswerHandlerDeps {
   readonly socket: Socket;
   readonly upstream: Upstream;
-  readonly interrupt: Interrupt;
-  /** How the exchange waited for the connection. */
-  readonly wait: Wait;
+  /** One of its methods is called once, and `over` after a stream. */
+  readonly taker: AnswerTaker;
   readonly sendsBody: boolean;
   readonly method: string;
   /** Whether undici refuses to write this request, of which it wrote nothing. */
   refusedByUs(): boolean;
-  /** Whether the connection, should it be dead, died before it said anything about its upstream. */
-  isStale(): boolean;
+  /** Whether a byte of the answer has come. */
+  hasHeard(): boolean;
+  /** The connection has carried a request before. */
+  readonly isReused: boolean;
   /** An answer has begun. */
   heard(): void;
-  /** It is called once. The interrupt ends with the answer, but goes on after "stale". */
-  settle(asked: Asked): void;
   /** It is called once, when nothing more is to come. `reusable`: the connection may carry another request. */
   end(reusable: boolean): void;
 }
@@ -55,20 +61,18 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#bodySent = !deps.sendsBody;
     this.#body = new AnswerAssembly(deps.upstream);
     deps.socket.on("timeout", this.#onSilence);
-    deps.interrupt.signal.addEventListener("abort", this.#onInterrupt);
-    if (deps.interrupt.signal.aborted) this.#onInterrupt();
   }
 
   onRequestStart(controller: Controller): void {
     if (this.#phase === "over") return controller.abort(new Error("interrupted"));
     this.#started = true;
-    if (this.#bodySent) this.#expectBytes();
+    if (this.#bodySent) this.#expectFirstByte();
   }
 
   /** Until all is sent, the gateway is waited for and not the upstream. */
   onRequestSent(): void {
     this.#bodySent = true;
-    if (this.#phase !== "over") this.#expectBytes();
+    if (this.#phase !== "over") this.#expectFirstByte();
   }
 
   onResponseStart(controller: Controller, status: number, _headers: unknown, statusText?: string): void {
@@ -76,6 +80,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     this.#statusText = printable(statusText ?? "");
     this.#headers = latin1(controller.rawHeaders);
     this.#deps.heard();
+    if (this.#phase !== "over") this.#expectBytes();
     // interim.ts lets these through only past its limit. undici would read them until the total deadline.
     if (status >= 102 && status <= 199) return this.#fail("too_large");
     if (!isReadable(this.#headers)) this.#fail("malformed");
@@ -102,18 +107,19 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     // undici takes a reset for the end of a body that ends with the connection.
     if (this.#deps.socket.errored !== null) return this.#fail("reset");
     if (this.#phase === "waiting" && !isFinalStatus(this.#status)) return this.#fail("malformed");
-    const body = this.#phase === "over" ? null : this.#body.end();
-    if (body) this.#settleAnswer(body);
-    this.#finish(this.#bodySent);
+    if (this.#phase === "over") return;
+    const body = this.#body.end();
+    this.#leave(this.#bodySent);
+    if (body) this.#settleAnswer(body, false);
+    else this.#deps.taker.over();
   }
 
   onResponseError(_controller: Controller | null, error: Error): void {
     if (this.#phase === "over") return;
-    if (this.#deps.refusedByUs()) return this.#settleOutcome({ kind: "unsendable" });
-    if (!this.#started || this.#deps.isStale()) {
-      this.#deps.settle({ kind: "stale", sent: this.#started });
-      return this.#leave(false);
-    }
+    if (this.#deps.refusedByUs()) return this.#settleFailed({ kind: "unsendable" });
+    const { isReused, hasHeard } = this.#deps;
+    if (!this.#started || !hasHeard())
+      return this.#settleFailed({ kind: "stale", sent: this.#started, isReused });
     this.#fail(reasonOf(error));
   }
 
@@ -124,17 +130,21 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
       this.#expectBytes();
       controller.resume();
     };
-    const body = this.#body.stream(onWanted, () => this.#finish(false));
+    const body = this.#body.stream(onWanted, () => this.#close());
     this.#phase = "streaming";
-    this.#deps.interrupt.keep();
     this.#pause(controller);
-    this.#settleAnswer(body);
+    this.#settleAnswer(body, true);
   }
 
   /** A gateway that reads slowly is not an upstream that writes slowly: only the total deadline runs meanwhile. */
   #pause(controller: Controller): void {
     this.#deps.socket.setTimeout(0);
     controller.pause();
+  }
+
+  #expectFirstByte(): void {
+    this.#stalledBefore = stalledSoFar();
+    this.#deps.socket.setTimeout(Math.max(this.#deps.taker.firstByteMs(), 1));
   }
 
   #expectBytes(): void {
@@ -148,46 +158,57 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     setImmediate(() => {
       if (this.#deps.socket.bytesRead !== bytesRead) return;
       const { read } = this.#deps.upstream.timeouts;
-      this.#settleOutcome(pastDeadline("read_timeout", isStarved(read, this.#stalledBefore)));
+      this.#settleFailed(pastDeadline("read_timeout", isStarved(read, this.#stalledBefore)));
     });
   };
 
-  readonly #onInterrupt = (): void => {
-    const { socket, wait } = this.#deps;
-    const { reason } = this.#deps.interrupt;
-    if (reason === null) return;
-    const isLate = reason === "total_timeout" || reason === "starved";
-    const waitsForGateway = !this.#bodySent && !socket.writableNeedDrain;
-    this.#settleOutcome(isLate && waitsForGateway ? { kind: "unsendable" } : interrupted(reason, wait));
-  };
+  /** Whether the rest of a request's body is waited for, and not the upstream. */
+  get waitsForGateway(): boolean {
+    return !this.#bodySent && !this.#deps.socket.writableNeedDrain;
+  }
+
+  /** Nothing more is wanted. The taker is told nothing. */
+  cut(): void {
+    if (this.#phase !== "over") this.#leave(false);
+  }
+
+  /** The stream of the answer ends here. */
+  breakOff(outcome: Outcome): void {
+    this.#body.breakOff(outcome);
+    this.#close();
+  }
 
   #fail(reason: AnswerFailure): void {
-    this.#settleOutcome({ kind: "failure", reason });
+    this.#settleFailed({ kind: "failure", reason });
   }
 
   /** Ends without an answer; a stream that has begun breaks off. */
-  #settleOutcome(outcome: Outcome): void {
+  #settleFailed(failed: Failed): void {
     if (this.#phase === "over") return;
-    if (!this.#body.breakOff(outcome)) this.#deps.settle(outcome);
-    this.#finish(false);
+    if (this.#phase === "streaming") {
+      if (failed.kind !== "stale") this.#body.breakOff(failed);
+      return this.#close();
+    }
+    this.#leave(false);
+    this.#deps.taker.failed(failed);
   }
 
-  #settleAnswer(body: Body): void {
+  #settleAnswer(body: Body, isStream: boolean): void {
     const answer = { status: this.#status, statusText: this.#statusText, headers: this.#headers, body };
-    this.#deps.settle({ kind: "answer", answer });
+    this.#deps.taker.answered(answer, isStream);
   }
 
-  #finish(reusable: boolean): void {
+  #close(): void {
     if (this.#phase === "over") return;
-    this.#deps.interrupt.clear();
-    this.#leave(reusable);
+    this.#leave(false);
+    this.#deps.taker.over();
   }
 
   #leave(reusable: boolean): void {
+    if (this.#phase === "over") return;
     this.#phase = "over";
     this.#deps.socket.setTimeout(0);
     this.#deps.socket.removeListener("timeout", this.#onSilence);
-    this.#deps.interrupt.signal.removeEventListener("abort", this.#onInterrupt);
     this.#deps.end(reusable);
   }
 }

@@ -8,23 +8,23 @@ import type { Client } from "undici";
 import { addressText } from "../../core/address-text.ts";
 import type { Upstream } from "../../core/snapshot.ts";
 import type { UpstreamRequest } from "../../core/types.ts";
-import type { Peer } from "../connect.ts";
-import type { Interrupt, Wait } from "../interrupt.ts";
+import type { Endpoint } from "../endpoint.ts";
 import {
   type ConnectionEvents,
   type ConnectionKind,
+  type ConnectionRecord,
   IDLE_MS,
-  isStale,
   type Pooled,
 } from "../pooled-connection.ts";
-import { AnswerHandler, type Asked } from "./answer-handler.ts";
+import { AnswerHandler, type AnswerTaker } from "./answer-handler.ts";
 import { createInterimFilter } from "./interim.ts";
 import { undiciClient } from "./undici-client.ts";
 
 /** Owns its socket until `close`. */
-class Connection implements Pooled {
-  readonly peer: Peer;
+export class UndiciConnection implements Pooled {
+  readonly record: ConnectionRecord;
   readonly hasTurn = false;
+  readonly hasOthers = false;
   readonly #socket: Socket;
   readonly #client: Client;
   readonly #upstream: Upstream;
@@ -33,17 +33,18 @@ class Connection implements Pooled {
   #asked = 0;
   #heard = false;
 
-  constructor(socket: Socket, peer: Peer, upstream: Upstream, events: ConnectionEvents) {
-    this.peer = peer;
+  constructor(socket: Socket, record: ConnectionRecord, upstream: Upstream, events: ConnectionEvents) {
+    this.record = record;
     this.#socket = socket;
     this.#upstream = upstream;
     this.#events = events;
     this.#interim = createInterimFilter(upstream.headBytes);
     this.#filterReads();
-    this.#client = clientOver(socket, peer, upstream.headBytes);
+    this.#client = clientOver(socket, record.endpoint, upstream.headBytes);
     socket.once("close", () => {
       this.close();
-      events.closed(this);
+      // undici tells the request first, which may open another connection in this place.
+      queueMicrotask(() => events.closed(this));
     });
   }
 
@@ -51,41 +52,37 @@ class Connection implements Pooled {
     return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable;
   }
 
-  /** Always settles, and never rejects. `wait` is how the exchange came by this connection. */
-  ask(request: UpstreamRequest, interrupt: Interrupt, wait: Wait): Promise<Asked> {
+  ask(request: UpstreamRequest, taker: AnswerTaker): AnswerHandler {
     this.#asked += 1;
     this.#heard = false;
     this.#interim.restart();
     let dispatching = true;
-    const asked = new Promise<Asked>((resolve) => {
-      const reader = new AnswerHandler({
-        socket: this.#socket,
-        upstream: this.#upstream,
-        interrupt,
-        wait,
-        sendsBody: request.body !== null,
-        method: request.method,
-        refusedByUs: () => dispatching && !this.#client.destroyed,
-        isStale: () => isStale(this.#upstream, this.#asked, this.#heard),
-        heard: this.#events.answered,
-        settle: resolve,
-        end: (reusable) => {
-          if (reusable) queueMicrotask(() => this.#release());
-          else this.close();
-        },
-      });
-      const options = {
-        method: request.method,
-        path: request.target,
-        headers: [...request.headers],
-        body: request.body && Readable.from(request.body),
-        // Without it undici parses a name out of Host, which is a client's word, and throws when it cannot.
-        servername: this.peer.server.host,
-      };
-      this.#client.dispatch(options, reader);
+    const handler = new AnswerHandler({
+      socket: this.#socket,
+      upstream: this.#upstream,
+      taker,
+      sendsBody: request.body !== null,
+      method: request.method,
+      refusedByUs: () => dispatching && !this.#client.destroyed,
+      hasHeard: () => this.#heard,
+      isReused: this.#asked > 1,
+      heard: this.#events.answered,
+      end: (reusable) => {
+        if (reusable) queueMicrotask(() => this.#release());
+        else this.close();
+      },
     });
+    const options = {
+      method: request.method,
+      path: request.target,
+      headers: [...request.headers],
+      body: request.body && Readable.from(request.body),
+      // Without it undici parses a name out of Host, which is a client's word, and throws when it cannot.
+      servername: this.record.endpoint.server.host,
+    };
+    this.#client.dispatch(options, handler);
     dispatching = false;
-    return asked;
+    return handler;
   }
 
   close(): void {
@@ -111,14 +108,14 @@ class Connection implements Pooled {
   }
 }
 
-export const CONNECTION: ConnectionKind<Connection> = {
+export const CONNECTION: ConnectionKind<UndiciConnection> = {
   reading: "stream",
-  create: (socket, peer, upstream, events) => new Connection(socket, peer, upstream, events),
-  isOne: (connection) => connection instanceof Connection,
+  create: (socket, record, upstream, events) => new UndiciConnection(socket, record, upstream, events),
+  isOne: (connection) => connection instanceof UndiciConnection,
 };
 
 /** An undici client that uses this socket and never opens another. */
-function clientOver(socket: Socket, { server }: Peer, headBytes: number): Client {
+function clientOver(socket: Socket, { server }: Endpoint, headBytes: number): Client {
   let taken = false;
   // The socket is open, with TLS if the upstream has it. What is left for undici is HTTP.
   const UndiciClient = undiciClient();

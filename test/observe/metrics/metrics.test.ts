@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import t from "tap";
+import type { EndpointStatus } from "../../../src/core/endpoint.ts";
 import type { Fallback, Route } from "../../../src/core/snapshot.ts";
 import type { FallbackMode } from "../../../src/core/types.ts";
 import type { FallbackPeriod } from "../../../src/observe/fallback-periods.ts";
@@ -109,6 +110,15 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       t.same(await linesOf(metrics, "sparekey_probes_total"), [
         'sparekey_probes_total{route="sso",result="ok"} 0',
         'sparekey_probes_total{route="sso",result="fault"} 0',
+      ]);
+      t.same(await linesOf(metrics, "sparekey_retries_total"), [
+        'sparekey_retries_total{route="sso",kind="retry"} 0',
+        'sparekey_retries_total{route="sso",kind="hedge"} 0',
+      ]);
+      t.same(await linesOf(metrics, "sparekey_endpoints"), [
+        'sparekey_endpoints{route="sso",state="in_use"} 0',
+        'sparekey_endpoints{route="sso",state="ejected"} 0',
+        'sparekey_endpoints{route="sso",state="ejected_cookieless"} 0',
       ]);
       t.same(await linesOf(metrics, "sparekey_breaker_state"), [
         'sparekey_breaker_state{route="sso",state="closed"} 1',
@@ -288,6 +298,28 @@ t.test(
     }
   },
 );
+
+t.test("endpoints by whether they are asked, without their addresses", async (t) => {
+  const from = [null, null, null, "all", "all", "cookieless"] as const;
+  const all = from.map(
+    (one, index): EndpointStatus => ({
+      endpoint: `10.0.3.${index}:9000`,
+      ejected: one && { from: one, reason: "slow", since: 0 },
+    }),
+  );
+  const metrics = countedProcess([routeWith("sso", "deny"), routeWith("bots", "allow")], {
+    endpoints: (route) => (route === "sso" ? all : all.slice(0, 1)),
+  });
+  t.same(await linesOf(metrics, "sparekey_endpoints"), [
+    'sparekey_endpoints{route="sso",state="in_use"} 3',
+    'sparekey_endpoints{route="sso",state="ejected"} 2',
+    'sparekey_endpoints{route="sso",state="ejected_cookieless"} 1',
+    'sparekey_endpoints{route="bots",state="in_use"} 1',
+    'sparekey_endpoints{route="bots",state="ejected"} 0',
+    'sparekey_endpoints{route="bots",state="ejected_cookieless"} 0',
+  ]);
+  t.notMatch(await metrics.text(), "10.0.3");
+});
 
 t.test("durations", async (t) => {
   const metrics = metricsOf([routeWith("sso", "deny")]);

@@ -1,10 +1,16 @@
 import t from "tap";
+import type { EndpointStatus } from "../../../src/core/endpoint.ts";
 import { routeReport } from "../../../src/observe/report.ts";
 import { newRouteRecord, type RouteRecord } from "../../../src/observe/route-record.ts";
 import { factsOf, type RouteFacts } from "../../../src/observe/status/route-facts.ts";
 import { routeWith } from "../samples.ts";
 
-const SOURCES = { now: () => 100_000, wallClock: (at: number) => 1_000_000 + at, htpasswdUsers: () => 3 };
+const SOURCES = {
+  now: () => 100_000,
+  wallClock: (at: number) => 1_000_000 + at,
+  htpasswdUsers: () => 3,
+  endpoints: () => [],
+};
 
 t.test("of a record", async (t) => {
   const rows: readonly {
@@ -105,6 +111,19 @@ t.test("of a record", async (t) => {
 function period(changes: { since: number; served: number; checks?: number }) {
   return { mode: "basic-auth", reason: "reset", held: 0, checks: 0, isProven: false, ...changes } as const;
 }
+
+t.test("its endpoints, and since when one is not asked", async (t) => {
+  const ejected = { from: "cookieless", reason: "bare_400", since: 40_000 } as const;
+  const endpoints = (route: string): readonly EndpointStatus[] => [
+    { endpoint: `${route}:1`, ejected: null },
+    { endpoint: `${route}:2`, ejected },
+  ];
+  const report = routeReport(newRouteRecord(routeWith("sso", "deny")), { ...SOURCES, endpoints });
+  t.same(factsOf(report).endpoints, [
+    { endpoint: "sso:1", ejected: null },
+    { endpoint: "sso:2", ejected: { ...ejected, since: 1_040_000 } },
+  ]);
+});
 
 t.test("a route that asks for no password has no users", async (t) => {
   t.equal(factsOf(routeReport(newRouteRecord(routeWith("bots", "allow")), SOURCES)).users, null);

@@ -9,8 +9,8 @@ import {
   routeStatusState,
 } from "../../../src/observe/status/status.ts";
 import { durationText, letsInText, numberText, reasonText } from "../../../src/observe/status/wording.ts";
-import { emergencyLogin, reloaded } from "../../support/events.ts";
-import { facts, NOW, outage, recent, statusScene } from "../../support/status-scene.ts";
+import { emergencyLogin, endpointEjected, reloaded } from "../../support/events.ts";
+import { ENDPOINTS, facts, NOW, outage, recent, statusScene } from "../../support/status-scene.ts";
 import { routeWith } from "../samples.ts";
 
 const SECOND = 1_000;
@@ -221,7 +221,10 @@ t.test("durations and numbers", async (t) => {
 });
 
 t.test("the board of an outage", async (t) => {
-  const status = await outage([emergencyLogin("eve-secret", "authentik")]);
+  const status = await outage([
+    emergencyLogin("eve-secret", "authentik"),
+    endpointEjected("10.0.3.7:9000", "authentik"),
+  ]);
   const [sso, bots, login] = status.routes;
   t.equal(status.summary, "1 of 3 routes is in fallback");
   t.match(status.started, { seconds: 900 });
@@ -237,9 +240,22 @@ t.test("the board of an outage", async (t) => {
   t.match(login, { state: "idle", summary: "No check yet" });
   t.same(
     status.events.map(({ kind }) => kind),
-    ["breaker_opened", "fallback_began", "started"],
+    ["endpoint", "breaker_opened", "fallback_began", "started"],
   );
+  t.same(sso?.endpoints, { all: 3, ejected: 1, ejectedCookieless: 1 });
+  t.same(bots?.endpoints, { all: 0, ejected: 0, ejectedCookieless: 0 });
   t.notMatch(JSON.stringify(status), "eve-secret");
+  t.notMatch(JSON.stringify(status), "10.0.3", "no address of the upstream");
+});
+
+t.test("the endpoints of a route are known with their addresses once a status has been made", async (t) => {
+  const { scene, liveStatus } = statusScene();
+  scene.facts = [facts("authentik", { endpoints: ENDPOINTS })];
+  t.same(liveStatus.endpointsOf("authentik"), []);
+  await liveStatus.status();
+  t.same(liveStatus.endpointsOf("authentik"), ENDPOINTS);
+  t.same(liveStatus.endpointsOf("bot-block"), []);
+  t.same(liveStatus.endpointsOf("__proto__"), []);
 });
 
 t.test("a state lasts since it was first seen", async (t) => {

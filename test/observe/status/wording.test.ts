@@ -1,7 +1,16 @@
 import t from "tap";
+import type { EjectionReason } from "../../../src/core/endpoint.ts";
 import type { TimelineEvent } from "../../../src/observe/event.ts";
-import { eventText } from "../../../src/observe/status/wording.ts";
-import { emergencyLogin, htpasswdLoaded, reloaded, STARTED, workerDied } from "../../support/events.ts";
+import { ejectionText, endpointsText, eventText } from "../../../src/observe/status/wording.ts";
+import {
+  emergencyLogin,
+  endpointChanged,
+  endpointEjected,
+  htpasswdLoaded,
+  reloaded,
+  STARTED,
+  workerDied,
+} from "../../support/events.ts";
 
 t.test("in words: what is for everybody names no person, file or address", async (t) => {
   const override = { route: "sso", mode: "fallback", user: "root" } as const;
@@ -116,7 +125,105 @@ t.test("in words: what is for everybody names no person, file or address", async
       tone: "bad",
     },
     { event: workerDied(2), text: "Worker 2 died", tone: "bad" },
+    {
+      event: endpointEjected("10.0.3.7:9000"),
+      text: "An endpoint is not asked any more: it refuses connections",
+      detail: "10.0.3.7:9000 is not asked any more: it refuses connections",
+      tone: "warn",
+    },
+    {
+      event: endpointChanged({
+        kind: "ejected",
+        endpoint: "10.0.3.7:9000",
+        from: "cookieless",
+        reason: "bare_400",
+      }),
+      text: "An endpoint is not asked any more for checks without a cookie: it answers empty 400s",
+      detail: "10.0.3.7:9000 is not asked any more for checks without a cookie: it answers empty 400s",
+      tone: "warn",
+    },
+    {
+      event: endpointChanged({ kind: "restored", endpoint: "10.0.3.7:9000", from: "all", seconds: 12.3 }),
+      text: "An endpoint is asked again after 12 s",
+      detail: "10.0.3.7:9000 is asked again after 12 s",
+      tone: "good",
+    },
+    {
+      event: endpointChanged({
+        kind: "restored",
+        endpoint: "10.0.3.7:9000",
+        from: "cookieless",
+        seconds: 60,
+      }),
+      text: "An endpoint is asked again for checks without a cookie after 1 min",
+      detail: "10.0.3.7:9000 is asked again for checks without a cookie after 1 min",
+      tone: "good",
+    },
+    {
+      event: endpointChanged({ kind: "joined", endpoint: "10.0.3.9:9000" }),
+      text: "The upstream's name has a new address",
+      detail: "The upstream's name now has the address 10.0.3.9:9000",
+      tone: "plain",
+    },
+    {
+      event: endpointChanged({ kind: "left", endpoint: "10.0.3.9:9000" }),
+      text: "The upstream's name has lost an address",
+      detail: "The upstream's name no longer has the address 10.0.3.9:9000",
+      tone: "plain",
+    },
   ];
   for (const { event, text, detail = text, tone } of rows)
     t.same(eventText(event), { text, detail, tone }, text);
+});
+
+t.test("how many endpoints answer", async (t) => {
+  const rows: readonly {
+    name: string;
+    all: number;
+    ejected?: number;
+    cookieless?: number;
+    says: string | null;
+  }[] = [
+    { name: "none is known", all: 0, says: null },
+    { name: "the only one", all: 1, says: null },
+    {
+      name: "the only one, without a cookie",
+      all: 1,
+      cookieless: 1,
+      says: "1 of 1 endpoint answers, 1 only checks with a cookie",
+    },
+    { name: "all", all: 3, says: "3 of 3 endpoints answer" },
+    { name: "not all", all: 3, ejected: 1, says: "2 of 3 endpoints answer" },
+    { name: "one", all: 3, ejected: 2, says: "1 of 3 endpoints answers" },
+    {
+      name: "some",
+      all: 4,
+      ejected: 1,
+      cookieless: 1,
+      says: "3 of 4 endpoints answer, 1 only checks with a cookie",
+    },
+  ];
+  for (const { name, all, ejected = 0, cookieless = 0, says } of rows)
+    t.equal(endpointsText({ all, ejected, ejectedCookieless: cookieless }), says, name);
+});
+
+t.test("why an endpoint is not asked", async (t) => {
+  const rows: readonly { reason: EjectionReason; says: string }[] = [
+    { reason: "refused", says: "it refuses connections" },
+    { reason: "unreachable", says: "there is no way to it" },
+    { reason: "tls", says: "there is no TLS connection to it" },
+    { reason: "dns", says: "its name cannot be resolved" },
+    { reason: "status_503", says: "it answers 503" },
+    { reason: "login_down", says: "the login page that it redirects to is down" },
+    { reason: "slow", says: "it is far slower than the others" },
+  ];
+  for (const { reason, says } of rows)
+    t.equal(
+      ejectionText("a:1", { from: "all", reason }, "12:04:05"),
+      `a:1 has not been asked since 12:04:05: ${says}`,
+    );
+  t.equal(
+    ejectionText("a:1", { from: "cookieless", reason: "bare_400" }, "12:04:05"),
+    "a:1 has not been asked for checks without a cookie since 12:04:05: it answers empty 400s",
+  );
 });

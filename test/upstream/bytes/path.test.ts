@@ -1,37 +1,23 @@
 import type { Socket } from "node:net";
 import t, { type Test } from "tap";
 import type { Upstream } from "../../../src/core/snapshot.ts";
-import type { UpstreamRequest } from "../../../src/core/types.ts";
-import { createByteExchanger } from "../../../src/upstream/bytes/exchanger.ts";
-import { createPools } from "../../../src/upstream/pool.ts";
-import { createResolver } from "../../../src/upstream/resolver.ts";
-import { createUndiciExchanger } from "../../../src/upstream/undici/exchange.ts";
-import { newRequestHead, readRequestHead } from "../../../src/wire/request-head.ts";
-import { WireCheck } from "../../../src/wire/wire-check.ts";
+import { createUpstreams } from "../../../src/upstream/upstreams.ts";
 import { rawUpstream, upstreamAt } from "../../support/raw-upstream.ts";
 import { type Asked, answerOf, ask, exchangeSuite, OK } from "../exchange-suite.ts";
 
-/** Both, with their connections in the same pools, as upstreams.ts has them. */
+/** Both, with their connections in the same pools. */
 function exchangers(t: Test): { readonly undici: Asked; readonly wire: Asked } {
-  const now = (): number => performance.now();
-  const pools = createPools(createResolver(now));
-  const undici = { ...createUndiciExchanger(pools), use: pools.use };
-  const wire = createByteExchanger(pools, now);
-  t.teardown(() => {
-    wire.close();
-    pools.close();
-  });
-  return {
-    undici,
-    wire: {
-      use: pools.use,
-      exchange: (upstream, request, gone, waiting) => {
-        const { repeatable } = request;
-        const check = wireCheck(request);
-        return wire.exchange(upstream, check, { check, staysHere: () => false, repeatable }, gone, waiting);
-      },
+  let asksInBytes = true;
+  const made = createUpstreams({ now: () => performance.now(), asksInBytes: () => asksInBytes });
+  t.teardown(() => made.close());
+  const asking = (inBytes: boolean): Asked => ({
+    use: made.use,
+    exchange: (...args) => {
+      asksInBytes = inBytes;
+      return made.ask(...args);
     },
-  };
+  });
+  return { undici: asking(false), wire: asking(true) };
 }
 
 /** The same upstream is one pool. */
@@ -46,14 +32,6 @@ function pipelined(made: Asked): Asked {
     use: (all) => made.use([...all].map(changed)),
     exchange: (upstream, ...others) => made.exchange(changed(upstream), ...others),
   };
-}
-
-function wireCheck({ method, target, headers }: UpstreamRequest): WireCheck {
-  const lines = headers.flatMap((name, at) => (at % 2 === 0 ? [`${name}: ${headers[at + 1]}\r\n`] : []));
-  const bytes = Buffer.from(`${method} ${target} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1");
-  const head = newRequestHead();
-  if (!readRequestHead(bytes, 0, bytes.length, 1_000, head)) throw new Error(`not plain: ${bytes}`);
-  return new WireCheck(bytes, head);
 }
 
 exchangeSuite(t, (t) => exchangers(t).wire);

@@ -1,7 +1,7 @@
 import { performance } from "node:perf_hooks";
 import t from "tap";
-import { Deadlines } from "../../../src/upstream/bytes/deadline-tick.ts";
-import { eventually } from "../../support/processes.ts";
+import { Deadlines } from "../../src/upstream/deadline-tick.ts";
+import { eventually } from "../support/processes.ts";
 
 /** Waits for it, with a deadline. */
 async function until(isSo: () => boolean): Promise<void> {

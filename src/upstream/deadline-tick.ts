@@ -2,7 +2,7 @@
  * One timer for the deadlines of all exchanges, and one clock that it sets: a check sets three deadlines, and next to
  * none of them ever passes. A deadline is never early, and at most two ticks late, apart from our own stalls.
  */
-import { LinkedList, type Place } from "../../core/linked-list.ts";
+import { LinkedList, type Place } from "../core/linked-list.ts";
 
 /** Half of how late deadlines may be. */
 const TICK_MS = 10;
