@@ -7,6 +7,7 @@
  *  3 another 5xx, or a bare 400                      suspect   the upstream, or an odd check of a client
  *  4 any other answer                                allow, challenge or deny
  */
+import { isEmptyOnceDecoded } from "./coded-body.ts";
 import { firstHeader } from "./headers.ts";
 import type { FaultRules } from "./snapshot.ts";
 import type { Answer, Outcome, SuspectReason, Verdict } from "./types.ts";
@@ -57,9 +58,9 @@ export function isRedirect(status: number): boolean {
 }
 
 /** An outpost with a full session store answers so (incident of 2026-04-18). The outpost's own refusals carry JSON. */
-function isBare400(answer: Answer): boolean {
-  if (answer.status !== 400 || answer.body.kind !== "whole" || answer.body.bytes.length > 0) return false;
+function isBare400({ status, headers, body }: Answer): boolean {
+  if (status !== 400 || body.kind !== "whole" || firstHeader(headers, "set-cookie") !== null) return false;
   // An answer to HEAD never has a body, but its Content-Length tells whether a GET would get one.
-  if ((firstHeader(answer.headers, "content-length") ?? "0") !== "0") return false;
-  return firstHeader(answer.headers, "set-cookie") === null;
+  if (body.bytes.length === 0) return (firstHeader(headers, "content-length") ?? "0") === "0";
+  return isEmptyOnceDecoded(body.bytes, firstHeader(headers, "content-encoding"));
 }

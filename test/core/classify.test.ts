@@ -1,8 +1,11 @@
+import { gzipSync } from "node:zlib";
 import t from "tap";
 import { classify, isFinalStatus, isRedirect } from "../../src/core/classify.ts";
 import type { FaultRules } from "../../src/core/snapshot.ts";
-import type { Answer, FailureReason } from "../../src/core/types.ts";
+import type { Answer, Body, FailureReason } from "../../src/core/types.ts";
 import { answer, FAULT_RULES, streamedBody } from "../support/fixtures.ts";
+
+const EMPTY_GZIP: Body = { kind: "whole", bytes: gzipSync("") };
 
 /** `allow`, or with a reason `fault status_502`. */
 function verdictOf(given: Answer, rules: Partial<FaultRules> = {}): string {
@@ -48,6 +51,17 @@ t.test("a 400", async (t) => {
       given: answer(400, ["Content-Length", "30"]),
       verdict: "deny",
     },
+    {
+      name: "empty once decoded: the failing database of an embedded outpost",
+      given: answer(400, ["Content-Encoding", "gzip", "Content-Length", "20"], EMPTY_GZIP),
+      verdict: "suspect bare_400",
+    },
+    {
+      name: "empty once decoded, with a cookie",
+      given: answer(400, ["Content-Encoding", "gzip", "Set-Cookie", "a=1"], EMPTY_GZIP),
+      verdict: "deny",
+    },
+    { name: "the same bytes without a coding", given: answer(400, [], EMPTY_GZIP), verdict: "deny" },
     { name: "with one byte", given: answer(400, [], " "), verdict: "deny" },
     { name: "empty with a cookie", given: answer(400, ["SET-cookie", "a=1"]), verdict: "deny" },
     { name: "empty with an empty cookie", given: answer(400, ["Set-Cookie", ""]), verdict: "deny" },
