@@ -109,7 +109,6 @@ export abstract class BaseAttempt<Connection extends Pooled> implements Attempt,
   protected abstract ask(connection: Connection): void;
   /** Ends the request that is on its way. */
   protected abstract drop(): void;
-  abstract look(now: number): void;
   abstract breakOff(outcome: Outcome): void;
 
   begin(endpoint: Endpoint | null): void {
@@ -144,6 +143,10 @@ export abstract class BaseAttempt<Connection extends Pooled> implements Attempt,
     this.endpoint = endpoint;
     this.take = this.#newTake(false);
     this.take.beginFresh(endpoint, hasWaited);
+  }
+
+  look(now: number): void {
+    if (this.connection === null) this.take?.look(now);
   }
 
   opening(): void {

@@ -110,7 +110,9 @@ export class Dial {
     this.#deps.endpoints.failed(endpoint, failure === "no_port" ? "unreachable" : failure, "all");
     if (failure === "no_port") this.#hasNoPort = true;
     else this.#failure ??= failure;
-    this.#left = this.#left.filter((one) => one !== endpoint);
+    // Behind a lone address the next socket may reach another server. It sends nothing, so it costs no budget.
+    const mayBeAnother = failure === "refused" && this.#deps.endpoints.all.length === 1;
+    if (!mayBeAnother) this.#left = this.#left.filter((one) => one !== endpoint);
     this.#openNext();
   }
 

@@ -7,7 +7,7 @@ import { type AttemptBudget, createAttemptBudget } from "../core/attempt-budget.
 import { isRedirect } from "../core/classify.ts";
 import type { EndpointChange, EndpointStatus } from "../core/endpoint.ts";
 import { createLatencyWindow, type LatencyWindow } from "../core/latency.ts";
-import type { Place } from "../core/linked-list.ts";
+import { LinkedList, type Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import { type Connected, Dial } from "./connect.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -29,6 +29,13 @@ const QUIET_MS = 60_000;
 const PROOF_MS = 1_000;
 /** Suspects with less time between them are one row. A check without a cookie goes to who has challenged one since. */
 const SUSPECT_MS = 15_000;
+
+/** It has left before `take` is called. */
+export interface Patient {
+  readonly hasCookie: boolean;
+  fits(connection: Pooled): boolean;
+  take(connection: Pooled): void;
+}
 
 interface PoolDeps {
   readonly upstream: Upstream;
@@ -59,6 +66,7 @@ export class Pool {
   readonly #deps: PoolDeps;
   readonly #all = new Set<Pooled>();
   readonly #waitQueue = new WaitQueue();
+  readonly #patient = new LinkedList<Patient>();
   /** Busy connections that had a turn when last looked at, in the order in which they were last asked. */
   readonly #shareable = new Set<Pooled>();
   readonly #events: ConnectionEvents = {
@@ -231,6 +239,25 @@ export class Pool {
     };
   }
 
+  /**
+   * Whether a check for which no connection is free at `endpoint` waits a moment for one that is busy: a fresh one may
+   * lead to a bad server if one was met of late, while this one has just shown that its own is well.
+   */
+  isWorthWaiting(endpoint: Endpoint, hasCookie: boolean): boolean {
+    if (this.#deps.now() - endpoint.doubtedAt >= QUIET_MS) return false;
+    for (const { record } of this.#all)
+      if (record.endpoint === endpoint && this.#isProven(record, hasCookie)) return true;
+    return false;
+  }
+
+  awaitProven(patient: Patient): Place<Patient> {
+    return this.#patient.add(patient);
+  }
+
+  leavePatient(place: Place<Patient>): void {
+    this.#patient.leave(place);
+  }
+
   joinQueue(waiter: Waiter): Place<Waiter> {
     const place = this.#waitQueue.add(waiter);
     this.#shareBusy();
@@ -335,6 +362,7 @@ export class Pool {
   #free(connection: Pooled): void {
     const { record } = connection;
     if (this.#closed || !record.mayBeKept) return connection.close();
+    if (this.#patient.first !== null && this.#giveToPatient(connection)) return;
     const waiter = this.#waitQueue.first;
     if (waiter === null) this.#keep(connection);
     // In its place, the check opens one that fits.
@@ -343,6 +371,23 @@ export class Pool {
       return this.#openForNext();
     } else this.#waitQueue.shift()?.take(connection);
     this.#shareBusy();
+  }
+
+  #giveToPatient(connection: Pooled): boolean {
+    let taker: Patient | null = null;
+    this.#patient.each((patient, place) => {
+      if (taker !== null || !patient.fits(connection)) return;
+      if (!this.#isProven(connection.record, patient.hasCookie)) return;
+      this.#patient.leave(place);
+      taker = patient;
+      patient.take(connection);
+    });
+    return taker !== null;
+  }
+
+  #isProven({ mayBeKept, verdictAt, challengedAt }: ConnectionRecord, hasCookie: boolean): boolean {
+    if (!hasCookie && this.#isSuspected()) return mayBeKept && challengedAt > this.#suspectedSince;
+    return mayBeKept && verdictAt > this.#deps.now() - PROOF_MS;
   }
 
   /** A slow one is the last to be taken. */

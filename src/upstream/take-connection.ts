@@ -2,7 +2,7 @@
 import type { Place } from "../core/linked-list.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Wait } from "./interrupt.ts";
-import type { Pool } from "./pool.ts";
+import type { Patient, Pool } from "./pool.ts";
 import type { ConnectionKind, Pooled } from "./pooled-connection.ts";
 import type { NotTaken, Waiter } from "./wait-queue.ts";
 
@@ -25,10 +25,18 @@ interface TakeDeps<Connection extends Pooled> {
   readonly taker: Taker<Connection>;
 }
 
+/** Most answers come sooner. */
+const PATIENCE_MS = 20;
+
 export class ConnectionTake<Connection extends Pooled> implements Waiter {
   readonly mayShare: boolean;
   readonly answers: number;
+  readonly hasCookie: boolean;
   readonly #deps: TakeDeps<Connection>;
+  /** The place among those who wait for a busy connection, also once it is left. */
+  #patience: Place<Patient> | null = null;
+  #patientUntil: number | null = null;
+  #first: Endpoint | null = null;
   /** The place in the wait queue, also once it is left. */
   #place: Place<Waiter> | null = null;
   #dial: { cancel(): void } | null = null;
@@ -44,6 +52,7 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
   constructor(deps: TakeDeps<Connection>) {
     this.#deps = deps;
     this.mayShare = deps.mayShare;
+    this.hasCookie = deps.hasCookie;
     this.answers = deps.answers;
   }
 
@@ -54,9 +63,23 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
       this.#leftOut = first;
       return this.#openOrQueue(first);
     }
+    if (first !== null && pool.mayOpen && pool.isWorthWaiting(first, this.hasCookie)) {
+      this.#first = first;
+      this.#patience = pool.awaitProven(this);
+      return;
+    }
     const idle = pool.mayOpen ? null : pool.takeAnyIdle(kind);
     if (idle) return this.#taken(idle);
     this.#openOrQueue(first);
+  }
+
+  /** A wait for a connection that is busy lasts a moment only. */
+  look(now: number): void {
+    if (this.#patience === null || this.#patience.item === null) return;
+    this.#patientUntil ??= now + PATIENCE_MS;
+    if (now < this.#patientUntil) return;
+    this.#deps.pool.leavePatient(this.#patience);
+    this.#openOrQueue(this.#first);
   }
 
   /** For a connection that has carried nothing yet. `hasWaited`: the check has waited for another before. */
@@ -107,6 +130,7 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
   /** No connection is wanted any more. The taker is not called again. */
   cancel(): void {
     if (this.#place?.item) this.#deps.pool.leaveQueue(this.#place);
+    if (this.#patience) this.#deps.pool.leavePatient(this.#patience);
     this.#dial?.cancel();
     this.#dial = null;
   }

@@ -231,3 +231,49 @@ t.test("a failed connection ends the waits of those that have seen no answer", a
   await until(one, "failure");
   t.same(two.said, ["failure"]);
 });
+
+t.test(
+  "where a bad server was met of late, a check waits a moment for a busy connection that has answered",
+  async (t) => {
+    const rows = [
+      { name: "a verdict just now", doubt: true, age: 0, waits: true },
+      { name: "a verdict a second ago", doubt: true, age: 1_000, waits: false },
+      { name: "no doubt", doubt: false, age: 0, waits: false },
+    ];
+    for (const { name, doubt, age, waits } of rows) {
+      const made = await scene(t, { maxConnections: 4 });
+      const { pool, endpoint, clock } = made;
+      const busy = await made.opened(HELD);
+      pool.noteVerdict(busy.record, clock.now, true, false, null);
+      clock.now += age;
+      if (doubt) made.endpoints.suspected(endpoint);
+      const one = taking(made);
+      one.take.begin(endpoint);
+      t.same(one.said, waits ? [] : ["opening"], name);
+      if (!waits) {
+        await until(one, "taken");
+        closeAll(one.got(), busy);
+        continue;
+      }
+      pool.noteVerdict(busy.record, clock.now, true, false, null);
+      busy.free();
+      t.same([one.said, one.got()], [["taken"], busy], name);
+
+      const late = taking(made);
+      late.take.begin(endpoint);
+      late.take.look(5_000);
+      late.take.look(5_019);
+      t.same(late.said, [], "its answer may take 20 ms");
+      late.take.look(5_020);
+      await until(late, "taken");
+      t.not(late.got(), busy, "then a fresh one is opened");
+
+      const gone = taking(made);
+      gone.take.begin(endpoint);
+      gone.take.cancel();
+      busy.free();
+      t.same(gone.said, [], "one that has left is not called");
+      closeAll(late.got(), busy);
+    }
+  },
+);

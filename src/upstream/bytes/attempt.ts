@@ -36,7 +36,8 @@ export class ByteAttempt extends BaseAttempt<AskableConnection> implements Answe
     connection.ask(check.requestBytes(staysHere), check.method === "HEAD", this);
   }
 
-  look(now: number): void {
+  override look(now: number): void {
+    super.look(now);
     if (now < this.#readAt) return;
     const { read } = this.owner.pool.upstream.timeouts;
     this.#giveUp(pastDeadline("read_timeout", isStarved(read, this.#stalledBeforeRead)));

@@ -16,9 +16,6 @@ export class UndiciAttempt extends BaseAttempt<UndiciConnection> implements Answ
     this.#request = request;
   }
 
-  /** The socket of each connection looks after its own silence. */
-  look(): void {}
-
   firstByteMs(): number {
     return this.owner.readBy() - this.owner.readFrom() + this.owner.pool.upstream.timeouts.read;
   }
