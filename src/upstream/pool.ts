@@ -27,8 +27,11 @@ const AGE_JITTER = 0.2;
 const QUIET_MS = 60_000;
 /** For so long, a verdict shows that the server at the other end is well. */
 const PROOF_MS = 1_000;
-/** Suspects with less time between them are one row. A check without a cookie goes to who has challenged one since. */
-const SUSPECT_MS = 15_000;
+/**
+ * Suspects with less time between them are one row. A check without a cookie goes to who has challenged one since its
+ * begin. A session store that is full stays so for long, and each new row would begin with knowing nobody who is well.
+ */
+const SUSPECT_MS = 600_000;
 
 /** It has left before `take` is called. */
 export interface Patient {
