@@ -58,8 +58,11 @@ export function isRedirect(status: number): boolean {
 }
 
 /** An outpost with a full session store answers so (incident of 2026-04-18). The outpost's own refusals carry JSON. */
-function isBare400({ status, headers, body }: Answer): boolean {
-  if (status !== 400 || body.kind !== "whole" || firstHeader(headers, "set-cookie") !== null) return false;
+function isBare400(answer: Answer): boolean {
+  // The headers become text only when they are asked for, and nearly no answer needs that.
+  if (answer.status !== 400) return false;
+  const { headers, body } = answer;
+  if (body.kind !== "whole" || firstHeader(headers, "set-cookie") !== null) return false;
   // An answer to HEAD never has a body, but its Content-Length tells whether a GET would get one.
   if (body.bytes.length === 0) return (firstHeader(headers, "content-length") ?? "0") === "0";
   return isEmptyOnceDecoded(body.bytes, firstHeader(headers, "content-encoding"));
