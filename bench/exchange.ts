@@ -9,6 +9,8 @@ import { createServer, Socket } from "node:net";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { FAULT_RULES } from "../test/support/fixtures.ts";
+import { upstreamAt } from "../test/support/raw-upstream.ts";
 import { portOf } from "./ports.ts";
 import { percentile } from "./statistics.ts";
 
@@ -20,13 +22,6 @@ const CHECK = Buffer.from(
   "GET /outpost.goauthentik.io/auth/traefik HTTP/1.1\r\nHost: app.example\r\nCookie: session=1\r\n" +
     "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: app.example\r\nX-Forwarded-Proto: https\r\n\r\n",
 );
-
-const FAULT_RULES = {
-  statuses: new Set([502, 503, 504]),
-  suspectStatuses: new Set([500]),
-  bare400: true,
-  confirm: "auto",
-};
 
 const { values } = parseArgs({ options: { beside: { type: "string" }, of: { type: "string" } } });
 
@@ -113,18 +108,4 @@ async function nanoseconds(root: string): Promise<number> {
   server.close();
   setImmediate(() => process.exit());
   return ((user + system) * 1_000) / EXCHANGES;
-}
-
-/** The defaults of a config. */
-function upstreamAt(port: number) {
-  return {
-    protocol: "http:",
-    servers: [{ host: "127.0.0.1", port }],
-    tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
-    timeouts: { connect: 3_000, read: 5_000, total: 8_000 },
-    maxConnections: 256,
-    pipelining: 1,
-    headBytes: 256 * 1024,
-    answerBytes: 1024 * 1024,
-  };
 }

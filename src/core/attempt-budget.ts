@@ -4,9 +4,8 @@
  *
  * - The budget is 20 % of the checks and 10 a second. What is left over is kept for 10 s, in slots of one second, and
  *   the oldest slot is spent first. At the start all slots are full, because an outage may begin at once.
- * - A client whose further attempts brought no verdict within the last 10 s may spend a quarter of what the budget
- *   yields in 10 s. So a client that makes its checks fail (with a header that the upstream chokes on, or the like)
- *   leaves most of the budget to the others.
+ * - A client may spend a quarter of what the budget yields in 10 s while none of its further attempts has brought a
+ *   verdict in that time. So a client whose checks always fail leaves most of the budget to the others.
  * - An attempt counts as having come to nothing until it brings a verdict, so parallel ones cannot exceed the quarter.
  */
 
@@ -26,8 +25,8 @@ export interface AttemptBudget {
   /** A check begins. It is called for each check, so it must cost next to nothing. */
   check(now: number): void;
   /**
-   * Takes one further attempt for a client, whose limit key `client()` makes only when it is needed.
-   * false: the budget or the client's part of it is used up.
+   * Takes one further attempt out of the budget. It returns false if the budget or the client's part of it is used up.
+   * `client()` makes the client's limit key, and is called only when the key is needed.
    */
   take(client: () => string, now: number): boolean;
   /** A further attempt of this client brought a verdict. */

@@ -4,8 +4,8 @@
  * - Behind one address or name there are often several servers, and one that is silent, odd or gone says nothing of
  *   the others. So a check is asked at another endpoint, or over another connection, before anything is concluded.
  * - A failed attempt is followed by a retry at once. A silent one is not failed for long, so it gets a hedge beside it.
- * - A verdict wins at once. Without any, the evidence is the least trusted of the attempts: row 3 before 2 before 1. So
- *   more attempts never make it more likely that a check is let through (test/core/attempts.test.ts).
+ * - A verdict wins at once. If no attempt brings one, the check has the evidence of its least trusted attempt: row 3
+ *   before row 2 before row 1. So more attempts never make it more likely that a check is let through.
  */
 import { rowOf } from "./classify.ts";
 import type { FaultRules } from "./snapshot.ts";
@@ -36,7 +36,7 @@ export function leastTrusted(a: AttemptOutcome, b: AttemptOutcome, rules: FaultR
 
 const TIMEOUTS: ReadonlySet<FailureReason> = new Set(["connect_timeout", "read_timeout", "total_timeout"]);
 
-/** Silence is answered by hedges alone: who has waited for so long is not made to wait anew. */
+/** An attempt that timed out is not retried, because its check would have to wait anew. A hedge came long before. */
 export function isTimeout(outcome: AttemptOutcome): boolean {
   return outcome.kind === "failure" && TIMEOUTS.has(outcome.reason);
 }

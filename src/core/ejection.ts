@@ -80,13 +80,13 @@ export function afterVerdict(state: Ejection): Ejection {
 }
 
 /** Whether a trial may start now. */
-export function isTrialDue(state: Ejection, now: number): boolean {
+export function isEjectionTrialDue(state: Ejection, now: number): boolean {
   if (state.kind === "ejected") return now >= state.tryAt;
   return state.kind === "on_trial" && now >= state.expiresAt;
 }
 
 /** Starts a trial, which has `expiry` milliseconds to settle. */
-export function startTrial(state: Ejection, now: number, expiry: number): Ejection {
+export function startEjectionTrial(state: Ejection, now: number, expiry: number): Ejection {
   if (state.kind === "in_use") return state;
   const { since, reason, wait } = state;
   return { kind: "on_trial", since, reason, wait, expiresAt: now + expiry };

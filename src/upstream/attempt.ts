@@ -63,8 +63,11 @@ export interface Attempt {
   readonly wait: Wait;
   /** `endpoint` was chosen for it. */
   begin(endpoint: Endpoint | null): void;
-  /** A further attempt, which does not wait. Returns false where there is no room for it. */
-  beginFurther(endpoint: Endpoint, proof: Proof): boolean;
+  /**
+   * A further attempt, which does not wait. `believes`: it may go over a connection that has shown that its server is
+   * well, and else over a fresh one only. Returns false where there is no room for it.
+   */
+  beginFurther(endpoint: Endpoint, believes: boolean): boolean;
   /**
    * In place of an attempt that says nothing: over a fresh connection, and not behind other checks. `hasWaited`: for
    * some of its time it waited behind others.
@@ -80,11 +83,8 @@ export interface Attempt {
   breakOff(outcome: Outcome): void;
 }
 
-/** What a connection that is not fresh must have shown just now: any verdict, or a challenge after a suspect. */
-export type Proof = "verdict" | "challenge" | "none";
-
 /** How one path makes attempts. `Subject`: what is asked. */
-export interface Path<Subject> {
+export interface AttemptPath<Subject> {
   attempt(owner: AttemptOwner, subject: Subject): Attempt;
 }
 
@@ -124,11 +124,10 @@ export abstract class BaseAttempt<Connection extends Pooled> implements Attempt,
     this.take.begin(endpoint);
   }
 
-  beginFurther(endpoint: Endpoint, proof: Proof): boolean {
+  beginFurther(endpoint: Endpoint, believes: boolean): boolean {
     const { pool, hasCookie } = this.owner;
     this.endpoint = endpoint;
-    const proven =
-      proof === "none" ? null : pool.takeProven(this.kind, endpoint, hasCookie, proof === "challenge");
+    const proven = believes ? pool.takeProven(this.kind, endpoint, hasCookie) : null;
     this.isProven = proven !== null;
     if (!proven && !pool.mayOpen && !pool.makeRoom()) return false;
     if (proven) this.taken(proven);

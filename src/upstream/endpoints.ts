@@ -15,8 +15,8 @@ import {
   afterVerdict,
   type Ejection,
   IN_USE,
-  isTrialDue,
-  startTrial,
+  isEjectionTrialDue,
+  startEjectionTrial,
 } from "../core/ejection.ts";
 import type { EjectedFrom, EjectionReason, EndpointChange, EndpointStatus } from "../core/endpoint.ts";
 import type { Address } from "../core/snapshot.ts";
@@ -205,8 +205,8 @@ export class Endpoints {
     for (const endpoint of this.#all) {
       for (const from of hasCookie ? FOR_COOKIES : FOR_COOKIELESS) {
         const state = endpoint.ejections[from];
-        if (!isTrialDue(state, now)) continue;
-        endpoint.ejections[from] = startTrial(state, now, TRIAL_MS);
+        if (!isEjectionTrialDue(state, now)) continue;
+        endpoint.ejections[from] = startEjectionTrial(state, now, TRIAL_MS);
         return endpoint;
       }
     }

@@ -11,12 +11,13 @@
  */
 import { type AttemptOutcome, evidenceRow, isTimeout, MAX_ATTEMPTS } from "../core/attempts.ts";
 import { classify, isRedirect } from "../core/classify.ts";
-import type { AttemptKind, EjectedFrom } from "../core/endpoint.ts";
+import type { AttemptKind } from "../core/endpoint.ts";
 import { hedgeDelay, isSlow } from "../core/latency.ts";
 import type { Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { Answer, Check, FaultReason, Forwarded, Gone, Outcome, Waiting } from "../core/types.ts";
-import type { Attempt, AttemptOwner, Failed, Path } from "./attempt.ts";
+import type { Attempt, AttemptOwner, AttemptPath, Failed } from "./attempt.ts";
+import { blameOthers } from "./blame.ts";
 import { isStarved, stalledSoFar } from "./deadline.ts";
 import type { Deadlines, Timed } from "./deadline-tick.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -29,14 +30,14 @@ const PROBE_HEDGE_MS = 1_000;
 
 /** What all exchanges of a path share. */
 export interface ExchangeDeps<Subject> {
-  readonly path: Path<Subject>;
+  readonly path: AttemptPath<Subject>;
   readonly deadlines: Deadlines;
   /** Milliseconds that never go back. */
   now(): number;
   onAttempt(upstream: Upstream, kind: AttemptKind): void;
 }
 
-/** What is asked, and for whom. */
+/** One check or request of our own: what is asked, how, and who waits for the answer. */
 interface Question<Subject> {
   readonly pool: Pool;
   readonly subject: Subject;
@@ -163,7 +164,7 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     if ("reason" in verdict) this.#noteBad(attempt, isSuspect, verdict.reason);
     // Nothing holds a page of an error that is so long while another attempt is made.
     if (isStream) return this.#settleStream(attempt, outcome);
-    this.#failedWith(attempt, outcome, isSuspect);
+    this.#failedWith(attempt, outcome);
   }
 
   failed(attempt: Attempt, failed: Failed): void {
@@ -175,7 +176,7 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
         if (attempt.connection) this.pool.vacate(attempt.connection);
         // A connection that could not be opened is told of by its dial.
         if (attempt.record) this.#noteBad(attempt, false, failed.reason);
-        return this.#failedWith(attempt, failed, false);
+        return this.#failedWith(attempt, failed);
       case "overload":
         if (attempt.connection) this.pool.vacate(attempt.connection);
         this.#found.saidNothing(failed);
@@ -212,9 +213,9 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
 
   /** The endpoint to ask first. A probe goes to the one in question. */
   #firstEndpoint(): Endpoint | null {
-    const { pool } = this.#question;
-    const { trying, repeatable } = this.#question.how;
-    const { hasCookie } = this.#question.has;
+    const { pool, how, has } = this.#question;
+    const { trying, repeatable } = how;
+    const { hasCookie } = has;
     const inQuestion = this.isProbe ? pool.endpoints.inQuestion() : null;
     // A plain proxy's endpoints are ejected only where no connection can be opened, so a trial sends nothing in vain.
     const mayTry = trying.kind === "once" || (trying.kind === "check" && repeatable);
@@ -232,9 +233,9 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
   }
 
   #noteBad(attempt: Attempt, isSuspect: boolean, reason: FaultReason): void {
-    const { pool } = this.#question;
-    const { trying } = this.#question.how;
-    const { hasCookie } = this.#question.has;
+    const { pool, how, has } = this.#question;
+    const { trying } = how;
+    const { hasCookie } = has;
     const { endpoint } = attempt;
     // A client can bring about a suspect at will, and must not keep old connections from being replaced.
     if (!isSuspect) pool.noteFailure();
@@ -250,11 +251,10 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     return this.#findings;
   }
 
-  #failedWith(attempt: Attempt, outcome: AttemptOutcome, isSuspect: boolean): void {
+  #failedWith(attempt: Attempt, outcome: AttemptOutcome): void {
     this.#found.failed(outcome, this.#question.how.trying);
     const mayRetry = !isTimeout(outcome) && this.#mayRepeat(attempt);
-    if (!mayRetry || !this.#hasPlace || !this.#spend() || !this.#further(isSuspect))
-      return this.#concludeIfLast();
+    if (!mayRetry || !this.#hasPlace || !this.#spend() || !this.#further()) return this.#concludeIfLast();
     this.#deps.onAttempt(this.pool.upstream, "retry");
     this.pool.passOn();
   }
@@ -279,7 +279,7 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     const { trying, repeatable } = this.#question.how;
     this.#begunAt = Number.POSITIVE_INFINITY;
     if (!repeatable || trying.kind === "once" || this.#attempts.length >= MAX_ATTEMPTS) return;
-    if (this.#hasPlace && this.#spend() && this.#further(false))
+    if (this.#hasPlace && this.#spend() && this.#further())
       return this.#deps.onAttempt(pool.upstream, "hedge");
     // There may be room later.
     this.#begunAt = deadlines.time;
@@ -298,29 +298,28 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     return this.#question.pool.hasPlace || this.#replaceable !== null;
   }
 
-  /** The attempt whose connection may be closed for a further one. Where checks share it, the others need it. */
+  /** The attempt whose connection a further one may replace. null: there is none, or other checks share connections. */
   get #replaceable(): Attempt | null {
     if (this.#question.pool.upstream.pipelining > 1) return null;
     return this.#attempts.find(({ isOver, connection }) => !isOver && connection !== null) ?? null;
   }
 
   /** Makes one more attempt. Returns false where there is no place for it. */
-  #further(afterSuspect: boolean): boolean {
+  #further(): boolean {
     const { pool } = this.#question;
     const endpoint = this.#nextEndpoint();
     if (endpoint === null) return false;
     // What a connection has shown may be from before its server went bad, so it is believed once for each check.
-    const hasBelieved =
-      this.isProbe || this.#attempts.some((one) => one.isProven && one.endpoint === endpoint);
-    const proof = hasBelieved ? "none" : afterSuspect ? "challenge" : "verdict";
+    const believes =
+      !this.isProbe && !this.#attempts.some((one) => one.isProven && one.endpoint === endpoint);
     const attempt = this.#newAttempt();
-    if (attempt.beginFurther(endpoint, proof)) return true;
+    if (attempt.beginFurther(endpoint, believes)) return true;
     const own = this.#replaceable;
     if (own?.connection) {
       own.cut();
       this.#found.madeWay();
       pool.vacate(own.connection);
-      if (attempt.beginFurther(endpoint, proof)) return true;
+      if (attempt.beginFurther(endpoint, believes)) return true;
     }
     this.#attempts.pop();
     return false;
@@ -328,9 +327,9 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
 
   #win(attempt: Attempt, outcome: AttemptOutcome & { kind: "answer" }, isStream: boolean): void {
     const { deadlines } = this.#deps;
-    const { pool } = this.#question;
-    const { trying } = this.#question.how;
-    const { hasCookie } = this.#question.has;
+    const { pool, how, has } = this.#question;
+    const { trying } = how;
+    const { hasCookie } = has;
     if (attempt.record !== null) {
       const { status } = outcome.answer;
       const isChallenge = !hasCookie && (isRedirect(status) || status === 401);
@@ -367,29 +366,18 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     return isSlow(took, median);
   }
 
-  /** The others are cut. What they brought, or failed to bring beside the winner, is their endpoints' doing. */
   #winOver(winner: Attempt): void {
-    const { deadlines } = this.#deps;
-    const { pool } = this.#question;
-    const { trying } = this.#question.how;
-    const { hasCookie } = this.#question.has;
-    const now = this.now();
-    const late = Math.max(this.#hedgeDelay, SLOWER_BY * (now - winner.beganAt));
-    for (const other of this.#attempts) {
-      if (other === winner || other.isOver) continue;
-      other.cut();
-      if (now - other.beganAt < late) continue;
-      this.#blame(other.endpoint, winner, other.record ? "read_timeout" : "connect_timeout", "all");
-    }
-    for (const { endpoint, reason } of this.#findings?.suspects ?? [])
-      this.#blame(endpoint, winner, reason, hasCookie ? "all" : "cookieless");
-    if (trying.kind === "check") pool.budget.worked(trying.client(), deadlines.time);
-  }
-
-  /** Where both were asked at one endpoint, nothing tells its good servers from its bad ones. */
-  #blame(endpoint: Endpoint | null, winner: Attempt, reason: FaultReason, from: EjectedFrom): void {
-    if (endpoint === null || endpoint === winner.endpoint) return;
-    this.pool.endpoints.failed(endpoint, reason, from);
+    const { pool, how, has } = this.#question;
+    const { trying } = how;
+    blameOthers(pool.endpoints, {
+      winner,
+      attempts: this.#attempts,
+      suspects: this.#findings?.suspects ?? [],
+      hasCookie: has.hasCookie,
+      hedgeDelay: this.#hedgeDelay,
+      now: this.now(),
+    });
+    if (trying.kind === "check") pool.budget.worked(trying.client(), this.#deps.deadlines.time);
   }
 
   #concludeIfLast(): void {
@@ -451,5 +439,3 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
 /** It is never written to. */
 const NONE: Attempt[] = [];
 const RESET = { kind: "failure", reason: "reset" } as const;
-/** An attempt is as good as silent if it has waited so many times longer than the one that answered. */
-const SLOWER_BY = 4;

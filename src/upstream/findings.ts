@@ -3,7 +3,7 @@ import { type AttemptOutcome, leastTrusted } from "../core/attempts.ts";
 import type { FaultReason, Outcome, Trying } from "../core/types.ts";
 import type { Endpoint } from "./endpoint.ts";
 
-interface Suspect {
+export interface Suspect {
   readonly endpoint: Endpoint;
   readonly reason: FaultReason;
 }

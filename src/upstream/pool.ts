@@ -5,19 +5,19 @@
  */
 import { type AttemptBudget, createAttemptBudget } from "../core/attempt-budget.ts";
 import { isRedirect } from "../core/classify.ts";
-import type { EndpointChange, EndpointStatus } from "../core/endpoint.ts";
 import { createLatencyWindow, type LatencyWindow } from "../core/latency.ts";
 import { LinkedList, type Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import { type Connected, Dial } from "./connect.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { Endpoints, type EndpointsDeps } from "./endpoints.ts";
+import type { Endpoints } from "./endpoints.ts";
 import {
   type ConnectionEvents,
   type ConnectionKind,
   ConnectionRecord,
   type Pooled,
 } from "./pooled-connection.ts";
+import { Proof } from "./proof.ts";
 import { type Waiter, WaitQueue } from "./wait-queue.ts";
 
 /** A connection older than this is replaced, so that those to a Service spread over its servers again. */
@@ -25,15 +25,7 @@ const AGE_MS = 300_000;
 const AGE_JITTER = 0.2;
 /** No connection that works is given up so soon after a failure. */
 const QUIET_MS = 60_000;
-/** For so long, a verdict shows that the server at the other end is well. */
-const PROOF_MS = 1_000;
-/**
- * Suspects with less time between them are one row. A check without a cookie goes to who has challenged one since its
- * begin. A session store that is full stays so for long, and each new row would begin with knowing nobody who is well.
- */
-const SUSPECT_MS = 600_000;
-
-/** It has left before `take` is called. */
+/** A check that waits a moment for a busy connection. It has left before `take` is called. */
 export interface Patient {
   readonly hasCookie: boolean;
   fits(connection: Pooled): boolean;
@@ -50,7 +42,7 @@ interface PoolDeps {
 }
 
 /** What a dial led to. */
-export type Opened<Connection> =
+export type OpenedConnection<Connection> =
   | { readonly kind: "opened"; readonly connection: Connection }
   | Exclude<Connected, { readonly kind: "connected" }>;
 
@@ -67,6 +59,7 @@ export class Pool {
     deny: createLatencyWindow(),
   };
   readonly #deps: PoolDeps;
+  readonly #proof: Proof;
   readonly #all = new Set<Pooled>();
   readonly #waitQueue = new WaitQueue();
   readonly #patient = new LinkedList<Patient>();
@@ -87,9 +80,6 @@ export class Pool {
   #opening = 0;
   #answers = 0;
   #failedAt = Number.NEGATIVE_INFINITY;
-  #suspectedAt = Number.NEGATIVE_INFINITY;
-  /** When the first of a row of suspects came. */
-  #suspectedSince = Number.NEGATIVE_INFINITY;
   #isRenewing = false;
   #closed = false;
 
@@ -98,6 +88,7 @@ export class Pool {
     this.endpoints = deps.endpoints;
     this.upstream = deps.upstream;
     this.budget = createAttemptBudget(deps.now());
+    this.#proof = new Proof(deps.now);
   }
 
   /** How many answers the upstream has given so far, whatever became of their connections. */
@@ -129,37 +120,23 @@ export class Pool {
     { idle }: Endpoint,
     hasCookie: boolean,
   ): Connection | null {
-    if (!hasCookie && this.#isSuspected())
-      return this.#takeIdle(kind, idle, (record) => record.challengedAt > this.#suspectedSince);
-    for (let index = idle.length - 1; index >= 0; index -= 1) {
-      const connection = idle[index];
-      if (connection === undefined || !kind.isOne(connection)) continue;
-      this.#removeIdle(idle, index);
-      if (connection.usable) return connection;
-    }
-    return null;
+    const needsChallenge = !hasCookie && this.#proof.isSuspected;
+    return this.#takeIdle(kind, idle, needsChallenge ? (record) => this.#proof.hasChallenged(record) : null);
   }
 
-  /**
-   * One that is free at `endpoint` and has shown just now that its server is well. After a suspect, and for a check
-   * without a cookie, it must have challenged such a check since the first of the row. null: there is none.
-   */
+  /** One that is free at `endpoint` and has shown that its server is well: see proof.ts. null: there is none. */
   takeProven<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
     { idle }: Endpoint,
     hasCookie: boolean,
-    afterSuspect: boolean,
   ): Connection | null {
-    const since = this.#deps.now() - PROOF_MS;
-    return this.#takeIdle(kind, idle, ({ verdictAt, challengedAt }) =>
-      afterSuspect && !hasCookie ? challengedAt > this.#suspectedSince : verdictAt > since,
-    );
+    return this.#takeIdle(kind, idle, (record) => this.#proof.holds(record, hasCookie));
   }
 
   /** One that is free anywhere, where no more may be opened. null: there is none of the kind. */
   takeAnyIdle<Connection extends Pooled>(kind: ConnectionKind<Connection>): Connection | null {
     for (const { idle } of this.endpoints.all) {
-      const found = this.#takeIdle(kind, idle, () => true);
+      const found = this.#takeIdle(kind, idle, null);
       if (found) return found;
     }
     return null;
@@ -192,8 +169,8 @@ export class Pool {
   }
 
   /**
-   * Closes a connection that brought no verdict. Its place is for the check's next attempt, and else for who waits
-   * longest: `passOn` must follow.
+   * Closes a connection that brought no verdict, and keeps its place for the check's next attempt. `passOn` must follow:
+   * it gives the place, where it is still free, to the check that waits longest.
    */
   vacate(connection: Pooled): void {
     connection.record.isSpent = true;
@@ -212,7 +189,7 @@ export class Pool {
     kind: ConnectionKind<Connection>,
     first: Endpoint | null,
     hasCookie: boolean,
-    done: (opened: Opened<Connection>) => void,
+    done: (opened: OpenedConnection<Connection>) => void,
   ): { cancel(): void } {
     const { upstream, endpoints } = this.#deps;
     this.#opening += 1;
@@ -249,7 +226,7 @@ export class Pool {
   isWorthWaiting(endpoint: Endpoint, hasCookie: boolean): boolean {
     if (this.#deps.now() - endpoint.doubtedAt >= QUIET_MS) return false;
     for (const { record } of this.#all)
-      if (record.endpoint === endpoint && this.#isProven(record, hasCookie)) return true;
+      if (record.endpoint === endpoint && this.#proof.holds(record, hasCookie)) return true;
     return false;
   }
 
@@ -303,8 +280,7 @@ export class Pool {
 
   /** A check without a cookie brought a suspect. */
   noteSuspect(): void {
-    if (!this.#isSuspected()) this.#suspectedSince = this.#deps.now();
-    this.#suspectedAt = this.#deps.now();
+    this.#proof.suspected();
   }
 
   /** Idle connections end at once, the others with their answers. */
@@ -333,22 +309,16 @@ export class Pool {
   #takeIdle<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
     idle: Pooled[],
-    fits: (record: ConnectionRecord) => boolean,
+    fits: ((record: ConnectionRecord) => boolean) | null,
   ): Connection | null {
     for (let index = idle.length - 1; index >= 0; index -= 1) {
       const connection = idle[index];
       if (connection === undefined || !this.#all.has(connection)) continue;
-      if (!kind.isOne(connection) || !fits(connection.record)) continue;
+      if (!kind.isOne(connection) || fits?.(connection.record) === false) continue;
       this.#removeIdle(idle, index);
       if (connection.usable) return connection;
     }
     return null;
-  }
-
-  #isSuspected(): boolean {
-    return (
-      this.#suspectedAt !== Number.NEGATIVE_INFINITY && this.#deps.now() - this.#suspectedAt < SUSPECT_MS
-    );
   }
 
   #removeIdle(idle: Pooled[], index: number): void {
@@ -380,17 +350,12 @@ export class Pool {
     let taker: Patient | null = null;
     this.#patient.each((patient, place) => {
       if (taker !== null || !patient.fits(connection)) return;
-      if (!this.#isProven(connection.record, patient.hasCookie)) return;
+      if (!this.#proof.holds(connection.record, patient.hasCookie)) return;
       this.#patient.leave(place);
       taker = patient;
       patient.take(connection);
     });
     return taker !== null;
-  }
-
-  #isProven({ mayBeKept, verdictAt, challengedAt }: ConnectionRecord, hasCookie: boolean): boolean {
-    if (!hasCookie && this.#isSuspected()) return mayBeKept && challengedAt > this.#suspectedSince;
-    return mayBeKept && verdictAt > this.#deps.now() - PROOF_MS;
   }
 
   /** A slow one is the last to be taken. */
@@ -451,62 +416,4 @@ export class Pool {
       if (connection.hasTurn) this.#shareable.add(connection);
     }
   }
-}
-
-/** The pools of all upstreams in use. */
-export interface Pools {
-  of(upstream: Upstream): Pool;
-  endpoints(upstream: Upstream): readonly EndpointStatus[];
-  /** Drops the connections of all other upstreams: idle ones at once, busy ones after their answer. */
-  use(upstreams: Iterable<Upstream>): void;
-  close(): void;
-}
-
-interface PoolsDeps extends Pick<EndpointsDeps, "resolve" | "now" | "random"> {
-  onEndpoint(upstream: Upstream, change: EndpointChange): void;
-}
-
-export function createPools({ onEndpoint, ...deps }: PoolsDeps): Pools {
-  const pools = new Map<Upstream, Pool>();
-  /** Checks and probes of a route have pools of their own, and the list of servers in common. */
-  const endpoints = new Map<Upstream["servers"], Endpoints>();
-
-  const endpointsOf = (upstream: Upstream): Endpoints => {
-    const known = endpoints.get(upstream.servers);
-    if (known) return known;
-    const onChange = (change: EndpointChange): void => onEndpoint(upstream, change);
-    const made = new Endpoints(upstream.servers, { ...deps, onChange });
-    endpoints.set(upstream.servers, made);
-    return made;
-  };
-
-  return {
-    of: (upstream) => {
-      let pool = pools.get(upstream);
-      if (!pool) {
-        pool = new Pool({ ...deps, upstream, endpoints: endpointsOf(upstream) });
-        pools.set(upstream, pool);
-      }
-      return pool;
-    },
-    endpoints: (upstream) => endpointsOf(upstream).statuses,
-    use: (upstreams) => {
-      const wanted = new Set(upstreams);
-      for (const [upstream, pool] of pools) {
-        if (wanted.has(upstream)) continue;
-        pools.delete(upstream);
-        pool.close();
-      }
-      const servers = new Set([...wanted].map((upstream) => upstream.servers));
-      for (const [list, made] of endpoints) {
-        if (servers.has(list)) continue;
-        endpoints.delete(list);
-        made.close();
-      }
-    },
-    close: () => {
-      for (const pool of pools.values()) pool.close();
-      for (const made of endpoints.values()) made.close();
-    },
-  };
 }

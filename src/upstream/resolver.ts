@@ -1,7 +1,7 @@
 /**
  * Resolves the names of upstreams with the system's own resolver (/etc/hosts, search domains). A name has one lookup at
- * a time, which all who ask for it share: each takes one of libuv's four threads, so many lookups would wait for
- * themselves and look like a name server that is down.
+ * a time, and all who ask for the name share it. Each lookup takes one of libuv's four threads. Many at once would wait
+ * for each other, and the name server would look as if it were down.
  */
 import { type LookupAddress, lookup as systemLookup } from "node:dns";
 import { closeSync, openSync } from "node:fs";

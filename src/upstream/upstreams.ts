@@ -12,7 +12,7 @@ import { WireCheck } from "../wire/wire-check.ts";
 import { type ByteSubject, createBytePath } from "./bytes/path.ts";
 import { Deadlines } from "./deadline-tick.ts";
 import { Exchange } from "./exchange.ts";
-import { createPools } from "./pool.ts";
+import { createPools } from "./pools.ts";
 import { createResolver, type Resolver } from "./resolver.ts";
 import { UNDICI_PATH } from "./undici/path.ts";
 import { hasUndici, loadingUndici } from "./undici/undici-client.ts";

@@ -4,10 +4,10 @@ import {
   afterVerdict,
   type Ejection,
   IN_USE,
+  isEjectionTrialDue,
   isInUse,
-  isTrialDue,
   type Others,
-  startTrial,
+  startEjectionTrial,
 } from "../../src/core/ejection.ts";
 import type { EjectionReason } from "../../src/core/endpoint.ts";
 
@@ -154,11 +154,11 @@ t.test("a trial is due", async (t) => {
     { name: "not while one is on its way", state: onTrial, now: 8_999, due: false },
     { name: "when that one is lost", state: onTrial, now: 9_000, due: true },
   ];
-  for (const { name, state, now, due } of rows) t.equal(isTrialDue(state, now), due, name);
+  for (const { name, state, now, due } of rows) t.equal(isEjectionTrialDue(state, now), due, name);
 });
 
 t.test("a trial keeps what was known", async (t) => {
-  t.same(startTrial(refused, 1_600, 4_000), {
+  t.same(startEjectionTrial(refused, 1_600, 4_000), {
     kind: "on_trial",
     since: 500,
     reason: "refused",
@@ -166,11 +166,11 @@ t.test("a trial keeps what was known", async (t) => {
     expiresAt: 5_600,
   });
   t.same(
-    startTrial(onTrial, 9_000, 4_000),
+    startEjectionTrial(onTrial, 9_000, 4_000),
     { ...onTrial, expiresAt: 13_000 },
     "so does one after a lost one",
   );
-  t.equal(startTrial(IN_USE, 0, 4_000), IN_USE, "one that is in use needs none");
+  t.equal(startEjectionTrial(IN_USE, 0, 4_000), IN_USE, "one that is in use needs none");
   t.notOk(isInUse(refused));
   t.notOk(isInUse(onTrial));
 });
@@ -196,10 +196,10 @@ t.test("how a trial ends", async (t) => {
 t.test("the wait doubles with failed trials up to 15 s, and starts anew after a good one", async (t) => {
   let state = fail(IN_USE, 0, "refused");
   const waits = [1, 2, 3, 4, 5].map((round) => {
-    state = fail(startTrial(state, round, 1), 0, "refused");
+    state = fail(startEjectionTrial(state, round, 1), 0, "refused");
     return tryAtOf(state);
   });
   t.same(waits, [2_000, 4_000, 8_000, 15_000, 15_000]);
-  state = fail(afterVerdict(startTrial(state, 0, 1)), 100, "refused");
+  state = fail(afterVerdict(startEjectionTrial(state, 0, 1)), 100, "refused");
   t.same(state, { kind: "ejected", since: 100, reason: "refused", wait: 1_000, tryAt: 1_100 });
 });

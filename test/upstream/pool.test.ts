@@ -1,13 +1,13 @@
 import t, { type Test } from "tap";
 import type { Address, Upstream } from "../../src/core/snapshot.ts";
 import type { Endpoint } from "../../src/upstream/endpoint.ts";
-import { createPools, type Pool } from "../../src/upstream/pool.ts";
+import type { Pool } from "../../src/upstream/pool.ts";
 import type { ConnectionRecord, Pooled } from "../../src/upstream/pooled-connection.ts";
 import type { Resolver } from "../../src/upstream/resolver.ts";
 import type { Waiter } from "../../src/upstream/wait-queue.ts";
 import { HELD, Held, OTHER, type PoolScene, poolScene } from "../support/held-connections.ts";
 import { eventually } from "../support/processes.ts";
-import { rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
+import { rawUpstream } from "../support/raw-upstream.ts";
 
 const LOCAL = "127.0.0.1";
 
@@ -167,7 +167,7 @@ t.test("which connections are proven", async (t) => {
     if (held && verdict) note(pool, held.record, verdict, begin);
     for (const at of suspects.filter((one) => one >= 0)) suspect(at);
     clock.now = Math.max(clock.now, begin) + age;
-    const taken = pool.takeProven(HELD, endpoint, hasCookie, suspects.length > 0);
+    const taken = pool.takeProven(HELD, endpoint, hasCookie);
     t.equal(taken, is ? held : null, name);
   }
 });
@@ -542,38 +542,4 @@ t.test("when an old connection is not replaced", async (t) => {
       () => (endpoint.idle.length === 3 ? true : null),
     );
   });
-});
-
-t.test("the pools of checks and of probes have their endpoints in common", async (t) => {
-  const { port } = await rawUpstream(t, () => {});
-  const events: string[] = [];
-  const pools = createPools({
-    ...{ resolve: () => Promise.reject(new Error("no name")), now: () => 0, random: () => 0 },
-    onEndpoint: ({ servers }, { kind, endpoint }) => {
-      events.push(`${kind} ${endpoint} of ${servers.length}`);
-    },
-  });
-  t.teardown(() => pools.close());
-  const servers: Upstream["servers"] = [
-    { host: LOCAL, port },
-    { host: "127.0.0.2", port },
-  ];
-  const checks = upstreamAt(port, { servers });
-  const probes = { ...checks, maxConnections: 2 };
-  const others = upstreamAt(port);
-  t.equal(pools.of(checks), pools.of(checks));
-  t.not(pools.of(checks), pools.of(probes));
-  t.equal(pools.of(checks).endpoints, pools.of(probes).endpoints);
-  t.not(pools.of(checks).endpoints, pools.of(others).endpoints);
-  const [first] = pools.of(checks).endpoints.all;
-  if (first) pools.of(checks).endpoints.failed(first, "refused", "all");
-  t.same(events, [`ejected ${LOCAL}:${port} of 2`]);
-  t.match(pools.endpoints(probes), [{ ejected: { reason: "refused" } }, { ejected: null }]);
-
-  const before = pools.of(others).endpoints;
-  const known = pools.of(checks);
-  pools.use([checks]);
-  t.equal(pools.of(checks), known, "those in use stay");
-  t.equal(pools.of(probes).endpoints, known.endpoints, "with the endpoints of their list");
-  t.not(pools.of(others).endpoints, before, "and others begin anew");
 });

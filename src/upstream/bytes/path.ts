@@ -1,6 +1,6 @@
 /** The fast path: checks are asked over plain HTTP and in bytes, and an idle connection is used without a wait. */
 import type { WireCheck } from "../../wire/wire-check.ts";
-import type { Path } from "../attempt.ts";
+import type { AttemptPath } from "../attempt.ts";
 import type { Deadlines } from "../deadline-tick.ts";
 import type { ConnectionKind, Pooled } from "../pooled-connection.ts";
 import { ByteAttempt } from "./attempt.ts";
@@ -17,7 +17,7 @@ export interface ByteSubject {
   readonly repeatable: boolean;
 }
 
-export interface BytePath extends Path<ByteSubject> {
+export interface BytePath extends AttemptPath<ByteSubject> {
   close(): void;
 }
 
