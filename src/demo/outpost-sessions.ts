@@ -12,7 +12,7 @@ interface LoginAttempt {
 
 /** The memory of the outpost. It is bounded, and the oldest entry makes room. */
 export interface OutpostSessions {
-  /** Begins a login for the session of this cookie, or for a new session. */
+  /** Begins a login for the session of this cookie, or for a new session, which is not saved yet. */
   begin(cookie: string | null, target: string): { readonly state: string; readonly session: string };
   attempt(state: string): LoginAttempt | null;
   /** To be called after the right password. Returns a code that finishes this login once. */
@@ -23,8 +23,17 @@ export interface OutpostSessions {
     code: string,
     cookie: string | null,
   ): { readonly session: string; readonly target: string } | null;
+  /** Makes a session of somebody who showed credentials with the check itself. */
+  signIn(): string;
   signedIn(cookie: string | null): boolean;
   signOut(cookie: string | null): void;
+  /** Writes the session's file, unless it has one. */
+  save(session: string): void;
+  isSaved(session: string): boolean;
+  /** A save that failed half-way leaves one. */
+  leaveEmptyFile(): void;
+  /** How many files were written since the start. */
+  files(): number;
 }
 
 const kept = 1000;
@@ -32,9 +41,24 @@ const kept = 1000;
 export function createOutpostSessions(): OutpostSessions {
   const attempts = new Map<string, LoginAttempt>();
   const users = new Map<string, true>();
+  const saved = new Map<string, true>();
+  let files = 0;
 
   function attempt(state: string): LoginAttempt | null {
     return attempts.get(state) ?? null;
+  }
+
+  function save(session: string): void {
+    if (saved.has(session)) return;
+    files += 1;
+    keep(saved, session, true);
+  }
+
+  function signIn(): string {
+    const session = randomId();
+    save(session);
+    keep(users, session, true);
+    return session;
   }
 
   return {
@@ -57,14 +81,21 @@ export function createOutpostSessions(): OutpostSessions {
       if (begun === null || begun.code === null || begun.code !== code || begun.session !== cookie)
         return null;
       attempts.delete(state);
-      const session = randomId();
-      keep(users, session, true);
-      return { session, target: begun.target };
+      return { session: signIn(), target: begun.target };
     },
+    signIn,
     signedIn: (cookie) => cookie !== null && users.has(cookie),
     signOut: (cookie) => {
-      if (cookie !== null) users.delete(cookie);
+      if (cookie === null) return;
+      users.delete(cookie);
+      saved.delete(cookie);
     },
+    save,
+    isSaved: (session) => saved.has(session),
+    leaveEmptyFile: () => {
+      files += 1;
+    },
+    files: () => files,
   };
 }
 

@@ -30,7 +30,7 @@ export interface StandInAnswer {
   readonly status: number;
   /** Name, value, name, value …, without Content-Length and Connection. */
   readonly headers: readonly string[];
-  readonly body: string | { readonly pieces: Iterable<string>; readonly pieceMs: number };
+  readonly body: string | Uint8Array | { readonly pieces: Iterable<string>; readonly pieceMs: number };
 }
 
 interface ReceivedRequest {
@@ -40,33 +40,44 @@ interface ReceivedRequest {
   readonly headers: readonly string[];
 }
 
-export interface StandIn extends Listening {
+/** `Own` names the ways to fail that this stand-in has beside `faults`. */
+export interface StandIn<Own extends string = never> extends Listening {
   /** The faults that this stand-in knows. */
-  readonly faults: readonly FaultName[];
-  fault(): FaultName;
-  /** Resolves once the fault is in force. Rejects when the port was lost while refusing. */
-  setFault(name: FaultName): Promise<void>;
+  readonly faults: readonly (FaultName | Own)[];
+  /** What a fault does, in words for people. */
+  meaning(name: FaultName | Own): string;
+  fault(): FaultName | Own;
+  /** Resolves once the fault is in force. Rejects when it is unknown here, or the port was lost while refusing. */
+  setFault(name: FaultName | Own): Promise<void>;
   /** The last 1000 requests, oldest first. */
   received(): readonly ReceivedRequest[];
 }
 
-export interface StandInOptions {
+export interface StandInOptions<Own extends string = never> {
   readonly port: number;
   readonly faults: readonly FaultName[];
+  /** Its own ways to fail, each with what it does in words for people. `answer` brings them about. */
+  readonly ownFaults?: Readonly<Partial<Record<Own, string>>>;
   /** HTTP/1.0 closes after each answer and tells no length, as Python's http.server does. */
   readonly protocol: "HTTP/1.0" | "HTTP/1.1";
   /** Milliseconds between two bytes of a dripped answer. */
   readonly dripMs: number;
-  /** The answer when it works. `fault` lets it fail in ways of its own. Rejects when the client left. */
-  answer(request: IncomingMessage, fault: FaultName): Promise<StandInAnswer>;
+  /** The largest request head in bytes; a longer one gets a 431. 1 MiB by default. */
+  readonly headBytes?: number;
+  /** The answer when it works; null when none ever comes. `fault` lets it fail in ways of its own. Rejects when the
+   * client left. */
+  answer(request: IncomingMessage, fault: FaultName | Own): Promise<StandInAnswer | null>;
 }
 
 const keptRequests = 1000;
 const relistenMs = 3000;
 
-export async function startStandIn(options: StandInOptions): Promise<StandIn> {
+export async function startStandIn<Own extends string = never>(
+  options: StandInOptions<Own>,
+): Promise<StandIn<Own>> {
   const received: ReceivedRequest[] = [];
-  let fault: FaultName = "ok";
+  const meanings = meaningsOf(options);
+  let fault: FaultName | Own = "ok";
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     received.push({
@@ -82,11 +93,12 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
       return;
     }
     const answer = statusFault(current) ?? (await options.answer(request, current));
+    if (answer === null) return;
     send({ request, response, answer, fault: current, options });
   }
 
   function open(port: number): Promise<Listening> {
-    const server = createServer({ maxHeaderSize: 1024 * 1024, keepAliveTimeout: 0 });
+    const server = createServer({ maxHeaderSize: options.headBytes ?? 1024 * 1024, keepAliveTimeout: 0 });
     server.on("request", (request, response) => {
       // The client left while its form was being read.
       serve(request, response).catch(() => request.socket.destroy());
@@ -102,7 +114,8 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
     listening = null;
   }
 
-  async function change(name: FaultName): Promise<void> {
+  async function change(name: FaultName | Own): Promise<void> {
+    if (!meanings.has(name)) throw new Error(`this stand-in has no fault ${name}`);
     fault = name;
     if (name === "refuse") return stopListening();
     listening ??= await openAgain(open, port);
@@ -118,12 +131,19 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   return {
     port,
     url,
-    faults: options.faults,
+    faults: [...meanings.keys()],
+    meaning: (name) => meanings.get(name) ?? "",
     fault: () => fault,
     setFault: (name) => inTurn(() => change(name)),
     received: () => [...received],
     close: () => inTurn(stopListening),
   };
+}
+
+function meaningsOf<Own extends string>(options: StandInOptions<Own>): Map<FaultName | Own, string> {
+  const common = options.faults.map((name) => [name, faults[name]] as const);
+  const own = Object.entries(options.ownFaults ?? {}) as [Own, string][];
+  return new Map<FaultName | Own, string>([...common, ...own]);
 }
 
 /** While nothing listens, the system may lend the port to an outgoing connection for a moment. */
@@ -139,7 +159,7 @@ async function openAgain(open: (port: number) => Promise<Listening>, port: numbe
   }
 }
 
-function statusFault(fault: FaultName): StandInAnswer | null {
+function statusFault(fault: string): StandInAnswer | null {
   if (fault !== "status-503" && fault !== "status-500") return null;
   const status = fault === "status-503" ? 503 : 500;
   return { status, headers: ["Content-Type", "text/plain"], body: `${STATUS_CODES[status]}\n` };
@@ -149,8 +169,8 @@ interface Sending {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly answer: StandInAnswer;
-  readonly fault: FaultName;
-  readonly options: StandInOptions;
+  readonly fault: string;
+  readonly options: Pick<StandInOptions, "protocol" | "dripMs">;
 }
 
 /** Puts the answer on the wire as the fault wants it. */
@@ -162,15 +182,16 @@ function send(sending: Sending): void {
 }
 
 function sendOn(socket: Socket, { request, response, answer, fault, options }: Sending): void {
-  const body = request.method === "HEAD" ? "" : answer.body;
-  if (typeof body !== "string") {
+  const wanted = request.method === "HEAD" ? "" : answer.body;
+  if (typeof wanted === "object" && "pieces" in wanted) {
     socket.write(head("HTTP/1.0", answer));
-    trickle(socket, body.pieces, body.pieceMs);
+    trickle(socket, wanted.pieces, wanted.pieceMs);
     return;
   }
-  const sized = withLength(answer, Buffer.byteLength(body));
+  const body = Buffer.from(wanted);
+  const sized = withLength(answer, body.length);
   if (fault === "drip") {
-    trickle(socket, Buffer.from(head("HTTP/1.1", sized) + body).toString("latin1"), options.dripMs);
+    trickle(socket, wire("HTTP/1.1", sized, body).toString("latin1"), options.dripMs);
     return;
   }
   const bytes = lastBytes(fault, options.protocol, answer, body);
@@ -188,20 +209,26 @@ const interimAnswers =
 
 /** The bytes that go out before the connection ends; null for answers that leave it open. */
 function lastBytes(
-  fault: FaultName,
+  fault: string,
   protocol: StandInOptions["protocol"],
   answer: StandInAnswer,
-  body: string,
-): string | null {
-  const length = Buffer.byteLength(body);
-  if (fault === "truncate") return `${head("HTTP/1.1", withLength(answer, length + 1000))}${body}cut off he`;
+  body: Buffer,
+): Buffer | string | null {
+  if (fault === "truncate") {
+    const promised = withLength(answer, body.length + 1000);
+    return wire("HTTP/1.1", promised, Buffer.concat([body, Buffer.from("cut off he")]));
+  }
   if (fault === "garbage") return "SSH-2.0-OpenSSH_9.9\r\n\0\x01\xff\xfe\r\n\r\n";
   if (fault === "oversize-head") {
-    const sized = withLength(answer, length);
-    return head("HTTP/1.1", { ...sized, headers: [...sized.headers, ...padding()] }) + body;
+    const sized = withLength(answer, body.length);
+    return wire("HTTP/1.1", { ...sized, headers: [...sized.headers, ...padding()] }, body);
   }
   const closes = fault === "close-delimited" || protocol === "HTTP/1.0";
-  return closes ? head("HTTP/1.0", answer) + body : null;
+  return closes ? wire("HTTP/1.0", answer, body) : null;
+}
+
+function wire(protocol: string, answer: StandInAnswer, body: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(head(protocol, answer)), body]);
 }
 
 function withLength(answer: StandInAnswer, length: number): StandInAnswer {

@@ -7,13 +7,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { escapedHtml, htmlPage, pageHeadersWith } from "./html.ts";
 import { type Listening, listen } from "./listening.ts";
 import { isRelayed, relayPage, STATUS_FRAME } from "./relayed-pages.ts";
-import { type FaultName, faults } from "./stand-in.ts";
 
 /** The part of a stand-in that the switchboard needs. */
 export interface Switchable {
-  readonly faults: readonly FaultName[];
-  fault(): FaultName;
-  setFault(name: FaultName): Promise<void>;
+  readonly faults: readonly string[];
+  /** What a fault does, in words for people. */
+  meaning(name: string): string;
+  fault(): string;
+  setFault(name: string): Promise<void>;
 }
 
 interface SwitchboardOptions {
@@ -74,7 +75,7 @@ async function answer(
     response.writeHead(303, ["Location", "/"]).end();
     return;
   }
-  text(response, 200, `${part.title}: ${fault}: ${faults[fault]}`);
+  text(response, 200, `${part.title}: ${fault}: ${part.standIn.meaning(fault)}`);
 }
 
 /** A name that merely resolves to this machine is not enough, because of DNS rebinding. */
@@ -116,7 +117,7 @@ function switchTable({ title, path, standIn }: Switch): string {
   const rows = standIn.faults.map((name) => {
     const now = name === standIn.fault() ? ' class="now" aria-current="true"' : "";
     const button = `<form method="post" action="${path}${name}"><button${now}>${name}</button></form>`;
-    return `<tr${now}><td>${button}</td><td>${escapedHtml(faults[name])}${now === "" ? "" : " (now)"}</td></tr>`;
+    return `<tr${now}><td>${button}</td><td>${escapedHtml(standIn.meaning(name))}${now === "" ? "" : " (now)"}</td></tr>`;
   });
   return `<h2>${escapedHtml(title)}</h2>\n<table>\n${rows.join("\n")}\n</table>`;
 }

@@ -1,7 +1,7 @@
 /** An outage as people see it, in Chromium behind a real Caddy. */
 import type { Page, Response } from "playwright-core";
 import t, { type Test } from "tap";
-import { outpostUser } from "../../src/demo/outpost.ts";
+import { outpostUser } from "../../src/demo/outpost-identity.ts";
 import { ADMIN, IDENTITY } from "../gateways/scene.ts";
 import { accessibilityFaults, startBrowser } from "../support/browser.ts";
 import { missing } from "../support/programs.ts";

@@ -5,9 +5,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Test } from "tap";
-import { outpostPrefix, startOutpost } from "../../src/demo/outpost.ts";
+import { type Outpost, startOutpost } from "../../src/demo/outpost.ts";
+import { outpostPrefix } from "../../src/demo/outpost-visit.ts";
 import { startSampleApp } from "../../src/demo/sample-app.ts";
-import type { StandIn } from "../../src/demo/stand-in.ts";
 import { ADMIN, IDENTITY } from "../gateways/scene.ts";
 import { start, startOnPorts, temporaryFolder } from "../support/processes.ts";
 import { type Sparekey, startSparekey } from "../support/sparekey.ts";
@@ -27,7 +27,7 @@ export type HostName = keyof typeof HOSTS;
 export const OWN_HEADING = "Call Ann, 555 0100";
 
 export interface BrowserScene {
-  readonly outpost: StandIn;
+  readonly outpost: Outpost;
   readonly sparekey: Sparekey;
   /** Through the gateway. */
   url(host: HostName, path: string): string;
@@ -39,7 +39,7 @@ export async function startBrowserScene(t: Test): Promise<BrowserScene> {
   const folder = await temporaryFolder(t);
   await writeFile(join(folder, "page.html"), `<!doctype html><title>Call Ann</title><h1>${OWN_HEADING}</h1>`);
   const env = { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder };
-  const around: { outpost: StandIn; sparekey: Sparekey }[] = [];
+  const around: { outpost: Outpost; sparekey: Sparekey }[] = [];
   const { ports } = await startOnPorts(1, async ([port = 0]) => {
     const outpost = await startOutpost({
       port: 0,

@@ -1,13 +1,14 @@
 import { request } from "node:http";
 import t, { type Test } from "tap";
-import { outpostUser, startOutpost } from "../../src/demo/outpost.ts";
-import { type FaultName, faults, type StandIn } from "../../src/demo/stand-in.ts";
+import { type Outpost, startOutpost } from "../../src/demo/outpost.ts";
+import { outpostUser } from "../../src/demo/outpost-identity.ts";
+import { type FaultName, faults } from "../../src/demo/stand-in.ts";
 import { eventually, exchangeBytes, openWire } from "./wire.ts";
 
 const host = "app.example.com";
 const checkPath = "/outpost.goauthentik.io/auth/traefik";
 
-async function outpost(test: Test): Promise<StandIn> {
+async function outpost(test: Test): Promise<Outpost> {
   const standIn = await startOutpost({ port: 0, hosts: [host, "127.0.0.1:8000"], dripMs: 1 });
   test.teardown(() => standIn.close());
   return standIn;
@@ -19,11 +20,13 @@ interface Reply {
   readonly body: string;
 }
 
-async function get(standIn: StandIn, path: string, headers: Record<string, string> = {}): Promise<Reply> {
-  return fetchPage(standIn, path, { headers: { "X-Forwarded-Host": host, ...headers } });
+async function get(standIn: Outpost, path: string, headers: Record<string, string> = {}): Promise<Reply> {
+  return fetchPage(standIn, path, {
+    headers: { "X-Forwarded-Proto": "http", "X-Forwarded-Host": host, ...headers },
+  });
 }
 
-async function fetchPage(standIn: StandIn, path: string, init: RequestInit): Promise<Reply> {
+async function fetchPage(standIn: Outpost, path: string, init: RequestInit): Promise<Reply> {
   const answer = await fetch(standIn.url + path, { redirect: "manual", ...init });
   return { status: answer.status, headers: answer.headers, body: await answer.text() };
 }
@@ -38,14 +41,14 @@ function pathFrom(reply: Reply): string {
 }
 
 /** Goes through the login as a browser does. */
-async function logIn(standIn: StandIn, uri = "/"): Promise<{ cookie: string; landed: string | null }> {
+async function logIn(standIn: Outpost, uri = "/"): Promise<{ cookie: string; landed: string | null }> {
   const begun = await get(standIn, checkPath, { "X-Forwarded-Uri": uri });
   const granted = await postLogin(standIn, pathFrom(begun), outpostUser.password);
   const done = await get(standIn, pathFrom(granted), { Cookie: cookieFrom(begun) });
   return { cookie: cookieFrom(done), landed: done.headers.get("location") };
 }
 
-function postLogin(standIn: StandIn, path: string, password: string): Promise<Reply> {
+function postLogin(standIn: Outpost, path: string, password: string): Promise<Reply> {
   const body = new URLSearchParams({ user: outpostUser.name, password });
   return fetchPage(standIn, path, { method: "POST", headers: { "X-Forwarded-Host": host }, body });
 }
@@ -170,7 +173,7 @@ t.test("it keeps what it received, the last 1000", async (test) => {
   wire.close();
 });
 
-const plainCheck = `GET ${checkPath} HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+const plainCheck = `GET ${checkPath} HTTP/1.1\r\nHost: x\r\nX-Forwarded-Host: ${host}\r\nX-Forwarded-Proto: http\r\n\r\n`;
 
 t.test("faults that end the connection", async (test) => {
   const standIn = await outpost(test);
@@ -287,7 +290,7 @@ t.test("HEAD has no body", async (test) => {
       .end();
   });
   test.equal(status, 404);
-  test.same(standIn.faults, Object.keys(faults));
+  test.same(standIn.faults.slice(0, Object.keys(faults).length), Object.keys(faults));
 });
 
 t.test("a taken port is an error", async (test) => {

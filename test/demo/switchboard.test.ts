@@ -1,5 +1,5 @@
 import t, { type Test } from "tap";
-import type { FaultName } from "../../src/demo/stand-in.ts";
+import { type FaultName, faults as wireFaults } from "../../src/demo/stand-in.ts";
 import { type Switchable, startSwitchboard } from "../../src/demo/switchboard.ts";
 import { ask, serve } from "../support/app.ts";
 import { exchangeBytes } from "./wire.ts";
@@ -7,9 +7,10 @@ import { exchangeBytes } from "./wire.ts";
 const NOBODY = "http://127.0.0.1:1";
 
 function standIn(faults: readonly FaultName[]): Switchable {
-  let now: FaultName = "ok";
+  let now = "ok";
   return {
     faults,
+    meaning: (name) => wireFaults[name as FaultName],
     fault: () => now,
     setFault: async (name) => {
       if (name === "reset") throw new Error("the port is gone");

@@ -11,7 +11,12 @@ import { unstalled } from "../support/unstalled.ts";
 
 const PATH = "/outpost.goauthentik.io/auth/traefik";
 const HOST = "app.example.com";
-const FORWARDED = { "X-Forwarded-Host": HOST, "X-Forwarded-Uri": "/page", "X-Forwarded-For": "192.0.2.7" };
+const FORWARDED = {
+  "X-Forwarded-Proto": "https",
+  "X-Forwarded-Host": HOST,
+  "X-Forwarded-Uri": "/page",
+  "X-Forwarded-For": "192.0.2.7",
+};
 const MODES = ["allow", "basic-auth", "deny", "none"] as const;
 
 /** Each route has a listener of its own. Deadlines are far apart, so that a slow machine cannot mix them up. */

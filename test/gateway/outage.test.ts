@@ -6,7 +6,12 @@ import { type Answered, ask, basic, type Served, sample, serve } from "../suppor
 const HOST = "app.example.com";
 const PATH = "/outpost.goauthentik.io/auth/traefik";
 const SHA_OF_RIGHT = "{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=";
-const FORWARDED = { "X-Forwarded-Host": HOST, "X-Forwarded-Uri": "/page", "X-Forwarded-For": "192.0.2.7" };
+const FORWARDED = {
+  "X-Forwarded-Proto": "https",
+  "X-Forwarded-Host": HOST,
+  "X-Forwarded-Uri": "/page",
+  "X-Forwarded-For": "192.0.2.7",
+};
 
 async function scene(
   t: Test,

@@ -5,8 +5,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { Test } from "tap";
-import { outpostPrefix, outpostUser, startOutpost } from "../../src/demo/outpost.ts";
-import type { StandIn } from "../../src/demo/stand-in.ts";
+import { type Outpost, startOutpost } from "../../src/demo/outpost.ts";
+import { outpostUser } from "../../src/demo/outpost-identity.ts";
+import { outpostPrefix } from "../../src/demo/outpost-visit.ts";
 import { type Answered, ask } from "../support/app.ts";
 import { type RawUpstream, rawUpstream } from "../support/raw-upstream.ts";
 import { type Sparekey, startSparekey } from "../support/sparekey.ts";
@@ -29,7 +30,7 @@ export interface Site {
 }
 
 export interface Scene {
-  readonly outpost: StandIn;
+  readonly outpost: Outpost;
   /** Answers what X-Answer of the check says: `204`, `403` …. */
   readonly answering: RawUpstream;
   readonly sparekey: Sparekey;
@@ -93,13 +94,13 @@ function configFor(outpost: number, silent: number, answering: number): string {
 }
 
 /** Goes the outpost's login as a browser would. */
-async function signIn(outpost: StandIn): Promise<string> {
+async function signIn(outpost: Outpost): Promise<string> {
   const host = "basic-auth.test";
   const visit = (url: string, init: RequestInit = {}) =>
     fetch(url.replace(`http://${host}`, outpost.url), {
       redirect: "manual",
       ...init,
-      headers: { "X-Forwarded-Host": host, ...init.headers },
+      headers: { "X-Forwarded-Proto": "http", "X-Forwarded-Host": host, ...init.headers },
     });
   const begun = await visit(`${outpost.url}${CHECK}`);
   const form = begun.headers.get("location") ?? "";

@@ -10,7 +10,7 @@ import type { IService } from "kubernetes-models/v1/Service";
 import t, { type Test } from "tap";
 import { parse } from "yaml";
 import { presets } from "../../src/config/presets.ts";
-import { identityHeaders } from "../../src/demo/outpost.ts";
+import { identityHeaders } from "../../src/demo/outpost-identity.ts";
 import { ask, basic, serve } from "../support/app.ts";
 import {
   build,

@@ -98,7 +98,11 @@ async function askUntilMoved(sparekey: Sparekey, agent: Agent | false, load: Loa
 }
 
 function statusOf(url: string, agent: Agent | false = false): Promise<number> {
-  const headers = { "X-Forwarded-Host": "app.example.com", "X-Forwarded-Uri": "/" };
+  const headers = {
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-Host": "app.example.com",
+    "X-Forwarded-Uri": "/",
+  };
   return new Promise((resolve, reject) => {
     const request = httpRequest(url, { headers, agent }, (response) => {
       response.resume();

@@ -13,7 +13,12 @@ import { startSparekey } from "../support/sparekey.ts";
 
 const HOST = "app.example.com";
 const PATH = "/outpost.goauthentik.io/auth/traefik";
-const FORWARDED = { "X-Forwarded-Host": HOST, "X-Forwarded-Uri": "/page", "X-Forwarded-For": "192.0.2.7" };
+const FORWARDED = {
+  "X-Forwarded-Proto": "https",
+  "X-Forwarded-Host": HOST,
+  "X-Forwarded-Uri": "/page",
+  "X-Forwarded-For": "192.0.2.7",
+};
 const SECRET_PATH = "/hooks/path-secret?key=query-secret";
 
 function config(notify: readonly string[], routes: string): string {
