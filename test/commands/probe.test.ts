@@ -46,7 +46,7 @@ async function run(file: string, name: string | null, watch: Watch | null = null
   return { code, out: out.replace(/\d+ ms/g, "N ms"), err };
 }
 
-const HOST = "{ host: app.example.com }";
+const HOST = "{ host: app.example.com, headers: { X-Forwarded-Proto: https } }";
 const rows = [
   { name: "a challenge", fault: "ok", probe: HOST, code: 0, out: "authentik  302  challenge  N ms\n" },
   {
@@ -74,7 +74,8 @@ const rows = [
   {
     name: "a dead login page",
     fault: "ok",
-    probe: '{ host: app.example.com, loginHealth: "http://127.0.0.1:1/-/health/ready/" }',
+    probe:
+      '{ host: app.example.com, headers: { X-Forwarded-Proto: https }, loginHealth: "http://127.0.0.1:1/-/health/ready/" }',
     code: 1,
     out: "authentik  302  suspect login_down  N ms\n",
   },

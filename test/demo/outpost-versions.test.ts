@@ -28,33 +28,32 @@ interface Reply {
 
 type Headers = Readonly<Record<string, string>>;
 
-/** Answers nobody sends within this time never come: all others take a few milliseconds. */
-const silenceMs = 150;
-
-/** Resolves to null when no answer comes. It sends no header of its own but Host. */
-function ask(
-  outpost: Outpost,
-  path: string,
-  headers: Headers,
-  method = "GET",
-  body = "",
-): Promise<Reply | null> {
+/** Sends no header of its own but Host. */
+function sent(outpost: Outpost, path: string, headers: Headers, method = "GET", body = ""): Promise<Reply> {
   return new Promise((resolve, reject) => {
     const asked = httpRequest(outpost.url + path, { method, headers, agent: false }, (answer) => {
       const chunks: Buffer[] = [];
       answer.on("data", (chunk) => chunks.push(chunk));
       answer.on("end", () => {
-        clearTimeout(timer);
         resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: Buffer.concat(chunks) });
       });
     });
-    const timer = setTimeout(() => {
-      asked.destroy();
-      resolve(null);
-    }, silenceMs);
-    asked.on("error", (error) => (asked.destroyed ? resolve(null) : reject(error)));
+    asked.on("error", reject);
     asked.end(body);
   });
+}
+
+/** Resolves to null when no answer comes, though later requests get theirs. */
+async function ask(...request: Parameters<typeof sent>): Promise<Reply | null> {
+  const [outpost] = request;
+  const reply = sent(...request);
+  // The outpost cuts the connections that it never answered when it is closed.
+  reply.catch(() => undefined);
+  const later = async () => {
+    for (let ping = 0; ping < 2; ping++) await sent(outpost, `${prefix}/ping`, {});
+    return null;
+  };
+  return Promise.race([reply, later()]);
 }
 
 const forwarded: Headers = {
