@@ -25,6 +25,11 @@ export const faults = {
 } as const;
 export type FaultName = keyof typeof faults;
 
+/** The faults of any server, whatever it would answer. */
+export const commonFaults: readonly FaultName[] = (Object.keys(faults) as FaultName[]).filter(
+  (name) => name !== "bare-400",
+);
+
 /** An answer before a fault spoils it. A body in pieces goes out one piece per `pieceMs`, without a length. */
 export interface StandInAnswer {
   readonly status: number;

@@ -1,9 +1,10 @@
 import t, { type Test } from "tap";
-import { botNames, startBotBlocker } from "../../src/demo/bot-blocker.ts";
+import { type BotBlockerState, startBotBlocker } from "../../src/demo/bot-blocker.ts";
+import { botNames } from "../../src/demo/bot-blocker-answers.ts";
 import type { StandIn } from "../../src/demo/stand-in.ts";
 import { eventually, exchangeBytes, openWire } from "./wire.ts";
 
-async function botBlocker(test: Test): Promise<StandIn> {
+async function botBlocker(test: Test): Promise<StandIn<BotBlockerState>> {
   const standIn = await startBotBlocker({ port: 0, pieceMs: 1 });
   test.teardown(() => standIn.close());
   return standIn;
@@ -81,5 +82,12 @@ t.test("its faults", async (test) => {
   wire.send(check);
   await eventually(() => standIn.received().length === 3);
   wire.close();
-  test.same(standIn.faults, ["ok", "refuse", "hang", "reset", "status-503"]);
+  test.same(standIn.faults, ["ok", "refuse", "hang", "reset", "status-503", "bouncer-error"]);
+  await standIn.setFault("bouncer-error");
+  const { text } = await exchangeBytes(standIn.port, check);
+  test.match(
+    text,
+    /^HTTP\/1\.0 403 Forbidden\r\nX-Bouncer-Error: .+\r\n/,
+    "an outage in the form of a refusal",
+  );
 });
