@@ -16,7 +16,8 @@ const USAGE = `sparekey ${version()}: a forward-auth proxy that falls back when 
                                       --watch: each second until Ctrl-C
   sparekey passwd USER [--cost N]     read a password, print an htpasswd line
   sparekey schema                     print the config's JSON Schema
-  sparekey demo                       the whole scene on this machine, to try
+  sparekey demo [--outpost VERSION]   the whole scene on this machine, to try; VERSION of
+                                      the outpost: 2025.6, 2025.10, 2026.2, embedded, 2026.8
 
 FILE defaults to $SPAREKEY_CONFIG, then config/sparekey.yaml.
 --help and --version work everywhere.
@@ -107,11 +108,15 @@ async function schema(args: readonly string[]): Promise<number> {
 }
 
 async function demo(args: readonly string[]): Promise<number> {
-  parse(args, {}, false);
+  const { values } = parse(args, { outpost: { type: "string" } }, false);
+  const { outpostVersions } = await import("./demo/outpost-versions.ts");
+  const outpost = outpostVersions.find((version) => version === (values.outpost ?? "2026.2"));
+  if (outpost === undefined) throw new UsageError(`--outpost is one of ${outpostVersions.join(", ")}`);
   const { demoCommand, startSparekey } = await import("./commands/demo.ts");
   const writeLine = (line: string): void => io.out(`${line}\n`);
   return demoCommand({
     ...io,
+    outpost,
     stopped: stopped(),
     startSparekey: (yaml, dir) => startSparekey(yaml, dir, writeLine),
   });
@@ -122,6 +127,7 @@ interface Parsed {
   readonly values: {
     readonly config?: string;
     readonly cost?: string;
+    readonly outpost?: string;
     readonly route?: string;
     readonly watch?: boolean;
   };

@@ -17,6 +17,7 @@ import { startBotBlocker } from "../demo/bot-blocker.ts";
 import { startGateway } from "../demo/gateway.ts";
 import { startOutpost } from "../demo/outpost.ts";
 import { identityHeaders, outpostUser } from "../demo/outpost-identity.ts";
+import { type OutpostVersion, outpostStates } from "../demo/outpost-versions.ts";
 import { outpostPrefix } from "../demo/outpost-visit.ts";
 import { type ReservedPort, reservePort } from "../demo/reserved-port.ts";
 import { startSampleApp } from "../demo/sample-app.ts";
@@ -24,6 +25,8 @@ import { startSwitchboard } from "../demo/switchboard.ts";
 import type { CommandIo } from "./command-io.ts";
 
 export type DemoIo = CommandIo & {
+  /** Which outpost stands in. */
+  readonly outpost: OutpostVersion;
   /** Aborts on SIGINT and SIGTERM. */
   readonly stopped: AbortSignal;
   /** Starts sparekey in this process with a config given as text; `dir` holds its htpasswd file. */
@@ -84,10 +87,11 @@ async function startScene(scene: AsyncDisposableStack, io: DemoIo): Promise<stri
   };
 
   const gatewayHosts = [`127.0.0.1:${ports.gateway.port}`, `localhost:${ports.gateway.port}`];
-  const outpost = await keep(startOutpost({ port: await take("outpost"), hosts: gatewayHosts }));
+  const version = io.outpost;
+  const outpost = await keep(startOutpost({ port: await take("outpost"), hosts: gatewayHosts, version }));
   const botBlocker = await keep(startBotBlocker({ port: await take("botBlocker") }));
   const switches = [
-    { title: "Outpost", path: "/fault/", standIn: outpost },
+    { title: `Outpost ${version}`, path: "/fault/", standIn: outpost },
     { title: "Bot blocker", path: "/bot-blocker/fault/", standIn: botBlocker },
   ];
   const { gateway, admin } = ports;
@@ -109,7 +113,7 @@ async function startScene(scene: AsyncDisposableStack, io: DemoIo): Promise<stri
       unguarded: { prefix: outpostPrefix, url: sparekey },
     }),
   );
-  return instructions(ports, password);
+  return instructions(ports, password, version);
 }
 
 /** These include Authorization, so that the app never sees the emergency password. */
@@ -163,7 +167,7 @@ function appFooter(ports: Ports): string {
 }
 
 /** Every curl line can be copied as it is. The text above it says what it shows. */
-function instructions(ports: Ports, password: string): string {
+function instructions(ports: Ports, password: string, version: OutpostVersion): string {
   const app = `${ports.gateway.url}/`;
   const board = ports.switchboard.url;
   const switchTo = (fault: string) => `    curl -X POST ${board}/fault/${fault}`;
@@ -171,7 +175,7 @@ function instructions(ports: Ports, password: string): string {
   // Without a good answer after each fault, the breaker would open and hide the next faults.
   const shownAlone = (fault: string) => [switchTo(fault), ask, switchTo("ok"), ask].join("\n");
   return `sparekey demo: a sample app behind a gateway; the gateway asks sparekey, sparekey asks a stand-in
-outpost (who is logged in?) and a stand-in bot blocker. Nothing leaves this machine.
+outpost ${version} (who is logged in?) and a stand-in bot blocker. Nothing leaves this machine.
 
 Open in a browser
   ${app}    the sample app; log in as ${outpostUser.name}, password ${outpostUser.password}
@@ -189,8 +193,9 @@ ${ask}
 ${switchTo("hang")}
 ${ask}
     curl -i -u ${emergencyUser}:${password} ${app}
-  It cannot save sessions: whoever is logged in stays in, all others get the emergency login.
-${switchTo("bare-400")}
+  Its session store is full: it ${outpostStates[version]["store-full"]}.
+  Each version fails in its own way, and an empty 400 leads to the emergency login. --outpost picks another version.
+${switchTo("store-full")}
 ${ask}
   The outpost works again, and it is 302 once more.
 ${switchTo("ok")}

@@ -11,6 +11,7 @@ import { parse } from "yaml";
 import { type DemoIo, demoCommand } from "../../src/commands/demo.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { listen } from "../../src/demo/listening.ts";
+import { type OutpostVersion, outpostVersions } from "../../src/demo/outpost-versions.ts";
 import { missing } from "../support/programs.ts";
 
 const run = promisify(execFile);
@@ -57,7 +58,7 @@ interface Running {
   readonly stop: () => Promise<number>;
 }
 
-async function demo(test: Test): Promise<Running> {
+async function demo(test: Test, outpost: OutpostVersion = "2026.2"): Promise<Running> {
   const temp = await emptyDir(test);
   const stop = new AbortController();
   const said = Promise.withResolvers<string>();
@@ -66,6 +67,7 @@ async function demo(test: Test): Promise<Running> {
     out: said.resolve,
     err: (text) => said.reject(new Error(text)),
     env: { TMPDIR: temp },
+    outpost,
     stopped: stop.signal,
     startSparekey: (config) => {
       yaml = config;
@@ -144,7 +146,7 @@ t.test("every curl line runs as it stands", { skip: missing("curl") }, async (te
     const [, ...args] = line.split(" ");
     // The pass-through has no timeouts of its own: a hanging or dripping check is cut here.
     const { stdout } = await run("curl", ["-s", "--max-time", "0.3", ...args]).catch((error) => error);
-    if (line.includes("-X POST")) test.match(stdout, /^(Outpost|Bot blocker): [a-z0-9-]+: /, line);
+    if (line.includes("-X POST")) test.match(stdout, /^(Outpost 2026\.2|Bot blocker): [a-z0-9-]+: /, line);
   }
   const urls = { app: urlOf(text, /the sample app;/), board: urlOf(text, /the switchboard:/) };
   test.equal((await fetch(urls.board)).status, 200);
@@ -178,6 +180,28 @@ t.test("a browser can log in through the gateway, by either name of this machine
   }
 });
 
+t.test("each version of the outpost can be picked, and its full store be seen", async (test) => {
+  const statuses: Readonly<Record<OutpostVersion, number>> = {
+    "2025.6": 302,
+    "2025.10": 200,
+    "2026.2": 400,
+    embedded: 400,
+    "2026.8": 302,
+  };
+  for (const version of outpostVersions) {
+    const { text, stop } = await demo(test, version);
+    test.match(text, `outpost ${version} (who is logged in?)`);
+    const board = urlOf(text, /the switchboard:/);
+    test.match(await (await fetch(board)).text(), `<h2>Outpost ${version}</h2>`);
+    const switched = await fetch(`${board}fault/store-full`, { method: "POST" });
+    test.match(await switched.text(), `Outpost ${version}: store-full: `);
+    const answer = await fetch(urlOf(text, /the sample app;/), { redirect: "manual" });
+    test.equal(answer.status, statuses[version], version);
+    await answer.text();
+    await stop();
+  }
+});
+
 t.test("two demos get ports of their own", async (test) => {
   const [first, second] = [await demo(test), await demo(test)];
   const listens = [first, second].map(({ yaml }) => parse(yaml).listen);
@@ -193,6 +217,7 @@ t.test("when sparekey does not start it says so, and leaves nothing behind", asy
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
     env: { TMPDIR: temp },
+    outpost: "2026.2",
     stopped: new AbortController().signal,
     startSparekey: () => Promise.reject(new Error("port 9000 is taken")),
   });
@@ -212,6 +237,7 @@ t.test("stopped while it starts, it ends", async (test) => {
     out: () => undefined,
     err: () => undefined,
     env: { TMPDIR: temp },
+    outpost: "2026.2",
     stopped: stop.signal,
     startSparekey: async () => ({ close: async () => void closed.dispatchEvent(new Event("close")) }),
   });

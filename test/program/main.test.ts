@@ -21,6 +21,7 @@ const USAGE_ERRORS: readonly (readonly [name: string, args: readonly string[], l
   ["an argument too many", ["run", "x"], /'x'/],
   ["an option of another command", ["schema", "--config", "x"], /'--config'/],
   ["passwd without a name", ["passwd"], /passwd takes one USER/],
+  ["an outpost that nobody has", ["demo", "--outpost", "2024.1"], /--outpost is one of 2025\.6, /],
 ];
 
 t.test("a command line that cannot be understood: 2", async (t) => {
