@@ -4,7 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { commonFaults, type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
+import { cookieValue } from "./cookies.ts";
+import { commonFaults, plainText, type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
 
 interface AutheliaOptions {
   readonly port: number;
@@ -27,6 +28,7 @@ export const autheliaIdentity: readonly string[] = [
   ...["Remote-Name", "Demo User", "Remote-Email", "demo@example.com"],
 ];
 
+const sessionCookie = "authelia_session";
 const states: Readonly<Record<AutheliaState, string>> = {
   "store-dead": "its session store is dead: everybody is sent to the login, and no cookie is set",
   "store-hung": "its session store hangs: no check is answered",
@@ -39,7 +41,7 @@ const headBytes = 4096;
 
 /** It answers on 127.0.0.1 until it is closed. */
 export async function startAuthelia(options: AutheliaOptions): Promise<Authelia> {
-  const session = `authelia_session=${randomBytes(16).toString("hex")}`;
+  const session = randomBytes(16).toString("hex");
   const forbidden = new Set(options.forbidden);
   const standIn = await startStandIn<AutheliaState>({
     port: options.port,
@@ -51,17 +53,17 @@ export async function startAuthelia(options: AutheliaOptions): Promise<Authelia>
     answer: async (request, fault) => {
       const [path] = (request.url ?? "").split("?");
       if (path === healthPath) return json(200, '{"status":"OK"}');
-      if (path !== checkPath) return text(404, "404 Not Found");
+      if (path !== checkPath) return plainText(404, "404 Not Found");
       const asked = askedOf(request);
-      if (asked === null) return text(400, "400 Bad Request");
+      if (asked === null) return plainText(400, "400 Bad Request");
       if (fault === "store-hung") return null;
-      const isMember = fault !== "store-dead" && hasCookie(request, session);
+      const isMember = fault !== "store-dead" && cookieValue(request, sessionCookie) === session;
       if (!isMember) return challenge(request, asked, fault !== "store-dead");
-      if (forbidden.has(asked.url.host)) return text(403, "403 Forbidden");
+      if (forbidden.has(asked.url.host)) return plainText(403, "403 Forbidden");
       return { status: 200, headers: autheliaIdentity, body: "" };
     },
   });
-  return { ...standIn, session };
+  return { ...standIn, session: `${sessionCookie}=${session}` };
 }
 
 interface Asked {
@@ -82,9 +84,9 @@ function askedOf({ headers }: IncomingMessage): Asked | null {
 
 /** Browsers are led to the login: with a 303 where a form was sent, so that it is not sent to the login as well. */
 function challenge(request: IncomingMessage, { method, url }: Asked, isSaved: boolean): StandInAnswer {
-  const fresh = `authelia_session=${randomBytes(16).toString("hex")}; Path=/; HttpOnly; Secure; SameSite=Lax`;
+  const fresh = `${sessionCookie}=${randomBytes(16).toString("hex")}; Path=/; HttpOnly; Secure; SameSite=Lax`;
   const cookie = isSaved ? ["Set-Cookie", fresh] : [];
-  if (!isBrowser(request)) return text(401, "401 Unauthorized", cookie);
+  if (!isBrowser(request)) return plainText(401, "401 Unauthorized", cookie);
   const status = ["GET", "HEAD", "OPTIONS"].includes(method) ? 302 : 303;
   const location = `${portal}?${new URLSearchParams({ rd: url.href, rm: method })}`;
   return { status, headers: ["Location", location, ...cookie], body: "" };
@@ -94,14 +96,6 @@ function isBrowser({ headers }: IncomingMessage): boolean {
   const accepted = (headers.accept ?? "").split(",").map((one) => one.split(";")[0]?.trim());
   const isScript = headers["x-requested-with"] === "XMLHttpRequest";
   return !isScript && (accepted.includes("text/html") || accepted.includes("*/*"));
-}
-
-function hasCookie({ headers }: IncomingMessage, cookie: string): boolean {
-  return (headers.cookie ?? "").split(";").some((one) => one.trim() === cookie);
-}
-
-function text(status: number, body: string, headers: readonly string[] = []): StandInAnswer {
-  return { status, headers: ["Content-Type", "text/plain; charset=utf-8", ...headers], body };
 }
 
 function json(status: number, body: string): StandInAnswer {

@@ -3,8 +3,8 @@
  * check looks like one of somebody who is not logged in, and only `/ready` tells the difference.
  */
 import { randomBytes } from "node:crypto";
-import type { IncomingMessage } from "node:http";
-import { commonFaults, type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
+import { cookieValue } from "./cookies.ts";
+import { commonFaults, plainText, type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
 
 interface OAuth2ProxyOptions {
   readonly port: number;
@@ -28,6 +28,7 @@ export const oauth2ProxyIdentity: readonly string[] = [
   ...["X-Auth-Request-Groups", oauth2ProxyGroups.join(","), "X-Auth-Request-Preferred-Username", "demo"],
 ];
 
+const sessionCookie = "_oauth2_proxy";
 const states: Readonly<Record<OAuth2ProxyState, string>> = {
   "redis-refused": "its Redis refuses connections: 401 for everybody",
   "provider-dead": "its OIDC provider is dead: it answers as ever, and the login ends there",
@@ -36,7 +37,7 @@ const provider = "https://idp.example.com/authorize";
 
 /** It answers on 127.0.0.1 until it is closed. */
 export async function startOAuth2Proxy(options: OAuth2ProxyOptions): Promise<OAuth2Proxy> {
-  const session = `_oauth2_proxy=${randomBytes(16).toString("hex")}`;
+  const session = randomBytes(16).toString("hex");
   const standIn = await startStandIn<OAuth2ProxyState>({
     port: options.port,
     faults: commonFaults,
@@ -45,41 +46,37 @@ export async function startOAuth2Proxy(options: OAuth2ProxyOptions): Promise<OAu
     dripMs: options.dripMs ?? 200,
     answer: async (request, fault) => {
       const { pathname, searchParams } = new URL(request.url ?? "/", "http://stand-in");
-      const isMember = fault !== "redis-refused" && hasCookie(request, session);
+      const isMember = fault !== "redis-refused" && cookieValue(request, sessionCookie) === session;
       switch (pathname) {
         case "/ping":
-          return text(200, "OK");
+          return plainText(200, "OK");
         case "/ready":
-          return fault === "redis-refused" ? text(500, "error: connection refused") : text(200, "OK");
+          return fault === "redis-refused"
+            ? plainText(500, "error: connection refused")
+            : plainText(200, "OK");
         case "/oauth2/auth":
-          return isMember ? checkOfMember(searchParams.get("allowed_groups")) : text(401, "Unauthorized\n");
+          return isMember
+            ? checkOfMember(searchParams.get("allowed_groups"))
+            : plainText(401, "Unauthorized\n");
         case "/oauth2/start":
           return toLogin();
         default:
-          return isMember ? text(200, "Authenticated") : toLogin();
+          return isMember ? plainText(200, "Authenticated") : toLogin();
       }
     },
   });
-  return { ...standIn, session };
+  return { ...standIn, session: `${sessionCookie}=${session}` };
 }
 
 function checkOfMember(allowedGroups: string | null): StandInAnswer {
   const allowed = allowedGroups?.split(",") ?? oauth2ProxyGroups;
-  if (!allowed.some((group) => oauth2ProxyGroups.includes(group))) return text(403, "Forbidden\n");
+  if (!allowed.some((group) => oauth2ProxyGroups.includes(group))) return plainText(403, "Forbidden\n");
   return { status: 202, headers: oauth2ProxyIdentity, body: "" };
 }
 
 function toLogin(): StandInAnswer {
   const state = randomBytes(16).toString("hex");
   const location = `${provider}?${new URLSearchParams({ client_id: "demo", response_type: "code", state })}`;
-  const cookie = `_oauth2_proxy_csrf=${state}; Path=/; HttpOnly; Secure; SameSite=Lax`;
+  const cookie = `${sessionCookie}_csrf=${state}; Path=/; HttpOnly; Secure; SameSite=Lax`;
   return { status: 302, headers: ["Location", location, "Set-Cookie", cookie], body: "" };
-}
-
-function hasCookie({ headers }: IncomingMessage, cookie: string): boolean {
-  return (headers.cookie ?? "").split(";").some((one) => one.trim() === cookie);
-}
-
-function text(status: number, body: string): StandInAnswer {
-  return { status, headers: ["Content-Type", "text/plain; charset=utf-8"], body };
 }

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { deflateRawSync, gzipSync } from "node:zlib";
 import { htmlPage, pageHeaders } from "./html.ts";
 import { sessionCookie } from "./outpost-visit.ts";
-import type { StandInAnswer } from "./stand-in.ts";
+import { plainText, type StandInAnswer } from "./stand-in.ts";
 
 const sessionSeconds = 24 * 60 * 60;
 
@@ -51,10 +51,6 @@ export function bare(status: 200 | 204 | 400 | 500): StandInAnswer {
 
 export function message(status: number, title: string, markup: string): StandInAnswer {
   return { status, headers: pageHeaders, body: htmlPage(title, `<p>${markup}</p>`) };
-}
-
-export function plainText(status: number, body: string, headers: readonly string[] = []): StandInAnswer {
-  return { status, headers: ["Content-Type", "text/plain; charset=utf-8", ...headers], body };
 }
 
 /** What Go's writers make of nothing. It differs from Node's, which ends an empty stream in fewer bytes. */

@@ -1,10 +1,10 @@
 /** The login pages of the stand-in outpost, in place of the core's. No redirect leaves the visited host. */
 import type { IncomingMessage } from "node:http";
 import { escapedHtml, htmlPage, pageHeaders } from "./html.ts";
-import { bare, type CookieChange, message, plainText, redirect } from "./outpost-answers.ts";
+import { bare, type CookieChange, message, redirect } from "./outpost-answers.ts";
 import { outpostUser } from "./outpost-identity.ts";
 import { isStoreBroken, outpostPaths, type Visit } from "./outpost-visit.ts";
-import type { StandInAnswer } from "./stand-in.ts";
+import { plainText, type StandInAnswer } from "./stand-in.ts";
 
 export const targetChars = 8 * 1024;
 const formBytes = 8 * 1024;

@@ -1,7 +1,8 @@
 /**
  * The versions of the stand-in outpost and the states that each can be in. What each one answers was measured at real
  * outposts 2025.6.4, 2025.10.2, 2026.2.2 and 2026.5-rc; 2026.8 was read in its source. A version has a state only
- * where it is known how it fails in it.
+ * where it is known how it fails in it. One that starts while its core is away needs no state of its own: up to 2026.5
+ * it does not listen (`refuse`), and from 2026.8 on it knows no app (`no-providers`).
  */
 
 export const outpostVersions = ["2025.6", "2025.10", "2026.2", "embedded", "2026.8"] as const;

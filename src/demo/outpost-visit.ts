@@ -66,11 +66,6 @@ export function trustOf(networks: readonly string[]): (request: IncomingMessage)
     trusted.check(remoteAddress, isIPv6(remoteAddress) ? "ipv6" : "ipv4");
 }
 
-export function cookieOf(request: IncomingMessage): string | null {
-  const pairs = (request.headers.cookie ?? "").split(";").map((pair) => splitOnce(pair.trim(), "="));
-  return pairs.find(([name]) => name === sessionCookie)?.[1] ?? null;
-}
-
 export function splitOnce(text: string, separator: string): string[] {
   const at = text.indexOf(separator);
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];

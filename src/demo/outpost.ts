@@ -4,6 +4,7 @@
  * gets a 400, and no redirect leaves them.
  */
 import type { IncomingMessage } from "node:http";
+import { cookieValue } from "./cookies.ts";
 import {
   bare,
   compressed,
@@ -11,15 +12,21 @@ import {
   coreNotFound,
   message,
   noApp,
-  plainText,
   redirect,
 } from "./outpost-answers.ts";
 import { check, isCheck } from "./outpost-check.ts";
 import { authorizePage, coreDown, finishLogin, startPage } from "./outpost-login.ts";
 import { createOutpostSessions, type OutpostSessions } from "./outpost-sessions.ts";
 import { type OutpostState, type OutpostVersion, outpostStates } from "./outpost-versions.ts";
-import { cookieOf, forwardedOf, outpostPaths, splitOnce, trustOf, type Visit } from "./outpost-visit.ts";
-import { type FaultName, faults, type StandIn, type StandInAnswer, startStandIn } from "./stand-in.ts";
+import { forwardedOf, outpostPaths, sessionCookie, splitOnce, trustOf, type Visit } from "./outpost-visit.ts";
+import {
+  type FaultName,
+  faults,
+  plainText,
+  type StandIn,
+  type StandInAnswer,
+  startStandIn,
+} from "./stand-in.ts";
 
 interface OutpostOptions {
   readonly port: number;
@@ -82,7 +89,7 @@ function outpostAnswers(
       ...{ request, version, fault, path, sessions, forwarded, asked, host },
       query: new URLSearchParams(query),
       origin: `${forwarded.proto ?? "http"}://${host}`,
-      cookie: cookieOf(request),
+      cookie: cookieValue(request, sessionCookie),
     };
   }
 

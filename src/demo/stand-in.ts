@@ -15,7 +15,7 @@ export const faults = {
   reset: "cuts the connection once the request is in (RST)",
   "status-503": "answers 503 to everything",
   "status-500": "answers 500 to everything",
-  "bare-400": "cannot save sessions: 400 and no body without one, while people logged in get their 200",
+  "bare-400": "answers an empty 400 wherever it would begin a login, while people logged in get their 200",
   drip: "sends its answer one byte at a time",
   truncate: "promises more bytes than it sends, then closes",
   garbage: "speaks something that is not HTTP",
@@ -36,6 +36,10 @@ export interface StandInAnswer {
   /** Name, value, name, value …, without Content-Length and Connection. */
   readonly headers: readonly string[];
   readonly body: string | Uint8Array | { readonly pieces: Iterable<string>; readonly pieceMs: number };
+}
+
+export function plainText(status: number, body: string, headers: readonly string[] = []): StandInAnswer {
+  return { status, headers: ["Content-Type", "text/plain; charset=utf-8", ...headers], body };
 }
 
 interface ReceivedRequest {
