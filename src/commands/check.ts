@@ -6,17 +6,28 @@ import { readHtpasswdText } from "../login/htpasswd-files.ts";
 import { inTime } from "../process/file-patience.ts";
 import type { CommandIo } from "./command-io.ts";
 
-/** Prints all problems of a config and of the htpasswd files that it names. Exit code 0: there are none; 1: some. */
+/**
+ * Prints all problems of a config and of the htpasswd files that it names, and warnings once the config itself has no
+ * problems. Exit code 0: there are no problems; 1: some. Warnings do not count.
+ */
 export async function checkCommand(configFile: string, io: CommandIo): Promise<number> {
   const loaded = await loadConfig(configFile, io.env);
   const { inConfig, inFiles } = await htpasswdProblems(loaded.htpasswds);
   const config = [...(loaded.ok ? [] : loaded.problems), ...inConfig].sort(byPosition);
   const problems = [...config, ...inFiles];
   for (const problem of problems) io.out(`${formatProblem(problem)}\n`);
-  if (!loaded.ok || problems.length > 0) return 1;
-  const count = loaded.snapshot.routes.length;
-  io.out(`${configFile}: ${count === 1 ? "1 route" : `${count} routes`}, no problems\n`);
+  if (!loaded.ok) return 1;
+  const { warnings, snapshot } = loaded;
+  for (const warning of warnings)
+    io.out(`${formatProblem({ ...warning, message: `warning: ${warning.message}` })}\n`);
+  if (problems.length > 0) return 1;
+  const warned = warnings.length === 0 ? "" : `, ${counted(warnings.length, "warning")}`;
+  io.out(`${configFile}: ${counted(snapshot.routes.length, "route")}, no problems${warned}\n`);
   return 0;
+}
+
+function counted(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 }
 
 /** `whole`: a problem of the file, placed where the config names it; `lines`: problems of its lines. */

@@ -3,11 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { loadConfig } from "../config/load.ts";
 import { formatProblem } from "../config/problem.ts";
 import { classify, lacksHeader } from "../core/classify.ts";
-import { BARE_TEMPLATE, confirms, type ProbeResult } from "../core/probe.ts";
+import { configuredSubject } from "../core/dialect.ts";
+import { oddRefusal, type ProbeResult, probeRequest } from "../core/probe.ts";
 import type { Route } from "../core/snapshot.ts";
+import { unprovenSubject } from "../core/templates.ts";
 import type { Outcome } from "../core/types.ts";
 import { version } from "../process/version.ts";
-import { askLogin, sendProbe } from "../route/send-probe.ts";
+import { createLoginPages } from "../route/login-pages.ts";
+import { sendProbe } from "../route/send-probe.ts";
 import { createUpstreams, type Upstreams } from "../upstream/upstreams.ts";
 import type { CommandIo } from "./command-io.ts";
 
@@ -24,8 +27,9 @@ export interface Watch {
 
 /**
  * Sends each route's probe and prints the answer, the verdict and the time. `name`: the only route to probe; null: all.
- * `watch`: how to go on probing; null: probe once. Exit code 0: the last probe of each route got a verdict; 1: there
- * was a fault, a bad config or no such route.
+ * `watch`: how to go on probing; null: probe once. Exit code 0: the last probe of each route got a verdict that a
+ * healthy upstream gives to it; 1: there was a fault, another 4xx than 401 from a route with logins, a bad config or no
+ * such route.
  */
 export async function probeCommand(
   configFile: string,
@@ -57,7 +61,7 @@ export async function probeCommand(
     : await Promise.all(routes.map((route) => probe(route, upstreams, never)));
   upstreams.close();
   if (!watch) for (const probed of probes) io.out(`${lineOf(probed)}\n`);
-  return probes.every(({ result }) => result.kind === "fine") ? 0 : 1;
+  return probes.every(({ result, isRefused }) => result.kind === "fine" && !isRefused) ? 0 : 1;
 }
 
 /** Resolves with the last finished probe. */
@@ -82,23 +86,33 @@ async function probeOnAndOn(
 interface Probed {
   readonly route: Route;
   readonly result: ProbeResult;
+  /** The upstream does not know what the probe asks for. */
+  readonly isRefused: boolean;
   readonly text: string;
 }
 
 async function probe(route: Route, upstreams: Pick<Upstreams, "ask">, stop: AbortSignal): Promise<Probed> {
   const deps = { ask: upstreams.ask, userAgent: `sparekey/${version()}`, stop };
-  const isLoginUp = async (): Promise<boolean> => !confirms(await askLogin(route, deps));
+  const pages = createLoginPages(route, deps, () => performance.now());
+  const subject = unprovenSubject(route.probe.hosts.map(configuredSubject), null);
+  const request = probeRequest(route, subject, deps.userAgent, null, null);
   const begin = performance.now();
-  const { outcome, result } = await sendProbe(route, route.upstream, BARE_TEMPLATE, isLoginUp, deps);
+  const { outcome, finding } = await sendProbe(route, route.upstream, request, pages.areUpNow, deps);
   const milliseconds = Math.round(performance.now() - begin);
-  return { route, result, text: `${describe(outcome, result, route)}  ${milliseconds} ms` };
+  const { result } = finding;
+  const refused = oddRefusal(finding, route);
+  const text = `${describe(outcome, result, route)}  ${milliseconds} ms${refused === null ? "" : WRONG_HOST}`;
+  return { route, result, isRefused: refused !== null, text };
 }
+
+const WRONG_HOST =
+  "  warning: no healthy upstream with logins answers so to a probe; set probe.hosts to a host that it knows";
 
 function describe(outcome: Outcome, result: ProbeResult, route: Route): string {
   if (outcome.kind === "failure") return `no answer  fault ${outcome.reason}`;
   if (outcome.kind !== "answer") return `not asked  ${outcome.kind}`;
   const { status } = outcome.answer;
-  const verdict = classify(outcome, route.fault);
+  const verdict = classify(outcome, route.fault, () => false);
   if (verdict.kind === "allow" && lacksHeader(verdict.answer, route.requireHeaders)) {
     const lacking = route.requireHeaders.filter((name) => lacksHeader(verdict.answer, [name]));
     return `${status}  deny (lacks ${lacking.join(", ")})`;

@@ -51,11 +51,18 @@ export function origins() {
   const several = list(origin(), "[http://one:9000, http://two:9000]", MOST_SERVERS).check(
     z.minLength(1, { error: `holds no upstream; write ${ORIGIN_WRITE}` }),
   );
-  const either = z.union([origin(), several], wrong("an upstream URL or a list of them", ORIGIN_WRITE));
+  return oneOrList(z.union([origin(), several], wrong("an upstream URL or a list of them", ORIGIN_WRITE)));
+}
+
+function oneOrList<T>(either: z.ZodMiniType<T | readonly T[]>) {
   return z.pipe(
     either,
-    z.transform((given): readonly Origin[] => (Array.isArray(given) ? given : [given])),
+    z.transform((given): readonly T[] => (isList(given) ? given : [given])),
   );
+}
+
+function isList<T>(given: T | readonly T[]): given is readonly T[] {
+  return Array.isArray(given);
 }
 
 function originOf(url: URL): Origin {
@@ -64,7 +71,7 @@ function originOf(url: URL): Origin {
   return { protocol, host: url.hostname.replace(/^\[|\]$/g, ""), port };
 }
 
-interface Resource {
+export interface Resource {
   readonly origin: Origin;
   /** Path and query. */
   readonly target: string;
@@ -74,11 +81,20 @@ interface Resource {
 const RESOURCE = /^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?([/?][!"$-~]*)?$/;
 const LONGEST_URL = 2048;
 
+const RESOURCE_WRITE = "http://HOST:PORT/PATH or https://HOST:PORT/PATH, without user or fragment";
+
 /** A URL with a path, such as `https://host/-/health/ready/`. */
 export function resource() {
   const what = "a URL to ask";
-  const write = "http://HOST:PORT/PATH or https://HOST:PORT/PATH, without user or fragment";
-  return text(what, write, RESOURCE, (written) => readResource(written, what, write));
+  return text(what, RESOURCE_WRITE, RESOURCE, (written) => readResource(written, what, RESOURCE_WRITE));
+}
+
+const MOST_RESOURCES = 8;
+
+/** One such URL, or a list of them. The value is always a list. */
+export function resources() {
+  const several = list(resource(), "[https://one/health, https://two/health]", MOST_RESOURCES);
+  return oneOrList(z.union([resource(), several], wrong("a URL to ask or a list of them", RESOURCE_WRITE)));
 }
 
 /** The URL of a webhook. Its path and query are often secrets. */

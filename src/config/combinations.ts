@@ -8,6 +8,7 @@ import type { FallbackMode } from "../core/types.ts";
 import { type Origin, origin } from "./addresses.ts";
 import type { ConfigDocument } from "./document.ts";
 import type { EffectiveRoute } from "./effective.ts";
+import { evidenceFindings, namedTwice, RELAYS_ALL } from "./evidence-findings.ts";
 import { fallbackFindings, hostFindings } from "./fallback-findings.ts";
 import { hostFallbackShape } from "./fallback-schema.ts";
 import { asList, asMapping, isMapping, type Mapping } from "./plain-data.ts";
@@ -40,12 +41,13 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
     ...upstreamFindings(route),
     ...tlsFindings(route),
     ...pipeliningFindings(route),
-    ...faultFindings(route),
+    ...evidenceFindings(route.at, route.raw, route.mode),
     ...breakerFindings(route, document),
     ...headerFindings(asMapping(route.raw.probe).headers, [...route.at, "probe", "headers"], OF_PROBES),
     ...fallbackFindings(route.at, route.raw, route),
     ...hostFindings([...route.at, "hosts"], asList(route.raw.hosts), route),
     ...requireHeadersFindings(route),
+    ...loginOfFindings(route),
     ...workerFindings(workers, route.at, route.raw, route),
   ]);
   const admin = validParts(adminShape, data.admin).listen;
@@ -58,7 +60,7 @@ export function findCombinations(document: ConfigDocument, routes: readonly Effe
   ];
 }
 
-const OF_PROBES: HeaderOwner = { what: "a probe", host: "probe.host" };
+const OF_PROBES: HeaderOwner = { what: "a probe", host: "probe.hosts" };
 
 interface RouteView extends EffectiveRoute {
   /** The route's place in the config. */
@@ -151,21 +153,6 @@ function upstreamFindings({ at, raw }: RouteView): Finding[] {
   });
 }
 
-function faultFindings({ at, raw }: RouteView): Finding[] {
-  const fault = asMapping(raw.fault);
-  const statuses = asList(fault.statuses);
-  return asList(fault.suspectStatuses).flatMap((status, index) =>
-    statuses.includes(status)
-      ? [
-          {
-            path: [...at, "fault", "suspectStatuses", index],
-            message: "{value} is in statuses too; keep one",
-          },
-        ]
-      : [],
-  );
-}
-
 function breakerFindings({ at, raw }: RouteView, document: ConfigDocument): Finding[] {
   const { interval, maxInterval } = validParts(breakerShape, raw.breaker);
   if (interval === undefined || maxInterval === undefined || interval <= maxInterval) return [];
@@ -181,16 +168,17 @@ function breakerFindings({ at, raw }: RouteView, document: ConfigDocument): Find
 
 function requireHeadersFindings({ at, raw, mode }: RouteView): Finding[] {
   const path = [...at, "requireHeaders"];
-  const names = asList(raw.requireHeaders).map((name) =>
-    typeof name === "string" ? name.toLowerCase() : null,
-  );
-  const twice = names.flatMap((name, index) => {
-    if (name === null || names.indexOf(name) === index) return [];
-    return [{ path: [...path, index], message: "{value} is named twice; keep one" }];
-  });
-  if (names.length === 0 || mode !== "none") return twice;
-  const message = "a route of mode none relays every answer as it came; leave it out, or write another mode";
-  return [{ path, message, at: "key" }, ...twice];
+  const twice = namedTwice(path, raw.requireHeaders);
+  return asList(raw.requireHeaders).length > 0 && mode === "none"
+    ? [{ path, message: RELAYS_ALL, at: "key" }, ...twice]
+    : twice;
+}
+
+function loginOfFindings({ at, raw, mode }: RouteView): Finding[] {
+  const { loginOf } = validParts({ loginOf: routeShape.loginOf }, raw);
+  if (!loginOf || mode === null || mode === "none") return [];
+  const message = `{value} is for a route that carries the login pages, and mode ${mode} is for checks; leave it out, or write fallback: { mode: none }`;
+  return [{ path: [...at, "loginOf"], message }];
 }
 
 function nameFindings(routes: readonly RouteView[]): Finding[] {
@@ -296,9 +284,19 @@ function workerFindings(workers: number, at: Path, raw: Mapping, route: Effectiv
 }
 
 function shareFindings(workers: number, at: Path, raw: Mapping): Finding[] {
-  const { maxConnections = workers } = validParts({ maxConnections: routeShape.maxConnections }, raw);
-  const message = `{value} is less than workers (${workers}), of which each needs one`;
-  return maxConnections < workers ? [{ path: [...at, "maxConnections"], message }] : [];
+  const { preset, maxConnections } = validParts(
+    { preset: routeShape.preset, maxConnections: routeShape.maxConnections },
+    raw,
+  );
+  const path = [...at, "maxConnections"];
+  const tooFew = `is less than workers (${workers}), of which each needs one`;
+  if (Object.hasOwn(raw, "maxConnections")) {
+    const isTooFew = maxConnections !== undefined && maxConnections < workers;
+    return isTooFew ? [{ path, message: `{value} ${tooFew}` }] : [];
+  }
+  const ofPreset = preset === undefined ? workers : presets[preset].maxConnections;
+  const message = `missing; ${ofPreset}, as preset ${preset} has it, ${tooFew}; write as many as the upstream bears`;
+  return ofPreset < workers ? [{ path, message }] : [];
 }
 
 /** Grace needs a single worker: a client that one worker saw refused would still pass by what another one remembers. */

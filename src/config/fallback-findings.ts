@@ -15,7 +15,11 @@ export function fallbackFindings(at: Path, raw: Mapping, route: EffectiveRoute):
   );
   const headers =
     route.mode === "basic-auth" || isInherited ? headerFindings(path, given, route, "the preset") : [];
-  return [...headers, ...allowFromFindings(path, given, route.mode)];
+  return [
+    ...headers,
+    ...allowFromFindings(path, given, route.mode),
+    ...overloadFindings(path, given, route.mode),
+  ];
 }
 
 /** `raws`: the list at `at`, as written. `route` has the meaning of its entries. */
@@ -24,7 +28,11 @@ export function hostFindings(at: Path, raws: readonly unknown[], route: Effectiv
     const path = [...at, index, "fallback"];
     const given = asMapping(asMapping(raws[index]).fallback);
     const headers = host.mode === "basic-auth" ? headerFindings(path, given, host, "the route") : [];
-    return [...headers, ...allowFromFindings(path, given, host.mode)];
+    return [
+      ...headers,
+      ...allowFromFindings(path, given, host.mode),
+      ...overloadFindings(path, given, host.mode),
+    ];
   });
   const findings = [...ofFallbacks, ...matchFindings(at, route)];
   if (raws.length === 0 || route.mode !== "none") return findings;
@@ -89,3 +97,10 @@ const WITHOUT_LOGIN: Readonly<Record<Exclude<FallbackMode, "basic-auth">, string
   deny: "refuses everybody",
   none: "has no login",
 };
+
+/** It would look as if everybody passed under a flood, which no other mode lets happen. */
+function overloadFindings(path: Path, given: Mapping, mode: FallbackMode | null): Finding[] {
+  if (mode === null || mode === "allow" || !Object.hasOwn(given, "onOverload")) return [];
+  const message = `is for mode allow only, and this is mode ${mode}; leave it out, or write mode: allow`;
+  return [{ path: [...path, "onOverload"], message, at: "key" }];
+}

@@ -57,7 +57,15 @@ export const fallbackShape = {
     "basic-auth and deny: an HTML file in UTF-8, up to 64 KiB, in place of the page in 401 and 503; null: sparekey's own.",
   ),
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
+  onOverload: described(
+    z.optional(onOverload()),
+    "allow, and no other mode: what a check gets whose upstream is busy with others. shed: 503; fallback: it passes. Default: shed.",
+  ),
 };
+
+function onOverload() {
+  return oneOf(["shed", "fallback"]);
+}
 
 // Only none forwards the body of a check. That is decided before the host is known, so none is for whole routes only.
 function hostMode() {
@@ -91,6 +99,10 @@ export const hostFallbackShape = {
   page: inherited(z.nullable(filePath())),
   // Grace is not inherited, because a host that denies where its route does not is meant to deny.
   grace: optional(duration("0s", "24h"), "0s", GRACE_ABOUT),
+  onOverload: described(
+    z.optional(onOverload()),
+    "allow, and no other mode. Default: as in the route's fallback.",
+  ),
 };
 
 export const hostShape = {

@@ -55,14 +55,14 @@ function keysAt(path: Path): Mapping {
   return asMapping(asMapping(node).properties);
 }
 
-/** The one section beside `key` that knows it, because it was written a level too high; null: none or several do. */
+/** The one or two sections beside `key` that know it, because it was written a level too high; null: none or many do. */
 function homeOf(key: string, here: Mapping): string | null {
-  const [home, ...more] = Object.entries(here).flatMap(([name, schema]) => {
+  const homes = Object.entries(here).flatMap(([name, schema]) => {
     const { items, properties } = asMapping(schema);
     if (Object.hasOwn(asMapping(properties), key)) return [`under ${name}`];
     return Object.hasOwn(asMapping(asMapping(items).properties), key) ? [`in an entry of ${name}`] : [];
   });
-  return home !== undefined && more.length === 0 ? home : null;
+  return homes.length === 1 || homes.length === 2 ? homes.join(" or ") : null;
 }
 
 /** The allowed key that differs from `key` by a typo: by at most two edits, and by fewer for short keys. */

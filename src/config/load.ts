@@ -12,12 +12,16 @@ import { type FileStamp, readBounded, stampOf } from "./read-file.ts";
 import { adminShape, configSchema, tlsShape, validParts } from "./schema.ts";
 import { buildSnapshot } from "./snapshot.ts";
 import { type ReadFile, readTlsFiles, type TlsMaterial } from "./tls-files.ts";
+import { findWarnings } from "./warnings.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `htpasswds`: one for each emergency login that is known, even in a config with problems. */
+/**
+ * `htpasswds`: one for each emergency login that is known, even in a config with problems. `warnings`: what works as
+ * written, but may not be what is meant.
+ */
 export type LoadResult = { readonly htpasswds: readonly NamedHtpasswd[] } & (
-  | { readonly ok: true; readonly snapshot: Snapshot }
+  | { readonly ok: true; readonly snapshot: Snapshot; readonly warnings: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 );
 
@@ -110,6 +114,7 @@ export async function parseConfig(
   return {
     ok: true,
     snapshot: buildSnapshot(config, { routes, tls: tls.materials, resolve: fromHere, page: pageOf(pages) }),
+    warnings: sorted(file, document, findWarnings(config, routes)),
     htpasswds,
   };
 }

@@ -28,7 +28,7 @@ type Loaded<Success> = { readonly files: LoadedFiles } & (
   | { readonly ok: false; readonly problems: readonly Problem[] }
 );
 
-/** The same as `loadConfig` yields, without `htpasswds`. */
+/** The same as `loadConfig` yields, without what only `sparekey check` shows: `htpasswds` and `warnings`. */
 type ReadConfig = Loaded<{ readonly snapshot: Snapshot }>;
 
 /** The one message of the child. */

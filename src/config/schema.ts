@@ -1,16 +1,18 @@
 /** The schema of the config: what each key alone may hold. combinations.ts finds keys that contradict each other. */
 import * as z from "zod/mini";
+import type { Gateway } from "../core/snapshot.ts";
 import {
   hostHeader,
   listenAddress,
   origins,
   proxyNetwork,
-  resource,
+  resources,
   routePath,
   serverName,
   webhookUrl,
 } from "./addresses.ts";
 import { fallbackShape, hostShape } from "./fallback-schema.ts";
+import { expectShape, faultShape } from "./fault-schema.ts";
 import { asMapping } from "./plain-data.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { filePath, identityHeader, requestUri, routeName } from "./texts.ts";
@@ -29,6 +31,7 @@ import {
 
 const MOST_REQUIRED = 32;
 const MOST_NOTIFIED = 8;
+const MOST_PROBE_HOSTS = 16;
 
 export const tlsShape = {
   ca: orNull(filePath(), "PEM file of the authorities to trust; null: the system's."),
@@ -44,31 +47,6 @@ const timeoutsShape = {
   total: optional(duration("10ms", "10m"), "8s", "The whole exchange, waiting for a connection included."),
 };
 
-// 401 and 403 are verdicts. If they were faults, a denied client would reach the fallback.
-function faultStatus() {
-  const notVerdict = z.refine<number>((status) => status !== 401 && status !== 403, {
-    error: "{value} is a verdict, never a fault; leave it out",
-  });
-  return wholeNumber(400, 599).check(notVerdict);
-}
-
-const faultShape = {
-  statuses: described(
-    z.optional(list(faultStatus(), "[502, 503, 504]")),
-    "Statuses that mean the upstream is broken. Default: [502, 503, 504].",
-  ),
-  suspectStatuses: described(
-    z.optional(list(faultStatus(), "[500]")),
-    "Statuses that may mean it; every other 5xx is suspect as well. Default: [500].",
-  ),
-  bare400: optional(yesOrNo(), true, "Whether a 400 with an empty body and no Set-Cookie is suspect."),
-  confirm: optional(
-    oneOf(["auto", "always", "never"]),
-    "auto",
-    "Whether a probe must confirm suspects, and faults that a client could cause. auto: suspects, and in mode allow those faults; always: both; never: neither, and suspects go back as they came.",
-  ),
-};
-
 export const breakerShape = {
   failures: optional(wholeNumber(1, 1000), 5, "Counted faults in a row that open it."),
   interval: optional(
@@ -80,16 +58,23 @@ export const breakerShape = {
   successes: optional(wholeNumber(1, 1000), 2, "Good trials in a row that close it."),
 };
 
-const probeShape = {
-  host: orNull(hostHeader(), "For Host and X-Forwarded-Host; null: as the last check had them."),
-  uri: optional(requestUri(), "/", "For X-Forwarded-Uri."),
+export const probeShape = {
+  hosts: optional(
+    list(hostHeader(), "[app.example.com]", MOST_PROBE_HOSTS),
+    [],
+    "Hosts of apps that a probe asks for, the first one first; empty: as checks had them.",
+  ),
+  host: orNull(hostHeader(), "A short form of hosts with one entry."),
+  uri: optional(requestUri(), "/", "The URI that a probe asks for."),
   headers: optional(requestHeaders(), {}, "Headers of a probe, in place of those of the same name."),
   minInterval: optional(duration("100ms", "1h"), "2s", "How long a good probe result holds."),
-  loginHealth: orNull(
-    resource(),
-    "URL that must answer 2xx for a redirect to count as a verdict; null: not asked.",
+  loginHealth: described(
+    z._default(z.nullable(resources()), null),
+    "URL that must answer 2xx for a challenge to count as a verdict, or a list of them; null: not asked.",
   ),
 };
+
+const GATEWAYS = ["traefik", "nginx", "caddy", "envoy", "haproxy"] as const satisfies readonly Gateway[];
 
 export const routeShape = {
   name: described(z.optional(routeName()), "Unique. Default: the preset's name."),
@@ -103,11 +88,18 @@ export const routeShape = {
     z.optional(routePath()),
     'Exact path, or a prefix as in "/outpost.goauthentik.io/*". Default: the preset\'s.',
   ),
+  gateway: described(
+    z.optional(oneOf(GATEWAYS)),
+    "The gateway that asks, which decides in what headers host, URI, method and address stand. Default: by preset and path, else traefik.",
+  ),
   upstream: described(origins(), "The server to ask; of a list, later ones when a connection fails."),
   tls: optional(section(tlsShape), {}, "For https upstreams."),
   timeouts: optional(section(timeoutsShape), {}, "How long an exchange with the upstream may take."),
   maxInFlight: optional(wholeNumber(1, 1_000_000), 1024, "Checks of this route at a time."),
-  maxConnections: optional(wholeNumber(1, 65_535), 256, "Connections kept to the upstream."),
+  maxConnections: described(
+    z.optional(wholeNumber(1, 65_535)),
+    "Connections kept to the upstream. From 2 to 7, one of them is for probes. Default: 2 with preset bot-block, else 256.",
+  ),
   pipelining: optional(
     wholeNumber(1, 4),
     1,
@@ -124,6 +116,7 @@ export const routeShape = {
     "Whether Authorization: Basic of a user in htpasswd is kept from the upstream.",
   ),
   fault: optional(section(faultShape), {}, "Which answers mean that the upstream cannot decide."),
+  expect: optional(section(expectShape), {}, "What verdicts of a healthy upstream always have."),
   breaker: optional(section(breakerShape), {}, "When the upstream is no longer asked, and when it is again."),
   probe: optional(
     section(probeShape),
@@ -135,6 +128,10 @@ export const routeShape = {
     list(section(hostShape), '[{ match: "*.admin.example.com", fallback: { mode: deny } }]'),
     [],
     "Another fallback for some hosts; the first match on X-Forwarded-Host wins.",
+  ),
+  loginOf: orNull(
+    oneOf(["authentik"]),
+    "Mode none only: whose login pages the route carries, so that logins are counted; null: nobody's.",
   ),
 };
 

@@ -1,8 +1,11 @@
 import type {
   Address,
+  AllowFallback,
+  Expectations,
   Fallback,
   FaultRules,
   GraceRules,
+  LoginHealth,
   NotifyTarget,
   ProbeRules,
   Route,
@@ -12,6 +15,7 @@ import type {
 } from "../core/snapshot.ts";
 import { type Origin, toBlockList } from "./addresses.ts";
 import { type EffectiveFallback, type EffectiveRoute, type Settled, settled } from "./effective.ts";
+import { EXPECT_NOTHING, expectationsOf, gatewayOf, presets } from "./presets.ts";
 import type { Config, HostConfig, RouteConfig } from "./schema.ts";
 import type { TlsMaterial } from "./tls-files.ts";
 
@@ -48,18 +52,19 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
     name: effective.name,
     listen: effective.listen,
     path: effective.path,
+    gateway: route.gateway ?? gatewayOf(route.preset, effective.path),
     upstream: {
       ...serversAt(route.upstream),
       tls: { ca, cert, key, serverName: route.tls.serverName, verify: route.tls.verify },
       timeouts: route.timeouts,
-      maxConnections: route.maxConnections,
+      ...connectionsOf(route.maxConnections ?? presets[route.preset].maxConnections),
       pipelining: route.pipelining,
       headBytes: config.limits.headBytes,
       answerBytes: fallback.mode === "none" ? null : config.limits.answerBytes,
     },
     maxInFlight: route.maxInFlight,
     stripEmergencyCredentials: route.stripEmergencyCredentials,
-    fault: buildFault(route),
+    fault: buildFault(route, buildExpect(route, effective)),
     breaker: route.breaker,
     probe: buildProbe(route, config.limits.headBytes),
     fallback,
@@ -67,7 +72,8 @@ function buildRoute(config: Config, route: RouteConfig, index: number, around: S
       const policy = settled(effective.hosts[position]);
       return { host: policy.host, fallback: buildHostFallback(host, route, policy, around) };
     }),
-    requireHeaders: route.requireHeaders.map((name) => name.toLowerCase()),
+    requireHeaders: lowerCase(route.requireHeaders),
+    loginOf: route.loginOf,
   };
 }
 
@@ -86,22 +92,61 @@ const FAULT_STATUSES = [502, 503, 504];
 const SUSPECT_STATUSES = [500];
 
 /** A status that the file puts in one list is removed from the default of the other. */
-function buildFault({ fault }: RouteConfig): FaultRules {
+function buildFault({ fault }: RouteConfig, expect: Expectations): FaultRules {
   const statuses = new Set(fault.statuses ?? without(FAULT_STATUSES, fault.suspectStatuses));
   const suspectStatuses = new Set(fault.suspectStatuses ?? without(SUSPECT_STATUSES, fault.statuses));
-  return { statuses, suspectStatuses, bare400: fault.bare400, confirm: fault.confirm };
+  const match = fault.match.map(({ header, ...other }) => ({
+    ...other,
+    header: header?.toLowerCase() ?? null,
+  }));
+  return { statuses, suspectStatuses, bare400: fault.bare400, confirm: fault.confirm, match, expect };
+}
+
+/** A route of mode none relays every answer as it came, and it may carry pages of any kind. */
+function buildExpect(
+  { preset, expect: { challenge, allow } }: RouteConfig,
+  { mode, path }: Settled<EffectiveRoute>,
+): Expectations {
+  if (mode === "none") return EXPECT_NOTHING;
+  const known = expectationsOf(preset, path);
+  return {
+    challenge: challenge ? { ...challenge, headers: lowerCase(challenge.headers) } : known.challenge,
+    allow: allow ? { headers: lowerCase(allow.headers) } : known.allow,
+  };
+}
+
+function lowerCase(names: readonly string[]): readonly string[] {
+  return names.map((name) => name.toLowerCase());
+}
+
+/**
+ * Probes have connections of their own, because checks may have taken all the others. Two probes go side by side, and a
+ * silent one is repeated on up to two more.
+ */
+const PROBE_CONNECTIONS = 6;
+
+/** An upstream that bears few connections would not bear those of probes beside them. */
+function connectionsOf(most: number): Pick<Upstream, "maxConnections" | "probeConnections"> {
+  if (most > PROBE_CONNECTIONS + 1) return { maxConnections: most, probeConnections: PROBE_CONNECTIONS };
+  return { maxConnections: Math.max(1, most - 1), probeConnections: 1 };
 }
 
 const DEFAULT_TLS: UpstreamTls = { ca: null, cert: null, key: null, serverName: null, verify: true };
-const LOGIN_HEALTH = { tls: DEFAULT_TLS, maxConnections: 2, pipelining: 1, answerBytes: null };
+const LOGIN_HEALTH = {
+  ...{ tls: DEFAULT_TLS, maxConnections: 2, probeConnections: 0, pipelining: 1, answerBytes: null },
+};
 
 function buildProbe({ probe, timeouts }: RouteConfig, headBytes: number): ProbeRules {
-  const { loginHealth, ...asks } = probe;
-  if (loginHealth === null) return { ...asks, loginHealth };
-  const { origin, target } = loginHealth;
+  const { loginHealth, host, hosts, ...asks } = probe;
   return {
     ...asks,
-    loginHealth: { upstream: { ...serversAt([origin]), ...LOGIN_HEALTH, timeouts, headBytes }, target },
+    hosts: host === null ? hosts : [host],
+    loginHealth: (loginHealth ?? []).map(
+      ({ origin, target }): LoginHealth => ({
+        upstream: { ...serversAt([origin]), ...LOGIN_HEALTH, timeouts, headBytes },
+        target,
+      }),
+    ),
   };
 }
 
@@ -109,6 +154,7 @@ const NOTIFY = {
   tls: DEFAULT_TLS,
   timeouts: { connect: 5_000, read: 10_000, total: 10_000 },
   maxConnections: 2,
+  probeConnections: 0,
   pipelining: 1,
   headBytes: 64 * 1024,
   answerBytes: null,
@@ -122,14 +168,17 @@ function without(defaults: readonly number[], named: readonly number[] = []): nu
   return defaults.filter((status) => !named.includes(status));
 }
 
-type Login = Pick<RouteConfig["fallback"], "realm" | "allowFrom" | "rateLimit" | "grace" | "page">;
+type Login = Pick<RouteConfig["fallback"], "realm" | "allowFrom" | "rateLimit" | "grace" | "page"> & {
+  readonly onOverload?: AllowFallback["onOverload"] | undefined;
+};
 
 function buildFallback(
-  { realm, allowFrom, rateLimit, grace: milliseconds, page: file }: Login,
+  { realm, allowFrom, rateLimit, grace: milliseconds, page: file, onOverload = "shed" }: Login,
   { mode, htpasswd, usernameHeader, clearHeaders }: Settled<EffectiveFallback>,
   around: Surroundings,
 ): Fallback {
-  if (mode === "allow" || mode === "none") return { mode };
+  if (mode === "none") return { mode };
+  if (mode === "allow") return { mode, onOverload };
   const grace = milliseconds > 0 ? buildGrace(milliseconds, usernameHeader, clearHeaders) : null;
   const page = file === null ? null : around.page(file);
   if (mode === "deny") return { mode, grace, page };
@@ -172,6 +221,7 @@ function buildHostFallback(
     },
     grace: own.grace,
     page: own.page === undefined ? route.page : own.page,
+    onOverload: own.onOverload ?? route.onOverload,
   };
   return buildFallback(login, effective, around);
 }

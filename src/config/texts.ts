@@ -71,3 +71,25 @@ export function identityHeader(refused: readonly string[] = []) {
     return { refused: "{value} has a meaning of its own in HTTP; name a header that carries the identity" };
   });
 }
+
+/** The name of a header that an upstream sends. */
+export function answerHeader() {
+  return plainText("a header name", "1 to 64 of letters, digits and -", /^[A-Za-z0-9-]{1,64}$/);
+}
+
+/** ASCII only, because that reads the same in every coding of a body. */
+export function bodyPart() {
+  return plainText("a part of a body", "1 to 256 printable ASCII characters", /^[ -~]{1,256}$/);
+}
+
+/** The begin of a URL, or of a path on the client's host. */
+export function locationPrefix() {
+  const write = "how it begins, as in https://auth.example.com/, up to 2048 visible ASCII characters";
+  return plainText("the begin of a Location", write, /^(?:https?:\/\/|\/)[!-~]{0,2040}$/);
+}
+
+/** A token (RFC 6265, 4.1.1). */
+export function cookiePrefix() {
+  const write = "1 to 128 characters that cookie names may hold, as in authelia_session";
+  return plainText("the begin of a cookie's name", write, /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$/);
+}

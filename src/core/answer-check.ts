@@ -4,18 +4,21 @@
  * 1. The route's limit of checks in flight is reached: shed.
  * 2. A person chose the fallback for the route, or the breaker is open: fall back.
  * 3. The upstream is asked. An outcome that says nothing about it is shed, or falls back if the breaker has opened.
+ *    A gateway that gave up on a check that had waited unusually long is evidence for the breaker.
  * 4. The outcome is classified (core/classify.ts). A verdict of the upstream is relayed.
  * 5. A fault or suspect is treated by the evidence table (core/treatment.ts): relay, fall back, or first send a probe.
  *
  * Every decision is made in core/. What needs I/O, state or a clock is passed in.
  */
 import { basicUserOf, credentialsFrom } from "./basic-credentials.ts";
-import { classify, isRedirect, lacksHeader } from "./classify.ts";
+import { classify, isOddRefusal, lacksHeader, verdictOf } from "./classify.ts";
 import { clientAddress, isListed, limitKey } from "./client-address.ts";
+import { patienceOf } from "./dialect.ts";
 import { graceFallback, loginFallback, opensLoginBox, plainFallback, proxyErrorFor } from "./fallback.ts";
 import { authorizationForApp, firstHeader } from "./headers.ts";
 import { fallbackFor } from "./host-policy.ts";
 import { LinkedList } from "./linked-list.ts";
+import { type LoginProgress, loginStep } from "./login-progress.ts";
 import { badCheck, forbidden, relayed, shedReply } from "./replies.ts";
 import type { RouteTable } from "./route-table.ts";
 import type { AddressList, BasicAuthFallback, Fallback, GraceRules, Route, Upstream } from "./snapshot.ts";
@@ -28,17 +31,20 @@ import type {
   Credentials,
   Decided,
   Decision,
+  FallbackMode,
   FallbackReason,
   FaultReason,
   ForbiddenReason,
   Forwarded,
   Gone,
   Judgement,
+  LoginEnd,
   LoginResult,
   Outcome,
   OverrideMode,
   RawHeaders,
   Trying,
+  Undecided,
   Verdict,
   VerdictLabel,
   Waiting,
@@ -62,9 +68,22 @@ export interface AnswerCheckDeps {
     answer(route: Route, status: number, milliseconds: number): void;
     fault(route: Route, reason: FaultReason): void;
     suspect(route: Route, reason: FaultReason, judgement: Judgement): void;
+    /** Its gateway gave up on a check that had waited unusually long. */
+    abandoned(route: Route): void;
+    /** `client` is as in core/login-progress.ts. */
+    login(route: Route, end: LoginEnd, client: string | null): void;
   };
   /** Milliseconds, monotonic. */
   now(): number;
+}
+
+/** A check on its way, as those see it who judge what came of it. */
+export interface Questioned {
+  readonly check: Check;
+  /** When it came in. */
+  readonly begin: number;
+  /** The key of the client's address: core/client-address.ts, `limitKey`. */
+  readonly client: () => string;
 }
 
 /** What a route remembers from one check to the next. */
@@ -72,12 +91,20 @@ export interface RouteState {
   inFlight: number;
   readonly health: {
     admit(check: Check): Admission;
-    /** Called once for each admitted check. null: its outcome says nothing about the upstream. */
-    observe(asking: Asking, check: Check, verdict: Verdict | null): void;
-    /** Probes the upstream, to tell its fault from the client's; null: our own limits kept the probe back. */
-    judge(check: Check): Promise<Judgement | null>;
-    /** Whether the login page that a redirect leads to works. */
-    isLoginUp(): Promise<boolean>;
+    /** Called for each admitted check that was not given up on. null: its outcome says nothing about the upstream. */
+    observe(asking: Asking, questioned: Questioned, verdict: Verdict | null, now: number): void;
+    /** Its gateway gave up after the check had waited unusually long. */
+    gaveUp(asking: Asking, questioned: Questioned): void;
+    /** Probes the upstream, to tell its fault from the client's; null: that cannot be told now. */
+    judge(questioned: Questioned, verdict: Undecided, mode: FallbackMode): Promise<Judgement | null>;
+    /** Whether it is known at once that the upstream is broken for such a check. */
+    isKnownBad(check: Check, mode: FallbackMode): boolean;
+    /** The check waits unusually long. */
+    late(questioned: Questioned): void;
+    /** Whether a probe for the client's host is proven. */
+    isProvenHost(check: Check): boolean;
+    /** Whether the pages work that a challenge leads to. */
+    areLoginsUp(): Promise<boolean>;
   };
   readonly grace: {
     /** Keeps the identity of an allow, and forgets it after any other verdict. `begin`: when the check came in. */
@@ -85,6 +112,8 @@ export interface RouteState {
     /** The identity headers of an allow that this very client got and that still holds; null: there is none. */
     recall(check: Check, rules: GraceRules): RawHeaders | null;
   };
+  /** Of a route that carries login pages. */
+  readonly logins: LoginProgress;
   /** What a person chose for the route; null: nothing. */
   override(): OverrideMode | null;
 }
@@ -106,11 +135,7 @@ export interface CheckContext {
   readonly gone: Gone;
 }
 
-interface AskedCheck extends CheckContext {
-  readonly check: Check;
-  /** When the check came in. */
-  readonly begin: number;
-}
+interface AskedCheck extends CheckContext, Questioned {}
 
 /** null: the gateway went away, so nobody waits for a reply and nothing is counted. */
 export async function answerCheck(
@@ -122,7 +147,9 @@ export async function answerCheck(
   const { health } = state;
   const { exchange, record, now } = deps;
   const begin = now();
-  const asked: AskedCheck = { route, state, trustedProxies: context.trustedProxies, gone, check, begin };
+  const { trustedProxies } = context;
+  const client = (): string => limitKey(clientAddress(check, trustedProxies));
+  const asked: AskedCheck = { route, state, trustedProxies, gone, check, begin, client };
   const finish = (decision: Decision, end = now()): Decision => {
     record.check(route, check, decision, end - begin);
     return decision;
@@ -147,56 +174,116 @@ export async function answerCheck(
     state.inFlight -= 1;
   }
 
-  // These four outcomes say nothing about the upstream, so no client can fake a fault.
-  if (outcome.kind !== "answer" && outcome.kind !== "failure") health.observe(admission, check, null);
-  if (outcome.kind === "abandoned") return null;
-  if (outcome.kind === "overload") return finish(SHED);
-  if (outcome.kind === "unsendable") return finish(REFUSED);
-  if (outcome.kind === "released") return finish(await fallBack(asked, "breaker_open", deps));
+  if (!isEvidence(outcome)) {
+    const decision = await withoutEvidence(asked, outcome, admission, deps);
+    return decision && finish(decision);
+  }
   let heardAt = now();
   if (outcome.kind === "answer") {
     record.answer(route, outcome.answer.status, heardAt - begin);
     watchStream(outcome.answer, route, deps);
   }
+  noteLogin(asked, outcome, deps);
 
-  const classified = withIdentity(classify(outcome, route.fault), route);
+  const classified = withIdentity(
+    classify(outcome, route.fault, () => health.isProvenHost(check)),
+    route,
+  );
   if (override === "upstream") return finish(decideAsUpstream(asked, classified, deps));
   // Nearly every check skips this await, which would cost it a turn of the microtask queue.
   let verdict = classified;
-  if (leadsToLogin(classified)) {
-    verdict = await withLoginUp(asked, classified);
+  if (classified.kind === "challenge") {
+    verdict = await questionedChallenge(asked, classified);
     heardAt = now();
   }
-  health.observe(admission, check, verdict);
+  health.observe(admission, asked, verdict, heardAt);
   if (isDecided(verdict)) return finish(decideByVerdict(asked, verdict, deps), heardAt);
   return finish(await decideByTreatment(asked, verdict, deps));
 }
 
-/** An allow that lacks one of the route's `requireHeaders` is refused, because it does not name its user. */
+/**
+ * An allow that lacks one of the route's `requireHeaders` is refused, because it does not name its user. So is one that
+ * is suspect: a probe that clears the upstream does not tell who the user is.
+ */
 function withIdentity(verdict: Verdict, { requireHeaders }: Route): Verdict {
-  if (verdict.kind !== "allow" || !lacksHeader(verdict.answer, requireHeaders)) return verdict;
+  if (verdict.kind === "fault" || verdictOf(verdict.answer).kind !== "allow") return verdict;
+  if (!lacksHeader(verdict.answer, requireHeaders)) return verdict;
   discard(verdict.answer);
   return { kind: "deny", answer: forbidden() };
 }
 
-type Undecided = Exclude<Verdict, Decided>;
+type Evidence = Extract<Outcome, { kind: "answer" | "failure" }>;
+
+function isEvidence(outcome: Outcome): outcome is Evidence {
+  return outcome.kind === "answer" || outcome.kind === "failure";
+}
+
+/** None of these outcomes is a fault, so that no client can fake one. */
+async function withoutEvidence(
+  asked: AskedCheck,
+  outcome: Exclude<Outcome, Evidence>,
+  asking: Asking,
+  deps: AnswerCheckDeps,
+): Promise<Decision | null> {
+  const { route, state, check } = asked;
+  const hasGivenUp = outcome.kind === "hurried" || (outcome.kind === "abandoned" && outcome.isLate);
+  if (hasGivenUp) deps.record.abandoned(route);
+  // A person may have chosen that the route never falls back.
+  const mayFallBack = asking !== UNJUDGED;
+  if (mayFallBack && hasGivenUp) state.health.gaveUp(asking, asked);
+  else if (mayFallBack) state.health.observe(asking, asked, null, deps.now());
+  const fallback = fallbackFor(route, check);
+  switch (outcome.kind) {
+    case "abandoned":
+      return null;
+    case "unsendable":
+      return REFUSED;
+    case "released":
+      return fallBack(asked, "breaker_open", deps);
+    case "busy": {
+      const staysUp = fallback.mode === "allow" && fallback.onOverload === "fallback";
+      return mayFallBack && staysUp ? fallBack(asked, "overload", deps) : SHED;
+    }
+    case "hurried": {
+      const isKnownBad = mayFallBack && state.health.isKnownBad(check, fallback.mode);
+      return isKnownBad ? fallBack(asked, "abandoned", deps) : SHED;
+    }
+    case "overload":
+      return SHED;
+  }
+}
+
+/** Counts logins that end at a route which carries login pages. It changes no decision. */
+function noteLogin(
+  { check, route, state, trustedProxies }: AskedCheck,
+  outcome: Outcome,
+  deps: AnswerCheckDeps,
+): void {
+  if (route.loginOf === null) return;
+  const step = loginStep(check, outcome.kind === "answer" ? outcome.answer : null);
+  if (step === null) return;
+  const address = clientAddress(check, trustedProxies);
+  const client = address === null ? null : limitKey(address);
+  for (const end of state.logins.take(step, client, deps.now())) deps.record.login(route, end, client);
+}
 
 function isDecided(verdict: Verdict): verdict is Decided {
   return verdict.kind !== "fault" && verdict.kind !== "suspect";
 }
 
-function leadsToLogin(verdict: Verdict): verdict is Decided {
-  return verdict.kind === "challenge" && isRedirect(verdict.answer.status);
-}
-
 /**
- * A redirect is a verdict only while the login page that it leads to works. The client has no session in either case,
- * so its grace ends.
+ * A challenge is a verdict only while the login works that it leads to. One to a client that was let through a moment
+ * ago is suspect where its allow is remembered: a database that is down makes strangers of everybody.
  */
-async function withLoginUp(asked: AskedCheck, verdict: Decided): Promise<Verdict> {
-  if (await asked.state.health.isLoginUp()) return verdict;
-  noteForGrace(asked, verdict);
-  return { kind: "fault", reason: "login_down", answer: verdict.answer };
+async function questionedChallenge(asked: AskedCheck, verdict: Decided): Promise<Verdict> {
+  const { state, check, route } = asked;
+  if (!(await state.health.areLoginsUp())) {
+    noteForGrace(asked, verdict);
+    return { kind: "fault", reason: "login_down", answer: verdict.answer };
+  }
+  const grace = check.hasCookie ? graceRules(fallbackFor(route, check)) : null;
+  if (grace === null || state.grace.recall(check, grace) === null) return verdict;
+  return { kind: "suspect", reason: "unexpected", answer: verdict.answer };
 }
 
 /** Follows the evidence table: relays the answer, falls back, or lets a probe tell which of the two is right. */
@@ -209,17 +296,17 @@ async function decideByTreatment(
   const { mode } = fallbackFor(route, check);
   const treatment = treatmentOf(verdict, mode, route.fault.confirm);
   if (treatment === "confirm") {
-    const judgement = await state.health.judge(check);
+    const judgement = await state.health.judge(asked, verdict, mode);
     if (judgement !== null) deps.record.suspect(route, verdict.reason, judgement);
-    if (judgement === "cleared") return ownDoing(verdict, "upstream");
-    // Our own limits kept the probe back, and they never lead to a fallback.
+    if (judgement === "cleared") return withoutFallback(asked, verdict, "upstream", deps);
+    // What cannot be told never leads to a fallback, and never lets anybody in.
     if (judgement === null) {
       if (verdict.answer) discard(verdict.answer);
       return SHED;
     }
   }
   if (verdict.kind === "fault" || treatment === "confirm") deps.record.fault(route, verdict.reason);
-  if (treatment === "relay") return ownDoing(verdict, "upstream");
+  if (treatment === "relay") return withoutFallback(asked, verdict, "upstream", deps);
   if (verdict.answer) discard(verdict.answer);
   return fallBack(asked, verdict.reason, deps);
 }
@@ -227,7 +314,8 @@ async function decideByTreatment(
 /** A person chose that the route never falls back: the answer is relayed, or a proxy error where there is none. */
 function decideAsUpstream(asked: AskedCheck, verdict: Verdict, deps: AnswerCheckDeps): Decision {
   if (verdict.kind === "fault") deps.record.fault(asked.route, verdict.reason);
-  return isDecided(verdict) ? decideByVerdict(asked, verdict, deps) : ownDoing(verdict, "override");
+  if (isDecided(verdict)) return decideByVerdict(asked, verdict, deps);
+  return withoutFallback(asked, verdict, "override", deps);
 }
 
 function decideByVerdict(asked: AskedCheck, verdict: Decided, deps: AnswerCheckDeps): Decision {
@@ -254,10 +342,26 @@ function allow(check: Check, route: Route, answer: Answer, deps: AnswerCheckDeps
   return { ...fromUpstream(answer, "allow"), reply: relayed(answer, authorization) };
 }
 
-/** The client caused the fault itself, so it gets the answer as it came, or a proxy error where there is none. */
-function ownDoing({ answer, reason }: Undecided, source: "upstream" | "override"): Decision {
-  const reply = answer ? relayed(answer) : proxyErrorFor(reason);
+/**
+ * A suspect answer that is a verdict by its status is one. Any other, and any fault, is taken for the client's own doing:
+ * it gets the answer as it came, or a proxy error where there is none.
+ */
+function withoutFallback(
+  asked: AskedCheck,
+  { answer, reason }: Undecided,
+  source: "upstream" | "override",
+  deps: AnswerCheckDeps,
+): Decision {
+  const isVerdict = reason === "unexpected" || (reason !== "bare_400" && isOddRefusal(answer?.status ?? 0));
+  if (answer !== null && isVerdict) return decideByVerdict(asked, verdictOf(answer), deps);
+  const reply = answer && mayRelay(asked, answer) ? relayed(answer) : proxyErrorFor(reason);
+  if (answer && reply.body !== answer.body) discard(answer);
   return { source, verdict: "error", reply, fallback: null };
+}
+
+/** A 2xx that the config calls a fault lets nobody in, where gateways take a 2xx for an allow. */
+function mayRelay({ route, check }: AskedCheck, answer: Answer): boolean {
+  return verdictOf(answer).kind !== "allow" || fallbackFor(route, check).mode === "none";
 }
 
 async function fallBack(asked: AskedCheck, reason: FallbackReason, deps: AnswerCheckDeps): Promise<Decision> {
@@ -287,7 +391,8 @@ function whyForbidden({ allowFrom }: BasicAuthFallback, address: string | null):
   return isListed(address, allowFrom) ? null : "outside_allow_from";
 }
 
-function forward({ check, route, trustedProxies, begin }: AskedCheck, deps: AnswerCheckDeps): Forwarded {
+function forward(asked: AskedCheck, deps: AnswerCheckDeps): Forwarded {
+  const { check, route, state, begin, client } = asked;
   const { method, body } = check;
   const isPlainProxy = route.fallback.mode === "none";
   return {
@@ -297,7 +402,14 @@ function forward({ check, route, trustedProxies, begin }: AskedCheck, deps: Answ
     repeatable: body === null && (!isPlainProxy || SAFE_METHODS.has(method)),
     trying: isPlainProxy
       ? TRIED_ONCE
-      : { kind: "check", fault: route.fault, client: () => limitKey(clientAddress(check, trustedProxies)) },
+      : {
+          kind: "check",
+          fault: route.fault,
+          client,
+          isProvenHost: () => state.health.isProvenHost(check),
+          late: () => state.health.late(asked),
+          patience: patienceOf(check, route.gateway),
+        },
     begin,
   };
 }

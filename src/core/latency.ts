@@ -72,6 +72,24 @@ export function hedgeDelay(median: number | null, hasAuthorization: boolean): nu
   return Math.min(Math.max(median * HEDGE_FACTOR, SHORTEST_HEDGE_MS), LONGEST_HEDGE_MS);
 }
 
+/**
+ * Milliseconds after which a check has waited unusually long: its hedge, too, has waited as long as it did. Where no hedge
+ * was possible, it is when one would have been due. What is usual for a slow upstream is never unusual.
+ */
+export function lateDelay(hedgeDelay: number, median: number | null, hasHedge: boolean): number {
+  return Math.max(hedgeDelay * (hasHedge ? 2 : 1), (median ?? 0) * SLOW_FACTOR);
+}
+
+/** Of the time that a gateway waits, so much is left for the reply on its way. */
+const REPLY_SHARE = 0.1;
+const SHORTEST_REPLY_MS = 30;
+const LONGEST_REPLY_MS = 100;
+
+/** Milliseconds after which a reply must be sent to a gateway that waits for so many. */
+export function hurryDelay(patience: number): number {
+  return patience - Math.min(Math.max(patience * REPLY_SHARE, SHORTEST_REPLY_MS), LONGEST_REPLY_MS);
+}
+
 /** Whether an answer took far longer than usual. */
 export function isSlow(milliseconds: number, median: number | null): boolean {
   return median !== null && milliseconds > JITTER_MS && milliseconds > median * SLOW_FACTOR;

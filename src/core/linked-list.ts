@@ -20,6 +20,10 @@ export class LinkedList<Item extends object> {
     return this.#first === null ? null : this.#first.item;
   }
 
+  get last(): Item | null {
+    return this.#last === null ? null : this.#last.item;
+  }
+
   add(item: Item): Place<Item> {
     const place: Place<Item> = { item, before: this.#last, after: null };
     if (this.#last === null) this.#first = place;

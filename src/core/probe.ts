@@ -1,20 +1,19 @@
 /**
- * The probe: a check that sparekey makes itself, to see whether the upstream or a client caused a fault.
- *
- * - A probe repeats the host, protocol and method of a check that passed or was challenged, and nothing else: no
- *   path, cookie, credential or other header. So a client that breaks the upstream cannot break the probe too.
- * - A refused check teaches nothing, because a refused client could otherwise choose what the probe asks.
- * - Before any check has passed, a probe is guessed from the check in question, and takes only plain values of it.
+ * The probe: a check that sparekey makes itself, to see whether the upstream or a client caused a fault. It says a host
+ * that a template names (core/templates.ts) in the words of the route's gateway (core/dialect.ts), and holds no path,
+ * cookie, credential or other header of a client. So a client that breaks the upstream cannot break the probe too.
  */
 import { classify } from "./classify.ts";
-import { firstHeader, overridden } from "./headers.ts";
+import { type ProbeSubject, probeHeaders, probeTarget } from "./dialect.ts";
+import { overridden } from "./headers.ts";
 import type { FaultRules, ProbeRules, Route } from "./snapshot.ts";
-import type { Check, FaultReason, Judgement, Outcome, RawHeaders, UpstreamRequest } from "./types.ts";
+import { isUnreachable } from "./treatment.ts";
+import type { FaultReason, Outcome, ProvenVerdict, UpstreamRequest } from "./types.ts";
 
 /**
  * `fine`: the upstream gave a verdict; `passed` is false when that was a refusal. `suspect`: the upstream answers,
  * but a healthy one would not answer a probe so (row 3 of the evidence table). `fault`: rows 1 and 2.
- * `unknown`: our own limits kept the probe from being sent.
+ * `unknown`: our own limits kept the probe from being sent, or the upstream is busy with others.
  */
 export type ProbeResult =
   | { readonly kind: "fine"; readonly passed: boolean }
@@ -22,20 +21,67 @@ export type ProbeResult =
   | { readonly kind: "fault"; readonly reason: FaultReason }
   | { readonly kind: "unknown" };
 
-/** How long a `suspect` or `fault` holds. */
-export const BAD_HOLDS_MS = 1_000;
-
-export function probeResultOf(outcome: Outcome, rules: FaultRules): ProbeResult {
-  if (outcome.kind !== "answer" && outcome.kind !== "failure") return UNKNOWN;
-  const verdict = classify(outcome, rules);
-  if (verdict.kind === "fault" || verdict.kind === "suspect")
-    return { kind: verdict.kind, reason: verdict.reason };
-  return { kind: "fine", passed: verdict.kind !== "deny" };
+/** What one probe found. */
+export interface Finding {
+  readonly result: ProbeResult;
+  /** The verdict that it got; null: none. */
+  readonly verdict: ProbeVerdict | null;
+  /** It could not reach the upstream, or not a byte came: no wrong probe brings that about. */
+  readonly isSilence: boolean;
 }
 
-/** The result of several probes sent together: one verdict, even a refusal, shows that the upstream gives verdicts. */
-export function bestOf(results: readonly ProbeResult[]): ProbeResult {
-  return results.toSorted((a, b) => rank(b) - rank(a))[0] ?? UNKNOWN;
+interface ProbeVerdict {
+  readonly kind: "allow" | "challenge" | "deny";
+  readonly status: number;
+  /** An allow with the headers that name a user. */
+  readonly isNamed: boolean;
+}
+
+/** What a finding means beside what a probe of the same template was answered in quiet times. */
+export type Meaning =
+  /** As ever: the upstream is well. */
+  | "as-proven"
+  /** A clean verdict, but another one. */
+  | "otherwise"
+  | "bad"
+  | "unknown";
+
+/** How long a bad finding holds. */
+export const BAD_HOLDS_MS = 1_000;
+
+const UNKNOWN: ProbeResult = { kind: "unknown" };
+export const NOTHING_FOUND: Finding = { result: UNKNOWN, verdict: null, isSilence: false };
+export const LOGIN_DOWN: Finding = {
+  result: { kind: "suspect", reason: "login_down" },
+  verdict: null,
+  isSilence: false,
+};
+
+export function findingOf(outcome: Outcome, rules: FaultRules): Finding {
+  if (outcome.kind !== "answer" && outcome.kind !== "failure") return NOTHING_FOUND;
+  const verdict = classify(outcome, rules, () => false);
+  if (verdict.kind === "fault") {
+    const { reason, silent } = verdict;
+    const isSilence = isUnreachable(reason) || silent === true;
+    return { result: { kind: "fault", reason }, verdict: null, isSilence };
+  }
+  if (verdict.kind === "suspect") {
+    return { result: { kind: "suspect", reason: verdict.reason }, verdict: null, isSilence: false };
+  }
+  const { kind } = verdict;
+  const isNamed = kind === "allow" && rules.expect.allow.headers.length > 0;
+  const { status } = verdict.answer;
+  const result = { kind: "fine", passed: kind !== "deny" } as const;
+  return { result, verdict: { kind, status, isNamed }, isSilence: false };
+}
+
+export function meaningOf({ result, verdict }: Finding, proven: ProvenVerdict): Meaning {
+  if (result.kind === "unknown") return "unknown";
+  if (verdict === null) return "bad";
+  const { kind, isNamed } = verdict;
+  // An app that asks for a login where it did not before is an operator's change, and no fault.
+  if (kind === "challenge" || kind === proven) return "as-proven";
+  return isNamed ? "as-proven" : "otherwise";
 }
 
 /** The result of several processes: the worst one, because one process may see a fault that the others do not. */
@@ -43,86 +89,50 @@ export function worstOf(results: readonly ProbeResult[]): ProbeResult {
   return results.toSorted((a, b) => rank(a) - rank(b)).find(({ kind }) => kind !== "unknown") ?? UNKNOWN;
 }
 
+/** The result of several probes sent together: one verdict, even a refusal, shows that the upstream gives verdicts. */
+export function bestOf(results: readonly ProbeResult[]): ProbeResult {
+  return results.toSorted((a, b) => rank(b) - rank(a))[0] ?? UNKNOWN;
+}
+
 function rank(result: ProbeResult): number {
   if (result.kind === "fine") return result.passed ? 4 : 3;
   return { suspect: 2, fault: 1, unknown: 0 }[result.kind];
 }
 
-const UNKNOWN: ProbeResult = { kind: "unknown" };
-
 /** Whether the upstream is broken and not the client's check. `unknown` confirms nothing, so it lets nobody in. */
-export function confirms(result: ProbeResult): boolean {
-  return result.kind === "suspect" || result.kind === "fault";
+export function confirms({ kind }: ProbeResult): boolean {
+  return kind === "suspect" || kind === "fault";
 }
 
-/** null: the probe could not be sent. */
-export function judgementOf(result: ProbeResult): Judgement | null {
-  if (result.kind === "unknown") return null;
-  return confirms(result) ? "confirmed" : "cleared";
-}
-
-/** For how many milliseconds other checks may use the result. */
-export function holds(result: ProbeResult, rules: ProbeRules): number {
+/** For how many milliseconds other checks may use a finding. */
+export function holds({ result }: Finding, rules: ProbeRules): number {
   if (result.kind === "unknown") return 0;
   if (result.kind !== "fine") return BAD_HOLDS_MS;
   // The check that the probe was guessed from may have caused a refusal, so a refusal clears only that check.
   return result.passed ? rules.minInterval : 0;
 }
 
-/** The parts of a probe that come from a check. */
-export interface ProbeTemplate {
-  readonly method: string;
-  readonly headers: RawHeaders;
+/** The 4xx other than 401 that a probe of a route with logins was answered, so that it proves nothing; null: none. */
+export function oddRefusal({ verdict }: Finding, { fallback }: Route): number | null {
+  const hasLogins = fallback.mode === "basic-auth" || fallback.mode === "deny";
+  return hasLogins && verdict?.kind === "deny" ? verdict.status : null;
 }
 
-const COPIED_HEADERS = ["Host", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Method"] as const;
-const HOST = /^[a-z0-9.-]{1,253}(?::[0-9]{1,5})?$/i;
-const PLAIN: Readonly<Record<(typeof COPIED_HEADERS)[number], RegExp>> = {
-  Host: HOST,
-  "X-Forwarded-Host": HOST,
-  "X-Forwarded-Proto": /^https?$/,
-  "X-Forwarded-Method": /^GET$/,
-};
-
-/** For a probe when there is no check to take anything from. */
-export const BARE_TEMPLATE: ProbeTemplate = { method: "GET", headers: [] };
-
-/** For a check that passed or was challenged: the upstream can answer it, whatever its values are. */
-export function learnedTemplate(check: Check): ProbeTemplate {
-  return { method: check.method, headers: copiedHeaders(check, () => true) };
-}
-
-/**
- * For a check in question, when no check has passed yet. Only plain values are taken: with an odd method or host the
- * probe would fail as the check did, and so confirm a fault that the client itself caused.
- */
-export function guessedTemplate(check: Check): ProbeTemplate {
-  return { method: "GET", headers: copiedHeaders(check, (name, value) => PLAIN[name].test(value)) };
-}
-
-function copiedHeaders(
-  check: Check,
-  isCopied: (name: (typeof COPIED_HEADERS)[number], value: string) => boolean,
-): RawHeaders {
-  return COPIED_HEADERS.flatMap((name) => {
-    const value = firstHeader(check.headers, name.toLowerCase());
-    return value !== null && isCopied(name, value) ? [name, value] : [];
-  });
-}
-
-export function probeRequest(route: Route, template: ProbeTemplate, userAgent: string): UpstreamRequest {
-  const own = ["X-Forwarded-Uri", route.probe.uri, "User-Agent", userAgent];
-  const headers = [...withHost(template.headers, route.probe.host), ...own];
+/** `patience`: milliseconds for the whole probe; null: the upstream's timeouts. */
+export function probeRequest(
+  { gateway, path, probe, fault }: Route,
+  subject: ProbeSubject,
+  userAgent: string,
+  proven: ProvenVerdict | null,
+  patience: number | null,
+): UpstreamRequest {
+  const headers = [...probeHeaders(gateway, subject, probe.uri), "User-Agent", userAgent];
   return {
-    method: template.method,
-    target: route.path.kind === "exact" ? route.path.path : route.path.prefix,
-    headers: overridden(headers, route.probe.headers),
+    method: "GET",
+    target: probeTarget(gateway, path, probe.uri),
+    headers: overridden(headers, probe.headers),
     body: null,
     repeatable: true,
-    trying: { kind: "probe", fault: route.fault },
+    trying: { kind: "probe", fault, holds: proven, patience },
   };
-}
-
-function withHost(headers: RawHeaders, host: ProbeRules["host"]): RawHeaders {
-  return host === null ? headers : overridden(headers, ["Host", host, "X-Forwarded-Host", host]);
 }

@@ -37,13 +37,39 @@ export interface Upstream {
   readonly servers: readonly [Address, ...Address[]];
   readonly tls: UpstreamTls;
   readonly timeouts: Timeouts;
+  /** For checks. */
   readonly maxConnections: number;
+  /** For probes, which checks cannot take. */
+  readonly probeConnections: number;
   /** How many checks a connection carries at a time. */
   readonly pipelining: number;
   /** Bytes of an answer's head. */
   readonly headBytes: number;
   /** Bytes of an answer's body; null on `none` routes, which carry any size. */
   readonly answerBytes: number | null;
+}
+
+/** Whose words a route's checks are in: core/dialect.ts says which headers these are. */
+export type Gateway = "traefik" | "nginx" | "caddy" | "envoy" | "haproxy";
+
+/** What a verdict of a healthy upstream always has. One that lacks it is suspect. Names are in lower case. */
+export interface Expectations {
+  readonly challenge: {
+    readonly headers: readonly string[];
+    /** How its Location begins; null: any. */
+    readonly location: string | null;
+    /** How the name of a cookie begins that it sets, in the case that the upstream writes; null: any, or none. */
+    readonly cookie: string | null;
+  };
+  readonly allow: { readonly headers: readonly string[] };
+}
+
+/** An answer that is a fault whatever its status means elsewhere. `header` is in lower case. */
+export interface AnswerMatch {
+  readonly status: number;
+  readonly header: string | null;
+  /** A part of the body. */
+  readonly body: string | null;
 }
 
 export interface FaultRules {
@@ -55,6 +81,8 @@ export interface FaultRules {
   readonly bare400: boolean;
   /** Which faults and suspects a probe must confirm: core/treatment.ts. */
   readonly confirm: "auto" | "always" | "never";
+  readonly match: readonly AnswerMatch[];
+  readonly expect: Expectations;
 }
 
 /** When a route stops asking its upstream: core/breaker.ts. */
@@ -68,18 +96,24 @@ export interface BreakerRules {
   readonly successes: number;
 }
 
-/** What the config sets in a probe; core/probe.ts takes the rest from checks. */
+/** A page that must answer 2xx. */
+export interface LoginHealth {
+  readonly upstream: Upstream;
+  readonly target: string;
+}
+
+/** What the config sets in a probe; core/templates.ts learns the rest from checks. */
 export interface ProbeRules {
-  /** For Host and X-Forwarded-Host; null: the values of a check. */
-  readonly host: string | null;
-  /** For X-Forwarded-Uri. */
+  /** Hosts of the client that a probe asks for. */
+  readonly hosts: readonly string[];
+  /** The client's URI. */
   readonly uri: string;
   /** These replace headers of the same name. */
   readonly headers: RawHeaders;
   /** How long a good probe result holds. */
   readonly minInterval: number;
-  /** A login page that must answer 2xx for a redirect to count as a verdict; null: every redirect counts. */
-  readonly loginHealth: { readonly upstream: Upstream; readonly target: string } | null;
+  /** Pages that must answer 2xx for a challenge to count as a verdict; empty: every challenge counts. */
+  readonly loginHealth: readonly LoginHealth[];
 }
 
 export interface RateLimit {
@@ -122,11 +156,13 @@ export interface DenyFallback {
   readonly page: Uint8Array | null;
 }
 
-export type Fallback =
-  | BasicAuthFallback
-  | DenyFallback
-  | { readonly mode: "allow" }
-  | { readonly mode: "none" };
+export interface AllowFallback {
+  readonly mode: "allow";
+  /** What a check gets whose upstream is busy with others. */
+  readonly onOverload: "shed" | "fallback";
+}
+
+export type Fallback = BasicAuthFallback | DenyFallback | AllowFallback | { readonly mode: "none" };
 
 /** `prefix` is the part before "*", which ends in "/". */
 export type PathRule =
@@ -148,6 +184,7 @@ export interface Route {
   readonly name: string;
   readonly listen: Address;
   readonly path: PathRule;
+  readonly gateway: Gateway;
   readonly upstream: Upstream;
   readonly maxInFlight: number;
   readonly stripEmergencyCredentials: boolean;
@@ -159,6 +196,8 @@ export interface Route {
   readonly hosts: readonly HostPolicy[];
   /** Lower case. A 2xx that lacks one of these is refused (CVE-2026-25748). */
   readonly requireHeaders: readonly string[];
+  /** Whose login pages the route carries, so that logins are counted: core/login-progress.ts. null: nobody's. */
+  readonly loginOf: "authentik" | null;
 }
 
 export interface Admin {

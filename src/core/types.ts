@@ -46,31 +46,51 @@ export interface Answer {
   readonly statusText: string;
   readonly headers: RawHeaders;
   readonly body: Body;
+  /** `lacksHeader` of core/classify.ts, for an answer whose headers are bytes as long as nobody asks for their text. */
+  lacks?(names: readonly string[]): boolean;
 }
 
-/** Row 1 of the evidence table: only the upstream or the network in front of it can cause these. */
+/**
+ * Row 1 of the evidence table: only the upstream or the network in front of it can cause these. A `connect_timeout` is in
+ * row 2, because a crowd of clients can fill the queue that a server takes connections from.
+ */
 export type ConnectFailure = "refused" | "unreachable" | "connect_timeout" | "dns" | "tls";
 /** Row 2 of the evidence table: the upstream mostly causes these, but a client's odd check may. */
 export type AnswerFailure = "read_timeout" | "total_timeout" | "reset" | "malformed" | "too_large";
 export type FailureReason = ConnectFailure | AnswerFailure;
-/** Why an upstream gave no usable verdict. `login_down`: it redirects to a login page that does not work. */
-export type FaultReason = FailureReason | SuspectReason | "login_down";
-/** Why a check fell back. `override`: a person chose the fallback for the route. */
-export type FallbackReason = FaultReason | "breaker_open" | "override";
+/**
+ * Why an upstream gave no usable verdict. `login_down`: it sends people to a login that does not work. `abandoned`: its
+ * gateway gave up on a check that had waited unusually long.
+ */
+export type FaultReason = FailureReason | SuspectReason | "login_down" | "abandoned";
+/** Why a check fell back. `override`: a person chose the fallback. `overload`: the upstream was busy with others. */
+export type FallbackReason = FaultReason | "breaker_open" | "override" | "overload";
 
 /**
- * What an exchange yielded. The last four say nothing about the upstream, so that no client can fake a fault:
- * - `abandoned`: the gateway went away first.
+ * What an exchange yielded. The last six alone say nothing about the upstream, so that no client can fake a fault:
+ * - `abandoned`: the gateway went away first. `isLate`: it had waited as long as a hedge would (row 4).
+ * - `hurried`: the time is nearly up after which the gateway goes away. It is row 4 as well.
  * - `released`: the breaker opened while the check waited.
+ * - `busy`: the upstream answered checks of other clients meanwhile, and took as long for them (core/busy.ts).
  * - `overload`: one of our own limits was reached (connections, sockets, memory).
  * - `unsendable`: the check cannot be written as a valid request.
  */
 export type Outcome =
   | { readonly kind: "answer"; readonly answer: Answer }
-  /** `unasked`: the time ran out in the wait queue, which checks of other clients may have filled. */
-  | { readonly kind: "failure"; readonly reason: FailureReason; readonly unasked?: true }
-  | { readonly kind: "abandoned" }
+  /**
+   * `unasked`: the time ran out in the wait queue, which checks of other clients may have filled. `silent`: not a byte
+   * of an answer came before a timeout.
+   */
+  | {
+      readonly kind: "failure";
+      readonly reason: FailureReason;
+      readonly unasked?: true;
+      readonly silent?: true;
+    }
+  | { readonly kind: "abandoned"; readonly isLate: boolean }
+  | { readonly kind: "hurried" }
   | { readonly kind: "released" }
+  | { readonly kind: "busy" }
   | { readonly kind: "overload" }
   | { readonly kind: "unsendable" };
 
@@ -103,11 +123,30 @@ export type Trying =
   | {
       readonly kind: "check";
       readonly fault: FaultRules;
-      /** Whose part of the budget is used: core/client-address.ts, `limitKey`. */
+      /** Whose part of the budget is used, and in whose queue it waits: core/client-address.ts, `limitKey`. */
       readonly client: () => string;
+      /** Whether a probe for the client's host is proven, so that a refusal of the check is odd. */
+      readonly isProvenHost: () => boolean;
+      /**
+       * Called when the check has waited unusually long, and then about once a second while it still waits. It must not
+       * throw.
+       */
+      readonly late: () => void;
+      /** For how many milliseconds the gateway waits; null: it does not say. */
+      readonly patience: number | null;
     }
-  | { readonly kind: "probe"; readonly fault: FaultRules }
+  | {
+      readonly kind: "probe";
+      readonly fault: FaultRules;
+      /** The verdict that the probe is known to get: any other is odd. null: it is not known. */
+      readonly holds: ProvenVerdict | null;
+      /** Milliseconds for the whole probe; null: the upstream's timeouts. */
+      readonly patience: number | null;
+    }
   | { readonly kind: "once" };
+
+/** What a healthy upstream is known to answer to a probe. */
+export type ProvenVerdict = "challenge" | "allow";
 
 /** A check on its way to the upstream, before core/headers.ts has removed what the upstream must not get. */
 export interface Forwarded {
@@ -141,14 +180,28 @@ export type Verdict =
       readonly reason: FaultReason;
       readonly answer: Answer | null;
       readonly unasked?: true;
+      readonly silent?: true;
     };
-export type SuspectReason = `status_${number}` | "bare_400";
+/** `unexpected`: a verdict that lacks what those of a healthy upstream always have. */
+export type SuspectReason = `status_${number}` | "bare_400" | "unexpected";
 
 /** A verdict that the upstream gave, and that is relayed. */
 export type Decided = Exclude<Verdict, { kind: "fault" | "suspect" }>;
+export type Undecided = Exclude<Verdict, Decided>;
 
 /** What a probe showed: `confirmed`: the upstream is broken; `cleared`: the client caused the fault. */
 export type Judgement = "confirmed" | "cleared";
+
+/** How far a route's probes can be believed. */
+export interface ProbeStanding {
+  /** What a probe of its own was answered in quiet times; null: none is proven. */
+  readonly proven: ProvenVerdict | null;
+  /** The 4xx other than 401 that a probe of a route with logins was answered last; null: none. */
+  readonly refused: number | null;
+}
+
+/** How a login of a person came to its end. `loop`: it went well, and the check after it was sent to the login again. */
+export type LoginEnd = "ok" | "failed" | "loop";
 
 /** The reply to the gateway, which has the same parts as an answer. */
 export type Reply = Answer;

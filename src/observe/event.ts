@@ -12,6 +12,7 @@ import type {
   HtpasswdProblem,
   NotifyEvent,
   OverrideEvent,
+  ProvenVerdict,
 } from "../core/types.ts";
 
 /** A route's name comes from the config and a user's from an htpasswd file, so no client can put its own text here. */
@@ -45,6 +46,25 @@ export type TimelineEvent =
     }
   | { readonly kind: "breaker_opened"; readonly route: string; readonly reason: FallbackReason | null }
   | { readonly kind: "breaker_closed"; readonly route: string; readonly seconds: number }
+  /** A probe of the route was answered as a healthy upstream answers it, so its results can be believed. */
+  | { readonly kind: "probe_proven"; readonly route: string; readonly verdict: ProvenVerdict }
+  | { readonly kind: "probe_unproven"; readonly route: string }
+  /** A probe of a route with logins was answered another 4xx than 401: the upstream may not know its host. */
+  | { readonly kind: "probe_refused"; readonly route: string; readonly status: number }
+  /** At the login pages that the route carries. Nobody's login goes well meanwhile. */
+  | {
+      readonly kind: "logins_failing";
+      readonly route: string;
+      readonly failed: number;
+      readonly addresses: number;
+    }
+  /** `wentWell`: a login has; otherwise only fewer fail. */
+  | {
+      readonly kind: "logins_failing_ended";
+      readonly route: string;
+      readonly seconds: number;
+      readonly wentWell: boolean;
+    }
   /** An endpoint's address is internal: the log and the operator's page alone show it. */
   | { readonly kind: "endpoint"; readonly route: string; readonly change: EndpointChange }
   | {

@@ -4,7 +4,16 @@ import type { AttemptKind, EndpointChange } from "../core/endpoint.ts";
 import { BAD_HOLDS_MS } from "../core/probe.ts";
 import type { LogOptions, Route } from "../core/snapshot.ts";
 import { isClientProof } from "../core/treatment.ts";
-import type { Check, Decision, FallbackReason, FaultReason, Judgement, OverrideMode } from "../core/types.ts";
+import type {
+  Check,
+  Decision,
+  FallbackReason,
+  FaultReason,
+  Judgement,
+  LoginEnd,
+  OverrideMode,
+  ProbeStanding,
+} from "../core/types.ts";
 import { createCheckLines } from "./check-lines.ts";
 import type { Report } from "./event.ts";
 import { createFallbackPeriods, type FallbackPeriod } from "./fallback-periods.ts";
@@ -29,6 +38,12 @@ export interface Recorder {
   suspect(route: Route, reason: FaultReason, judgement: Judgement): void;
   /** One probe came to its end. `ok`: the upstream gave a verdict. */
   probe(route: Route, result: ProbeLabel): void;
+  /** A gateway gave up on a check that had waited unusually long. */
+  abandoned(route: Route): void;
+  /** How far the route's probes can be believed from now on. */
+  proven(route: Route, standing: ProbeStanding): void;
+  /** A login came to its end at the pages that the route carries. `client` is as in core/login-progress.ts. */
+  login(route: Route, end: LoginEnd, client: string | null): void;
   /** A check was asked once more. */
   attempt(route: Route, kind: AttemptKind): void;
   /** An endpoint of the upstream was ejected or restored, or its name gained or lost an address. */
@@ -37,7 +52,7 @@ export interface Recorder {
   breaker(route: Route, state: BreakerState, reason: FallbackReason | null): void;
   /** A person chose a mode for a route; null: the choice has ended. */
   override(route: string, mode: OverrideMode | null): void;
-  /** Call it about once a second: it sees the end of fallback periods. */
+  /** Call it about once a second: it sees the end of fallback periods, and whether logins fail. */
   tick(): void;
 }
 
@@ -54,6 +69,8 @@ interface RecorderDeps {
 }
 
 const BETWEEN_LOGIN_LINES = 60_000;
+/** A probe that is refused now and then must not fill the log. */
+const BETWEEN_REFUSAL_LINES = 600_000;
 
 /** Checks of routes that a reload has removed are not counted, because their series are gone. */
 export function createRecorder({ records, logger, access, clientOf, now, report }: RecorderDeps): Recorder {
@@ -99,6 +116,20 @@ export function createRecorder({ records, logger, access, clientOf, now, report 
       record.faultProbeAt = result === "fault" ? now() : null;
       if (result === "fault") periods.prove(record);
     },
+    abandoned(route) {
+      const record = records.of(route.name);
+      if (record !== undefined) record.counts.abandoned += 1;
+    },
+    proven(route, standing) {
+      const record = records.of(route.name);
+      if (record !== undefined) noteStanding(record, standing, now(), report);
+    },
+    login(route, end, client) {
+      const record = records.of(route.name);
+      if (record === undefined) return;
+      record.counts.loginEnds[end] += 1;
+      record.loginHistory.add(end, client, now());
+    },
     attempt(route, kind) {
       const record = records.of(route.name);
       if (record !== undefined) record.counts.attempts[kind] += 1;
@@ -130,6 +161,7 @@ export function createRecorder({ records, logger, access, clientOf, now, report 
       for (const record of records.all()) {
         periods.update(record);
         forgetLogins(record, time);
+        noteFailingLogins(record, time, report);
       }
       periods.forgetOthers(records.of);
     },
@@ -164,6 +196,21 @@ function noteBreaker(
   report({ kind: "breaker_trial", route, state, reason });
 }
 
+/** That another verdict is proven now is no event, because the results can be believed as before. */
+function noteStanding(record: RouteRecord, standing: ProbeStanding, now: number, report: Report): void {
+  const before = record.standing;
+  const { proven, refused } = standing;
+  const route = record.route.name;
+  record.standing = standing;
+  if (before.proven === null && proven !== null) report({ kind: "probe_proven", route, verdict: proven });
+  if (before.proven !== null && proven === null) report({ kind: "probe_unproven", route });
+  if (refused === null || refused === before.refused) return;
+  const told = record.refusalTold;
+  if (told?.status === refused && now - told.at < BETWEEN_REFUSAL_LINES) return;
+  record.refusalTold = { status: refused, at: now };
+  report({ kind: "probe_refused", route, status: refused });
+}
+
 /** Whether a probe met a fault since `begin`, or so shortly before that its result still held. */
 function isMetByProbe({ faultProbeAt }: RouteRecord, begin: number): boolean {
   return faultProbeAt !== null && faultProbeAt >= begin - BAD_HOLDS_MS;
@@ -194,6 +241,19 @@ function forgetLogins({ lines }: RouteRecord, now: number): void {
   for (const [user, last] of lines.logins) {
     if (now - last >= BETWEEN_LOGIN_LINES) lines.logins.delete(user);
   }
+}
+
+/** They are looked at by the clock, because a flood of made-up logins must cost little, and because they end by it. */
+function noteFailingLogins(record: RouteRecord, now: number, report: Report): void {
+  const before = record.failingLogins;
+  const failing = record.loginHistory.failing(now);
+  record.failingLogins = failing && { ...failing, since: before?.since ?? now };
+  const route = record.route.name;
+  if (before === null && failing !== null) report({ kind: "logins_failing", route, ...failing });
+  if (before === null || failing !== null) return;
+  const wentWell = (record.loginHistory.wentWellAt ?? before.since) > before.since;
+  const seconds = secondsBetween(before.since, now);
+  report({ kind: "logins_failing_ended", route, seconds, wentWell });
 }
 
 /** Seconds, rounded to the millisecond. */

@@ -1,11 +1,18 @@
 /**
  * What a process has counted, as plain data: one process may report to another, and the reports of several are summed
- * here, once. A process's own report refers to counts that go on growing. The sum is then rendered as metrics (metrics/) and as status (status/). Counts are since the start and
- * never fall. Times are Unix milliseconds.
+ * here, once. A process's own report refers to counts that go on growing. The sum is then rendered as metrics
+ * (metrics/) and as status (status/). Counts are since the start and never fall. Times are Unix milliseconds.
  */
 import type { BreakerState } from "../core/breaker.ts";
 import type { EjectedFrom, EjectionReason, EndpointStatus } from "../core/endpoint.ts";
-import type { FallbackMode, FallbackReason, FaultReason } from "../core/types.ts";
+import type { FailingLogins } from "../core/login-progress.ts";
+import type {
+  FallbackMode,
+  FallbackReason,
+  FaultReason,
+  ProbeStanding,
+  ProvenVerdict,
+} from "../core/types.ts";
 import { isActive } from "./fallback-periods.ts";
 import {
   addCounts,
@@ -39,6 +46,10 @@ export interface RouteReport {
   /** null: it is not in fallback. */
   readonly fallback: FallbackFacts | null;
   readonly lastFault: { readonly reason: FaultReason; readonly at: number } | null;
+  /** null: no process that lives has reported the route, or it is a `none` route, whose probes decide nothing. */
+  readonly probe: ProbeStanding | null;
+  /** null: logins at the pages that the route carries do not fail, or it carries none. */
+  readonly failingLogins: FailingLogins | null;
   /** The users of the emergency login; null: nothing asks for one. */
   readonly users: number | null;
   /** Those of the upstream that are known now. */
@@ -102,7 +113,7 @@ interface RouteReportDeps {
 }
 
 export function routeReport(record: RouteRecord, deps: RouteReportDeps): RouteReport {
-  const { route, counts, breaker, lastFault } = record;
+  const { route, counts, breaker, lastFault, standing, failingLogins } = record;
   const { wallClock } = deps;
   return {
     route: route.name,
@@ -114,6 +125,8 @@ export function routeReport(record: RouteRecord, deps: RouteReportDeps): RouteRe
     isInFallback: isActive(record, deps.now()),
     fallback: fallbackFacts(record, deps),
     lastFault: lastFault && { reason: lastFault.reason, at: wallClock(lastFault.at) },
+    probe: route.fallback.mode === "none" ? null : standing,
+    failingLogins: failingLogins && { failed: failingLogins.failed, addresses: failingLogins.addresses },
     users: fewestUsers(route, deps.htpasswdUsers),
     endpoints: deps.endpoints(route.name).map(({ endpoint, ejected }) => ({
       endpoint,
@@ -151,6 +164,8 @@ export function emptyRouteReport(route: string): RouteReport {
     isInFallback: null,
     fallback: null,
     lastFault: null,
+    probe: null,
+    failingLogins: null,
     users: null,
     endpoints: [],
   };
@@ -158,7 +173,8 @@ export function emptyRouteReport(route: string): RouteReport {
 
 /**
  * Counts are summed. A breaker is shown in the worst state that any process has it in, so that one state of a route
- * is 1, as with one process. An endpoint is ejected where any process has ejected it. The reports of processes that have ended come last.
+ * is 1, as with one process. An endpoint is ejected where any process has ejected it, and a probe is proven where all
+ * have proven it. The reports of processes that have ended come last.
  */
 export function sumReports(reports: readonly ProcessReport[]): ProcessReport {
   const sumOf = (number: (report: ProcessReport) => number): number =>
@@ -213,6 +229,8 @@ function sumOfTwo(a: RouteReport, b: RouteReport): RouteReport {
     isInFallback: both(a.isInFallback, b.isInFallback, (one, other) => one || other),
     fallback: both(a.fallback, b.fallback, together),
     lastFault: both(a.lastFault, b.lastFault, (one, other) => (one.at >= other.at ? one : other)),
+    probe: both(a.probe, b.probe, weaker),
+    failingLogins: both(a.failingLogins, b.failingLogins, ofBoth),
     users: both(a.users, b.users, Math.min),
     endpoints: sumEndpoints(a.endpoints, b.endpoints),
   };
@@ -228,6 +246,21 @@ function together(a: FallbackFacts, b: FallbackFacts): FallbackFacts {
   const { mode, reason, since } = a.since <= b.since ? a : b;
   const served = both(a.served, b.served, Math.max);
   return { mode, reason, since, served, isHeld: a.isHeld || b.isHeld, checks: a.checks + b.checks };
+}
+
+function weaker(a: ProbeStanding, b: ProbeStanding): ProbeStanding {
+  return { proven: lowest(a.proven, b.proven), refused: a.refused ?? b.refused };
+}
+
+/** A challenge is the better proof of the two. */
+function lowest(a: ProvenVerdict | null, b: ProvenVerdict | null): ProvenVerdict | null {
+  if (a === null || b === null) return null;
+  return a === "allow" ? a : b;
+}
+
+/** The same clients may have failed at both. */
+function ofBoth(a: FailingLogins, b: FailingLogins): FailingLogins {
+  return { failed: a.failed + b.failed, addresses: Math.max(a.addresses, b.addresses) };
 }
 
 function sumEndpoints(a: readonly EndpointReport[], b: readonly EndpointReport[]): readonly EndpointReport[] {

@@ -4,6 +4,7 @@
  */
 import type { BreakerState } from "../core/breaker.ts";
 import type { AttemptKind } from "../core/endpoint.ts";
+import { createLoginHistory, type FailingLogins, type LoginHistory } from "../core/login-progress.ts";
 import type { Route } from "../core/snapshot.ts";
 import type {
   Decision,
@@ -12,7 +13,9 @@ import type {
   FallbackResult,
   FaultReason,
   Judgement,
+  LoginEnd,
   LoginResult,
+  ProbeStanding,
   Source,
   VerdictLabel,
 } from "../core/types.ts";
@@ -25,11 +28,16 @@ export interface RouteCounts {
   readonly faults: Map<FaultReason, number>;
   readonly suspects: Map<FaultReason, Record<Judgement, number>>;
   readonly probes: Record<ProbeLabel, number>;
+  /** Checks that their gateway gave up on after they had waited unusually long. */
+  abandoned: number;
   /** Further attempts of checks; the first one of each is not counted. */
   readonly attempts: Record<AttemptKind, number>;
   /** By status. A status that no HTTP answer can have counts under `OTHER_STATUS`. */
   readonly answers: Map<number, number>;
+  /** Emergency logins. */
   readonly logins: Record<LoginResult["kind"], number>;
+  /** Logins at the pages that the route carries: core/login-progress.ts. */
+  readonly loginEnds: Record<LoginEnd, number>;
   readonly checkDurations: Durations;
   readonly answerDurations: Durations;
 }
@@ -43,6 +51,12 @@ export interface RouteRecord {
   breaker: BreakerRecord;
   /** When a probe last met a fault; null: the last one did not. */
   faultProbeAt: number | null;
+  standing: ProbeStanding;
+  /** The refusal of probes that an event told last; null: none did. */
+  refusalTold: { readonly status: number; readonly at: number } | null;
+  readonly loginHistory: LoginHistory;
+  /** `since`: when they began to fail. null: they do not. */
+  failingLogins: (FailingLogins & { readonly since: number }) | null;
   /** A person has put the route into its fallback. */
   isOverridden: boolean;
   /** null: it is not in fallback. */
@@ -87,6 +101,10 @@ export function newRouteRecord(route: Route): RouteRecord {
     lastFault: null,
     breaker: { state: "closed" },
     faultProbeAt: null,
+    standing: { proven: null, refused: null },
+    refusalTold: null,
+    loginHistory: createLoginHistory(),
+    failingLogins: null,
     isOverridden: false,
     period: null,
     lines: { lastLine: Number.NEGATIVE_INFINITY, omitted: 0, logins: new Map() },
@@ -106,9 +124,11 @@ export function newRouteCounts(): RouteCounts {
     faults: new Map(),
     suspects: new Map(),
     probes: { ok: 0, fault: 0 },
+    abandoned: 0,
     attempts: { retry: 0, hedge: 0 },
     answers: new Map(),
     logins: { ok: 0, missing: 0, bad: 0, limited: 0, forbidden: 0 },
+    loginEnds: { ok: 0, failed: 0, loop: 0 },
     checkDurations: newDurations(),
     answerDurations: newDurations(),
   };
@@ -166,7 +186,7 @@ export function countCheck(record: RouteRecord, decision: Decision, milliseconds
   if (decision.fallback === null) return;
   const { mode, result, login } = decision.fallback;
   const byReason = record.counts.fallbacks[mode];
-  const reason = boundedReason(decision.fallback.reason);
+  const reason = boundedReason(decision.fallback.reason, record.route);
   const results = byReason.get(reason) ?? noResults();
   results[result] += 1;
   byReason.set(reason, results);
@@ -180,13 +200,13 @@ export function countAnswer(record: RouteRecord, status: number, milliseconds: n
 
 /** `now`: monotonic milliseconds. */
 export function countFault(record: RouteRecord, reason: FaultReason, now: number): void {
-  const bounded = boundedReason(reason);
+  const bounded = boundedReason(reason, record.route);
   addOne(record.counts.faults, bounded);
   record.lastFault = { reason: bounded, at: now };
 }
 
 export function countSuspect(record: RouteRecord, reason: FaultReason, judgement: Judgement): void {
-  const bounded = boundedReason(reason);
+  const bounded = boundedReason(reason, record.route);
   const judgements = record.counts.suspects.get(bounded) ?? noJudgements();
   judgements[judgement] += 1;
   record.counts.suspects.set(bounded, judgements);
@@ -205,10 +225,15 @@ function isStatus(status: number, lowest: number): boolean {
   return Number.isInteger(status) && status >= lowest && status <= 599;
 }
 
-/** No status below 400 can be at fault (the config allows none), and one above 599 is a malformed answer. */
-function boundedReason<Reason extends FallbackReason>(reason: Reason): Reason | "malformed" {
+/** A status below 400 is at fault only where `fault.match` names it, and one above 599 is a malformed answer. */
+function boundedReason<Reason extends FallbackReason>(
+  reason: Reason,
+  { fault }: Route,
+): Reason | "malformed" {
   if (!reason.startsWith(STATUS)) return reason;
-  return isStatus(Number(reason.slice(STATUS.length)), 400) ? reason : "malformed";
+  const status = Number(reason.slice(STATUS.length));
+  const canBe = isStatus(status, 400) || fault.match.some((one) => one.status === status);
+  return canBe ? reason : "malformed";
 }
 
 function addOne<Key>(counts: Map<Key, number>, key: Key): void {

@@ -33,6 +33,12 @@ const MOST = 100;
 const MOST_ENDPOINTS = 40;
 /** Workers notice the same change one after another. */
 const SAME_CHANGE_MS = 20_000;
+/** Each worker has probes of its own. */
+const PROBE_KINDS: ReadonlySet<TimelineEvent["kind"]> = new Set([
+  "probe_proven",
+  "probe_unproven",
+  "probe_refused",
+]);
 
 export function createTimeline(unixNow: () => number): Timeline {
   // Logins are kept apart, so that a login each minute does not push out how the outage began.
@@ -55,7 +61,14 @@ export function createTimeline(unixNow: () => number): Timeline {
       const { kind } = event;
       const at = unixNow();
       if (kind === "endpoint" && isKnown(event.route, event.change, at)) return;
-      const entry = { at, worker: worker ?? null, kind, route: routeOf(event), ...eventText(event) };
+      const entry: TimelineEntry = {
+        at,
+        worker: worker ?? null,
+        kind,
+        route: routeOf(event),
+        ...eventText(event),
+      };
+      if (PROBE_KINDS.has(kind) && isRepeated(others, entry)) return;
       count += 1;
       const one = { number: count, entry };
       if (kind === "emergency_login") keep(logins, one, MOST);
@@ -65,6 +78,12 @@ export function createTimeline(unixNow: () => number): Timeline {
     all: () =>
       [...others, ...endpoints, ...logins].toSorted((a, b) => b.number - a.number).map(({ entry }) => entry),
   };
+}
+
+/** Whether the last that was told of the route's probe was the same, a short while ago. */
+function isRepeated(known: readonly Numbered[], { route, text, at }: TimelineEntry): boolean {
+  const before = known.findLast(({ entry }) => entry.route === route && PROBE_KINDS.has(entry.kind));
+  return before?.entry.text === text && Math.abs(at - before.entry.at) < SAME_CHANGE_MS;
 }
 
 function keep<Item>(items: Item[], item: Item, most: number): void {

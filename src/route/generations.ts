@@ -7,9 +7,11 @@ import { isDeepStrictEqual } from "node:util";
 import { addressText } from "../core/address-text.ts";
 import type { RouteState, Routing } from "../core/answer-check.ts";
 import type { EndpointStatus } from "../core/endpoint.ts";
+import { createLoginProgress } from "../core/login-progress.ts";
 import type { ProbeResult } from "../core/probe.ts";
 import { buildRouteTable } from "../core/route-table.ts";
 import type { Address, Route, Snapshot } from "../core/snapshot.ts";
+import type { Templates } from "../core/templates.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import type { Grace, GraceStore } from "./grace-store.ts";
 import type { Overrides } from "./overrides.ts";
@@ -44,8 +46,8 @@ interface Generations {
   close(): void;
 }
 
-interface GenerationsDeps extends Omit<RouteHealthDeps, "ask"> {
-  readonly upstreams: Pick<Upstreams, "ask" | "endpoints" | "use" | "close">;
+interface GenerationsDeps extends Omit<RouteHealthDeps, "ask" | "recovered"> {
+  readonly upstreams: Pick<Upstreams, "ask" | "endpoints" | "recovered" | "use" | "close">;
   /** Reads these htpasswd files and uses them, and drops all others. */
   readonly logins: { use(files: readonly string[]): Promise<void> };
   readonly grace: GraceStore;
@@ -70,18 +72,23 @@ export function createGenerations(deps: GenerationsDeps): Generations {
     void logins.use(htpasswdFiles(live));
   };
 
-  /** `kept`: the allows that the same upstream gave before; null: none. */
-  const newState = (route: Route, kept: Grace | null): State => {
+  const newState = (route: Route, kept: Kept): State => {
+    const isUsed = (): boolean => used?.states.get(route.name) === state;
+    // The checks of an old generation say nothing about the state in use.
     const ofState = {
       ...record,
-      // The checks of an old generation say nothing about the state in use.
       breaker: (...change: Parameters<typeof record.breaker>): void => {
-        if (used?.states.get(route.name) === state) record.breaker(...change);
+        if (isUsed()) record.breaker(...change);
+      },
+      proven: (...change: Parameters<typeof record.proven>): void => {
+        if (isUsed()) record.proven(...change);
       },
     };
-    const health = new RouteHealth(route, { ...deps, ask: upstreams.ask, record: ofState });
+    const { ask, recovered } = upstreams;
+    const health = new RouteHealth(route, { ...deps, ask, recovered, record: ofState }, kept.templates);
     const override = () => overrides.of(route.name);
-    const state: State = { inFlight: 0, health, grace: kept ?? grace.create(), override };
+    const logins = createLoginProgress();
+    const state: State = { inFlight: 0, health, grace: kept.grace ?? grace.create(), logins, override };
     return state;
   };
 
@@ -92,10 +99,15 @@ export function createGenerations(deps: GenerationsDeps): Generations {
       routes.map((route) => {
         const state = used?.states.get(route.name);
         const before = known.get(route.name);
-        if (state === undefined || before === undefined) return [route.name, newState(route, null)];
+        if (state === undefined || before === undefined) return [route.name, newState(route, NOTHING_KEPT)];
         if (isDeepStrictEqual(healthRules(route), healthRules(before))) return [route.name, state];
         const isSameAllow = isDeepStrictEqual(allowRules(route), allowRules(before));
-        return [route.name, newState(route, isSameAllow ? state.grace : null)];
+        const isSameProbe = isDeepStrictEqual(probeRules(route), probeRules(before));
+        const kept = {
+          grace: isSameAllow ? state.grace : null,
+          templates: isSameProbe ? state.health.templates : null,
+        };
+        return [route.name, newState(route, kept)];
       }),
     );
     const holders = { count: 1 };
@@ -134,9 +146,11 @@ export function createGenerations(deps: GenerationsDeps): Generations {
       if (before === null) return;
       for (const route of generation.snapshot.routes) {
         const state = before.states.get(route.name);
-        // With new rules or another upstream, the breaker starts closed.
-        if (state !== undefined && state !== generation.states.get(route.name))
-          record.breaker(route, "closed", null);
+        const next = generation.states.get(route.name);
+        if (state === undefined || next === undefined || state === next) continue;
+        // With new rules or another upstream, the breaker starts closed, and proof may be lost.
+        record.breaker(route, "closed", null);
+        record.proven(route, next.health.standing);
       }
       release(before);
     },
@@ -163,6 +177,14 @@ function stateOf(states: ReadonlyMap<string, State>, route: Route): State {
   return state;
 }
 
+/** What a new state takes over from the one before; null: nothing. */
+interface Kept {
+  readonly grace: Grace | null;
+  readonly templates: Templates | null;
+}
+
+const NOTHING_KEPT: Kept = { grace: null, templates: null };
+
 /** Keeps the objects of equal parts, because connections belong to an upstream by identity. */
 function withKept(route: Route, known: Route | undefined): Route {
   if (known === undefined) return route;
@@ -174,8 +196,25 @@ function withKept(route: Route, known: Route | undefined): Route {
 }
 
 /** Everything but the name that route/route-health.ts reads of its route, and everything that its verdicts depend on. */
-function healthRules({ upstream, probe, path, fault, breaker, requireHeaders }: Route) {
-  return { upstream, probe, path, fault, breaker, requireHeaders };
+function healthRules({ upstream, probe, path, gateway, fault, breaker, requireHeaders }: Route) {
+  return { upstream, probe, path, gateway, fault, breaker, requireHeaders };
+}
+
+/** Everything that the meaning of a probe's answer depends on: whom it asks, what, and what is expected. */
+function probeRules({ upstream, path, gateway, fault, probe: { hosts, uri, headers } }: Route) {
+  const { protocol, servers, tls } = upstream;
+  return {
+    protocol,
+    servers,
+    tls,
+    path,
+    gateway,
+    expect: fault.expect,
+    match: fault.match,
+    hosts,
+    uri,
+    headers,
+  };
 }
 
 /** Everything that the meaning of an allow depends on: the upstream, the question and the required headers. */

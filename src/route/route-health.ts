@@ -1,7 +1,9 @@
 /**
- * What a route knows of its upstream: the state of the breaker, and how to probe it. The rules are in core/breaker.ts
- * and core/probe.ts. This file has the timers, and lets all checks in question share one probe.
+ * What a route knows of its upstream: the state of the breaker, and what its checks and probes have shown. The rules are
+ * in core/breaker.ts and core/judge.ts. This file has the timers, and brings both together.
  */
+
+import type { Questioned } from "../core/answer-check.ts";
 import type { Ask } from "../core/ask.ts";
 import {
   afterCheck,
@@ -14,36 +16,48 @@ import {
   startTrial,
   withoutResult,
 } from "../core/breaker.ts";
+import { createHeard } from "../core/heard.ts";
+import { isBroken, judgementOf, type Probed, type Question } from "../core/judge.ts";
 import { LinkedList } from "../core/linked-list.ts";
-import {
-  BARE_TEMPLATE,
-  bestOf,
-  confirms,
-  guessedTemplate,
-  judgementOf,
-  learnedTemplate,
-  type ProbeResult,
-  type ProbeTemplate,
-} from "../core/probe.ts";
+import { createLitter, litterKey } from "../core/litter.ts";
+import { bestOf, type ProbeResult } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
+import type { Templates } from "../core/templates.ts";
 import { isUnreachable } from "../core/treatment.ts";
-import type { Admission, Asking, Check, FallbackReason, Judgement, Verdict, Waiting } from "../core/types.ts";
-import { askLogin, type SendProbeDeps, sendProbe } from "./send-probe.ts";
-import { createSharedProbeResult, type SharedProbeResult } from "./shared-probe-result.ts";
+import type {
+  Admission,
+  Asking,
+  Check,
+  Decided,
+  FallbackMode,
+  FallbackReason,
+  Judgement,
+  ProbeStanding,
+  Undecided,
+  Verdict,
+  Waiting,
+} from "../core/types.ts";
+import { Probes, type RoundLimits } from "./probes.ts";
 
-const UNKNOWN: ProbeResult = { kind: "unknown" };
-/**
- * Probes have connections of their own, because checks may have taken all the others. Two probes go side by side, and a
- * silent one is repeated on up to two more.
- */
-const PROBE_CONNECTIONS = 6;
+/** A verdict as young as this stands against a bad finding of a probe. */
+const VERDICT_HOLDS_MS = 1_000;
+/** What is younger is not asked again for checks that still wait. */
+const EARLY_MAX_AGE_MS = 1_000;
+/** After something was confirmed, nothing is learned for so long. */
+const QUIET_MS = 60_000;
+/** Silence for so long says something, where an answer usually takes a tenth of it. */
+const SHORTEST_PATIENCE_MS = 1_000;
+const USUAL_FACTOR = 10;
 
 export interface RouteHealthDeps {
   readonly ask: Ask;
   readonly record: {
     probe(route: Route, result: "ok" | "fault"): void;
+    proven(route: Route, standing: ProbeStanding): void;
     breaker(route: Route, state: Breaker["kind"], reason: FallbackReason | null): void;
   };
+  /** The breaker has closed: the upstream is to be asked by few at first. */
+  recovered(upstream: Upstream): void;
   /** Milliseconds, monotonic. */
   now(): number;
   /** 0 to 1. */
@@ -55,42 +69,60 @@ export interface RouteHealthDeps {
 export class RouteHealth {
   readonly #route: Route;
   readonly #deps: RouteHealthDeps;
-  readonly #probeDeps: SendProbeDeps;
-  readonly #probeUpstream: Upstream;
+  readonly #probes: Probes;
   readonly #waiting: Waiting = new LinkedList();
-  readonly #upstreamResult: SharedProbeResult;
-  readonly #loginResult: SharedProbeResult;
   readonly #closed = new AbortController();
+  readonly #heard = createHeard();
+  readonly #litter = createLitter();
   #breaker: Breaker = CLOSED;
-  /**
-   * From the first and the last check that passed or was challenged, because one client can hardly send both. The
-   * last check becomes a template only when a probe is due, to save that work on every other check.
-   */
-  #firstPassed: ProbeTemplate | null = null;
-  #lastPassed: Check | null = null;
-  /** The template of the last probe that passed; null: no probe ever passed. */
-  #proven: ProbeTemplate | null = null;
-  /** From the last check that met a fault while nothing was learned yet. */
-  #guess: ProbeTemplate = BARE_TEMPLATE;
-  /** The probe that runs beside a live trial. */
-  #probeBesideTrial: Promise<ProbeResult> = Promise.resolve(UNKNOWN);
+  /** A check was answered since the start. */
+  #isAnswered = false;
+  #confirmedAt = Number.NEGATIVE_INFINITY;
+  /** The probes that run beside a live trial. */
+  #besideTrial: Promise<readonly Probed[]> = Promise.resolve([]);
   /** The probe that a person asked for, while it runs. */
-  #probeForPerson: Promise<ProbeResult> | null = null;
+  #forPerson: Promise<ProbeResult> | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(route: Route, deps: RouteHealthDeps) {
+  /** `kept`: what was learned of the same upstream before a reload; null: nothing. */
+  constructor(route: Route, deps: RouteHealthDeps, kept: Templates | null) {
     this.#route = route;
     this.#deps = deps;
-    this.#probeDeps = { ask: deps.ask, userAgent: deps.userAgent, stop: this.#closed.signal };
-    this.#upstreamResult = createSharedProbeResult(route.probe, deps.now);
-    this.#loginResult = createSharedProbeResult(route.probe, deps.now);
-    this.#probeUpstream = { ...route.upstream, maxConnections: PROBE_CONNECTIONS };
+    const { ask, userAgent, now, record } = deps;
+    this.#probes = new Probes(
+      route,
+      {
+        ...{ ask, userAgent, now, stop: this.#closed.signal },
+        onResult: (result) => record.probe(route, result),
+        onStanding: (standing) => {
+          record.proven(route, standing);
+          // From the first proof on, the trials of the breaker are probes.
+          this.#scheduleTrial();
+        },
+      },
+      kept,
+    );
   }
 
-  /** The upstreams of the route's checks and probes, and that of its login page. */
+  /** What was learned for probes. */
+  get templates(): Templates {
+    return this.#probes.templates;
+  }
+
+  /** How far its probes can be believed. */
+  get standing(): ProbeStanding {
+    return this.#probes.standing;
+  }
+
+  /** It decides nothing, so no probe can let anybody in, and whatever an upstream answers to one shows that it is there. */
+  get #isPlainProxy(): boolean {
+    return this.#route.fallback.mode === "none";
+  }
+
+  /** The upstreams of the route's checks and probes, and those of its login pages. */
   get upstreams(): readonly Upstream[] {
     const { upstream, probe } = this.#route;
-    return [upstream, this.#probeUpstream, ...(probe.loginHealth ? [probe.loginHealth.upstream] : [])];
+    return [upstream, this.#probes.upstream, ...probe.loginHealth.map((page) => page.upstream)];
   }
 
   admit(check: Check): Admission {
@@ -99,52 +131,91 @@ export class RouteHealth {
     if (!this.#triesByCheck() || !isTrialDue(this.#breaker, this.#deps.now())) return { kind: "refused" };
     const trial = this.#beginTrial(new LinkedList());
     // The probe keeps a client from holding the breaker open by taking the trial and hanging up.
-    this.#probeBesideTrial = this.#sendProbes(check);
-    void this.#probeBesideTrial.then((result) => {
-      if (evidenceOf(result, true) === "good") this.#updateBreaker(trial, "good", null);
+    this.#besideTrial = this.#probes.round(check, FOR_NOBODY);
+    void this.#besideTrial.then((round) => {
+      if (trialEvidence(round) === "good") this.#updateBreaker(trial, "good", null);
     });
     return trial;
   }
 
-  /** Called once for each admitted check. null: its outcome says nothing about the upstream. */
-  observe(asking: Asking, check: Check, verdict: Verdict | null): void {
+  /** Called for each admitted check that has an outcome. null: that says nothing about the upstream. */
+  observe(asking: Asking, questioned: Questioned, verdict: Verdict | null, now: number): void {
     if (verdict === null) return this.#observeLostTrial(asking);
     if (verdict.kind === "suspect") return this.#updateBreaker(asking, asking.isTrial ? "good" : null, null);
     if (verdict.kind !== "fault") {
-      if (verdict.kind !== "deny") this.#learn(check);
+      this.#observeVerdict(questioned, verdict, now);
       return this.#updateBreaker(asking, "good", null);
     }
     const { reason } = verdict;
-    if (this.#templates().length === 0) this.#guess = guessedTemplate(check);
     if (reason === "login_down") return this.#updateBreaker(asking, "good", null);
     if (isUnreachable(reason) || this.#route.fault.confirm === "never")
       return this.#updateBreaker(asking, "fault", reason);
-    const result = asking.isTrial ? this.#probeBesideTrial : this.#sharedResult(check);
-    void result.then((found) => this.#updateBreaker(asking, evidenceOf(found, asking.isTrial), reason));
+    this.#observeOnceConfirmed(asking, questioned, reason);
   }
 
-  /** Waits for a probe, unless a result still holds. null: our own limits kept the probe back. */
-  async judge(check: Check): Promise<Judgement | null> {
-    return judgementOf(await this.#sharedResult(check));
+  /** The check's gateway gave up after the check had waited unusually long: row 4. */
+  gaveUp(asking: Asking, questioned: Questioned): void {
+    if (asking.isTrial) return this.#observeLostTrial(asking);
+    if (this.#isUsualFor(questioned)) return;
+    this.#observeOnceConfirmed(asking, questioned, "abandoned");
   }
 
-  /**
-   * Whether the login page works; always true without `loginHealth`. While a page that was just down is asked again,
-   * it counts as down, because a hung page would hold up every check. No client can cause that.
-   */
-  async isLoginUp(): Promise<boolean> {
-    if (this.#route.probe.loginHealth === null) return true;
-    return !confirms(await this.#loginResult.getSoon(this.#askLogin));
+  /** Waits for probes, unless a finding still holds. null: nothing can be said. */
+  async judge(questioned: Questioned, verdict: Undecided, mode: FallbackMode): Promise<Judgement | null> {
+    const { check, begin, client } = questioned;
+    const row = verdict.kind === "suspect" ? 3 : 2;
+    const key = row === 3 ? litterKey(check, verdict, client(), this.#route.gateway) : null;
+    if (key !== null && this.#litter.isCleared(key, this.#deps.now())) return "cleared";
+    const limits = this.#limits(questioned);
+    const isSilent = verdict.kind === "fault" && SILENCES.has(verdict.reason);
+    const round = await this.#probes.round(check, isSilent ? this.#sinceBegin(limits, begin) : limits);
+    // A suspect answer to somebody whose session is gone is the challenge that does not come. That others with a session
+    // are let in says nothing of challenges, so it must not keep him from the emergency login.
+    const isAboutChallenges = row === 3 && this.#probes.templates.proven === "challenge";
+    const hasCookie = check.hasCookie && !isAboutChallenges;
+    const judgement = judgementOf(round, { row, mode, ...this.#known(hasCookie) });
+    const now = this.#deps.now();
+    if (judgement === "confirmed") {
+      this.#confirmedAt = now;
+      this.#litter.forget();
+    }
+    if (judgement === "cleared" && key !== null)
+      this.#litter.cleared(key, this.#route.probe.minInterval, now);
+    return judgement;
+  }
+
+  /** Whether it is known at once that the upstream is broken for such a check. */
+  isKnownBad(check: Check, mode: FallbackMode): boolean {
+    return (
+      judgementOf(this.#probes.held(check), { row: 2, mode, ...this.#known(check.hasCookie) }) === "confirmed"
+    );
+  }
+
+  /** A check waits unusually long. Its probe is to be over when the check's own time is. */
+  late(questioned: Questioned): void {
+    if (this.#breaker.kind !== "closed" || this.#isUsualFor(questioned)) return;
+    const { read } = this.#route.upstream.timeouts;
+    const patience = questioned.begin + read - this.#deps.now();
+    if (patience > 0) this.#probes.early(questioned.check, patience, EARLY_MAX_AGE_MS);
+  }
+
+  isProvenHost(check: Check): boolean {
+    return this.#probes.isProvenHost(check);
+  }
+
+  /** Whether the login pages work; always true without `loginHealth`. */
+  areLoginsUp(): Promise<boolean> {
+    return this.#probes.loginPages.areUp();
   }
 
   /** Probes for a person. While the breaker is open this is its trial, so that a repair shows at once. */
   probeNow(): Promise<ProbeResult> {
-    this.#probeForPerson ??= (
-      this.#breaker.kind === "open" ? this.#tryNow() : this.#sendProbes(null)
+    this.#forPerson ??= (
+      this.#breaker.kind === "open" ? this.#tryNow() : this.#probes.round(null, FOR_NOBODY).then(resultOf)
     ).finally(() => {
-      this.#probeForPerson = null;
+      this.#forPerson = null;
     });
-    return this.#probeForPerson;
+    return this.#forPerson;
   }
 
   close(): void {
@@ -152,61 +223,69 @@ export class RouteHealth {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  readonly #askLogin = (): Promise<ProbeResult> => askLogin(this.#route, this.#probeDeps);
-
-  /** Never uses a result that no longer holds, because an old fault must not let anybody in. */
-  #sharedResult(check: Check): Promise<ProbeResult> {
-    return this.#upstreamResult.get(() => this.#sendProbes(check));
+  #observeVerdict({ check, begin, client }: Questioned, { kind }: Decided, now: number): void {
+    this.#isAnswered = true;
+    if (kind === "deny") return;
+    const { hasCookie } = check;
+    // Where sessions are asked for, what is passed without one was not looked up, and a challenge tells a client with a
+    // cookie nothing of the sessions of others.
+    const isChallenged = this.#probes.templates.proven === "challenge";
+    const counts = isChallenged ? (kind === "challenge") !== hasCookie : true;
+    if (counts) this.#heard.verdict(hasCookie, now - begin, now);
+    if (!this.#isPlainProxy && this.#isQuiet(now))
+      this.#probes.learn({ check, verdict: kind, client, now }, this.#isQuietNow);
   }
 
-  /**
-   * Sends two probes at once: one from the template that is known to work, which may be out of date, and one from the
-   * check that passed last, which may work only with that client's session. While nothing is learned, one probe is
-   * guessed from `check` or from the last check in question.
-   */
-  async #sendProbes(check: Check | null): Promise<ProbeResult> {
-    const known = this.#templates();
-    const templates = known.length > 0 ? known : [check === null ? this.#guess : guessedTemplate(check)];
-    const results = await Promise.all(templates.map((template) => this.#probe(template)));
-    const passed = results.findIndex((result) => result.kind === "fine" && result.passed);
-    const template = templates[passed];
-    if (template) this.#keepProven(template);
-    return bestOf(results);
+  #isQuiet(now: number): boolean {
+    return isAtRest(this.#breaker) && now - this.#confirmedAt >= QUIET_MS;
   }
 
-  #learn(check: Check): void {
-    this.#firstPassed ??= learnedTemplate(check);
-    check.hold();
-    this.#lastPassed?.release();
-    this.#lastPassed = check;
+  readonly #isQuietNow = (): boolean => this.#isQuiet(this.#deps.now());
+
+  /** Whether checks of the same kind have been answered as fast as ever since this one came. */
+  #isUsualFor({ check, begin }: Questioned): boolean {
+    return this.#heard.usualAt(check.hasCookie) > begin;
   }
 
-  #templates(): readonly ProbeTemplate[] {
-    const first = this.#proven ?? this.#firstPassed;
-    const last = this.#lastPassed && learnedTemplate(this.#lastPassed);
-    if (first === null) return last === null ? [] : [last];
-    return last === null || isSame(last, first) ? [first] : [first, last];
+  #known(hasCookie: boolean): Pick<Question, "isAnswered" | "hasVerdict"> {
+    const hasVerdict = this.#deps.now() - this.#heard.verdictAt(hasCookie) < VERDICT_HOLDS_MS;
+    return { isAnswered: this.#isAnswered, hasVerdict };
   }
 
-  #keepProven(template: ProbeTemplate): void {
-    const isFirst = this.#proven === null;
-    this.#proven = template;
-    if (isFirst) this.#scheduleTrial();
+  /** The last waiting check is to be answered within `read` and a second of its begin. */
+  #limits({ check, begin, client }: Questioned): RoundLimits {
+    const { read } = this.#route.upstream.timeouts;
+    const usual = this.#heard.usual(check.hasCookie) ?? 0;
+    const least = Math.min(Math.max(SHORTEST_PATIENCE_MS, usual * USUAL_FACTOR), read);
+    const left = begin + read + SHORTEST_PATIENCE_MS - this.#deps.now();
+    return { patience: Math.min(Math.max(left, least), read), client: client() };
   }
 
-  async #probe(template: ProbeTemplate): Promise<ProbeResult> {
-    const isLoginUp = async (): Promise<boolean> => !confirms(await this.#loginResult.get(this.#askLogin));
-    const sent = await sendProbe(this.#route, this.#probeUpstream, template, isLoginUp, this.#probeDeps);
-    const { result } = sent;
-    if (result.kind !== "unknown")
-      this.#deps.record.probe(this.#route, result.kind === "fine" ? "ok" : "fault");
-    return result;
+  /** A good finding from before a silence began says nothing of it, but for a short one it may be a moment old. */
+  #sinceBegin(limits: RoundLimits, begin: number): RoundLimits {
+    return { ...limits, notBefore: Math.min(begin, this.#deps.now() - EARLY_MAX_AGE_MS) };
+  }
+
+  /** Row 2 and 4: the breaker counts what a probe confirms, unless any check was answered meanwhile. */
+  #observeOnceConfirmed(asking: Asking, questioned: Questioned, reason: FallbackReason): void {
+    const { check, begin } = questioned;
+    const round = asking.isTrial
+      ? this.#besideTrial
+      : this.#probes.round(check, this.#sinceBegin(this.#limits(questioned), begin));
+    void round.then((probed) => {
+      if (asking.isTrial) return this.#updateBreaker(asking, trialEvidence(probed), reason);
+      const isHeard = this.#heard.verdictAt(true) > begin || this.#heard.verdictAt(false) > begin;
+      const doubt = { isAnswered: this.#isAnswered, isPlainProxy: this.#isPlainProxy };
+      if (isHeard || !isBroken(probed, doubt)) return;
+      this.#confirmedAt = this.#deps.now();
+      this.#updateBreaker(asking, "fault", reason);
+    });
   }
 
   /** When the client of a live trial has left, the probe beside it decides. */
   #observeLostTrial(asking: Asking): void {
     if (!asking.isTrial) return;
-    void this.#probeBesideTrial.then((result) => this.#updateBreaker(asking, evidenceOf(result, true), null));
+    void this.#besideTrial.then((round) => this.#updateBreaker(asking, trialEvidence(round), null));
   }
 
   #updateBreaker(asking: Asking, evidence: BreakerEvidence | null, reason: FallbackReason | null): void {
@@ -225,7 +304,7 @@ export class RouteHealth {
    */
   #triesByCheck(): boolean {
     if (this.#breaker.kind === "closed") return false;
-    return this.#proven === null || this.#breaker.wait >= this.#route.breaker.maxInterval;
+    return this.#probes.templates.proven === null || this.#breaker.wait >= this.#route.breaker.maxInterval;
   }
 
   #beginTrial(waiting: Waiting): Asking {
@@ -245,11 +324,12 @@ export class RouteHealth {
 
   async #tryNow(): Promise<ProbeResult> {
     const trial = this.#beginTrial(this.#waiting);
-    const isGuess = this.#templates().length === 0;
-    const result = await this.#sendProbes(null);
-    // A refusal of a guessed probe shows nothing: a server that does not know the host refuses it in any state.
-    const isOdd = isGuess && result.kind !== "fault" && !(result.kind === "fine" && result.passed);
-    this.#updateBreaker(trial, isOdd ? null : evidenceOf(result, true), null);
+    const round = await this.#probes.round(null, FOR_NOBODY);
+    const result = resultOf(round);
+    // A refusal of an unproven probe shows nothing: a server that does not know the host refuses it in any state.
+    const isUnproven = !this.#isPlainProxy && round.every(({ proven }) => proven === null);
+    const isOdd = isUnproven && result.kind !== "fault" && !(result.kind === "fine" && result.passed);
+    this.#updateBreaker(trial, isOdd ? null : trialEvidence(round), null);
     return result;
   }
 
@@ -260,6 +340,7 @@ export class RouteHealth {
     if (next.kind !== before.kind) this.#deps.record.breaker(this.#route, next.kind, reason);
     this.#scheduleTrial();
     if (before.kind === "closed" && next.kind === "open") this.#waiting.each((release) => release());
+    if (before.kind !== "closed" && next.kind === "closed") this.#deps.recovered(this.#route.upstream);
   }
 
   #scheduleTrial(): void {
@@ -275,11 +356,20 @@ export class RouteHealth {
 }
 
 /** A merely suspect answer ends a trial well: the upstream can be asked, and clients with a session get their 200. */
-function evidenceOf(result: ProbeResult, isTrial: boolean): BreakerEvidence | null {
-  if (result.kind === "fault") return "fault";
-  return isTrial && result.kind !== "unknown" ? "good" : null;
+function trialEvidence(round: readonly Probed[]): BreakerEvidence | null {
+  const { kind } = resultOf(round);
+  if (kind === "unknown") return null;
+  return kind === "fault" ? "fault" : "good";
 }
 
-function isSame(a: ProbeTemplate, b: ProbeTemplate): boolean {
-  return a.method === b.method && a.headers.join("\n") === b.headers.join("\n");
+function resultOf(round: readonly Probed[]): ProbeResult {
+  return bestOf(round.map(({ finding }) => finding.result));
 }
+
+const SILENCES: ReadonlySet<FallbackReason> = new Set(["connect_timeout", "read_timeout", "total_timeout"]);
+/** For a trial and for a person, who want to know how it is now. */
+const FOR_NOBODY: RoundLimits = {
+  patience: null,
+  notBefore: Number.POSITIVE_INFINITY,
+  client: "unknown",
+};

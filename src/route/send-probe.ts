@@ -1,10 +1,9 @@
-/** Sends probes to the upstream, and to the login page that it redirects to. */
+/** Sends probes to the upstream, and to the pages that a login needs. */
 import { addressText } from "../core/address-text.ts";
 import type { Ask } from "../core/ask.ts";
-import { isRedirect } from "../core/classify.ts";
 import { LinkedList } from "../core/linked-list.ts";
-import { type ProbeResult, type ProbeTemplate, probeRequest, probeResultOf } from "../core/probe.ts";
-import type { Route, Upstream } from "../core/snapshot.ts";
+import { type Finding, findingOf, LOGIN_DOWN, NOTHING_FOUND } from "../core/probe.ts";
+import type { LoginHealth, Route, Upstream } from "../core/snapshot.ts";
 import type { Outcome, UpstreamRequest } from "../core/types.ts";
 
 export interface SendProbeDeps {
@@ -14,27 +13,29 @@ export interface SendProbeDeps {
   readonly stop: AbortSignal;
 }
 
-const LOGIN_UP: ProbeResult = { kind: "fine", passed: true };
-const LOGIN_DOWN: ProbeResult = { kind: "suspect", reason: "login_down" };
+const LOGIN_UP: Finding = {
+  result: { kind: "fine", passed: true },
+  verdict: { kind: "allow", status: 200, isNamed: false },
+  isSilence: false,
+};
 
 /** `upstream`: the route's own, or a copy of it with connections that checks cannot take. */
 export async function sendProbe(
   route: Route,
   upstream: Upstream,
-  template: ProbeTemplate,
+  request: UpstreamRequest,
   isLoginUp: () => Promise<boolean>,
   deps: SendProbeDeps,
-): Promise<{ readonly outcome: Outcome; readonly result: ProbeResult }> {
-  const outcome = await send(upstream, probeRequest(route, template, deps.userAgent), deps);
-  const redirected = outcome.kind === "answer" && isRedirect(outcome.answer.status);
-  if (redirected && !(await isLoginUp())) return { outcome, result: LOGIN_DOWN };
-  return { outcome, result: probeResultOf(outcome, route.fault) };
+): Promise<{ readonly outcome: Outcome; readonly finding: Finding }> {
+  const outcome = await send(upstream, request, deps);
+  const finding = findingOf(outcome, route.fault);
+  // A challenge is worth nothing where the login that it leads to does not work.
+  const isDown = finding.verdict?.kind === "challenge" && !(await isLoginUp());
+  return { outcome, finding: isDown ? LOGIN_DOWN : finding };
 }
 
-/** `fine`: the login page answers 2xx, or the route names none. */
-export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<ProbeResult> {
-  if (probe.loginHealth === null) return LOGIN_UP;
-  const { upstream, target } = probe.loginHealth;
+/** `fine`: the page answers 2xx. */
+export async function askLogin({ upstream, target }: LoginHealth, deps: SendProbeDeps): Promise<Finding> {
   const headers = ["Host", addressText(upstream.servers[0]), "User-Agent", deps.userAgent];
   const outcome = await send(
     upstream,
@@ -42,7 +43,7 @@ export async function askLogin({ probe }: Route, deps: SendProbeDeps): Promise<P
     deps,
   );
   if (outcome.kind === "failure") return LOGIN_DOWN;
-  if (outcome.kind !== "answer") return { kind: "unknown" };
+  if (outcome.kind !== "answer") return NOTHING_FOUND;
   const { status } = outcome.answer;
   return status >= 200 && status < 300 ? LOGIN_UP : LOGIN_DOWN;
 }

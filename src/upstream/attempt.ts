@@ -7,7 +7,7 @@ import type { Endpoint } from "./endpoint.ts";
 import type { InterruptReason, Wait } from "./interrupt.ts";
 import { interrupted } from "./interrupt.ts";
 import type { Pool } from "./pool.ts";
-import type { ConnectionKind, ConnectionRecord, Pooled } from "./pooled-connection.ts";
+import type { Asker, ConnectionKind, ConnectionRecord, Pooled } from "./pooled-connection.ts";
 import { ConnectionTake, type Taker } from "./take-connection.ts";
 import type { NotTaken } from "./wait-queue.ts";
 
@@ -17,20 +17,20 @@ import type { NotTaken } from "./wait-queue.ts";
  * section 9.3.1). `sent`: some of the request may have gone out.
  */
 export type Failed =
-  | Extract<Outcome, { kind: "failure" | "overload" | "unsendable" }>
+  | Extract<Outcome, { kind: "failure" | "busy" | "overload" | "unsendable" }>
   | { readonly kind: "stale"; readonly sent: boolean; readonly isReused: boolean };
 
 /** What an attempt belongs to. */
-export interface AttemptOwner {
+export interface AttemptOwner extends Asker {
   readonly pool: Pool;
-  readonly hasCookie: boolean;
-  readonly isProbe: boolean;
   /** How many answers the upstream had given when the check came. */
   readonly answers: number;
   /** The latest time of the deadlines' clock for its first byte. It is fixed when the first attempt is asked. */
   readBy(): number;
   /** The latest time for the next byte, when one has just come. */
   readFrom(): number;
+  /** Milliseconds to the next byte. */
+  readonly readMs: number;
   /** When the check came in, in milliseconds of the monotonic clock. */
   readonly cameAt: number;
   now(): number;
@@ -55,6 +55,8 @@ export interface Attempt {
   readonly beganAt: number;
   /** It has ended, with or without an answer. */
   readonly isOver: boolean;
+  /** Whether a byte of an answer has come. */
+  readonly hasHeard: boolean;
   /** Its connection had shown just before that its server is well. */
   readonly isProven: boolean;
   /** The connection that it was asked on. null: there was none. */
@@ -104,6 +106,7 @@ export abstract class BaseAttempt<Connection extends Pooled> implements Attempt,
     this.owner = owner;
   }
 
+  abstract readonly hasHeard: boolean;
   /** Whether it may stand behind other checks on a connection. */
   protected abstract readonly mayShare: boolean;
   protected abstract ask(connection: Connection): void;
@@ -164,6 +167,7 @@ export abstract class BaseAttempt<Connection extends Pooled> implements Attempt,
     this.record = record;
     this.endpoint = record.endpoint;
     record.endpoint.inFlight += 1;
+    record.asker = this.owner;
     if (this.owner.isProbe) record.isSpent = true;
     this.owner.begun();
     this.ask(connection);
@@ -189,7 +193,7 @@ export abstract class BaseAttempt<Connection extends Pooled> implements Attempt,
 
   protected lateAs(reason: InterruptReason): Failed {
     const outcome = interrupted(reason, this.wait);
-    return outcome.kind === "failure" ? outcome : OVERLOAD;
+    return outcome.kind === "failure" || outcome.kind === "busy" ? outcome : OVERLOAD;
   }
 
   get wait(): Wait {
@@ -200,12 +204,15 @@ export abstract class BaseAttempt<Connection extends Pooled> implements Attempt,
   protected ended(): void {
     if (this.isOver) return;
     this.isOver = true;
-    if (this.record) this.record.endpoint.inFlight -= 1;
+    if (this.record === null) return;
+    this.record.endpoint.inFlight -= 1;
+    // What is idle must not keep a check in memory. Where several are asked, the last one counts.
+    if (this.record.asker === this.owner) this.record.asker = null;
   }
 
   #newTake(mayShare: boolean): ConnectionTake<Connection> {
-    const { pool, hasCookie, answers } = this.owner;
-    return new ConnectionTake({ kind: this.kind, pool, hasCookie, mayShare, answers, taker: this });
+    const { pool, answers } = this.owner;
+    return new ConnectionTake({ kind: this.kind, pool, asker: this.owner, mayShare, answers, taker: this });
   }
 }
 

@@ -10,6 +10,7 @@
  */
 import { isIP } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createSlowAnswers, type SlowAnswers } from "../core/busy.ts";
 import {
   afterFailure,
   afterVerdict,
@@ -55,6 +56,8 @@ const UNKNOWN: Unresolved = { kind: "failure", reason: "dns" };
 
 /** Owns its timer until `close`. */
 export class Endpoints {
+  /** Of checks; they also tell of probes, which have connections of their own. */
+  readonly slowAnswers: SlowAnswers = createSlowAnswers();
   readonly #deps: EndpointsDeps;
   readonly #named: readonly Address[];
   #all: readonly Endpoint[];

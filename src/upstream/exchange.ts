@@ -6,13 +6,16 @@
  *  retry           at once after an attempt that failed, unless it was silent
  *  hedge           beside an attempt that takes far longer than usual, and once more after as long again
  *  deadlines       `read` and `total` count from the first attempt, so no attempt makes a check wait anew
+ *  late            who made the check is told once it has waited for twice as long as a hedge does
+ *  hurried         it ends before its gateway leaves, where that says when
  *
  * A further attempt never queues. Where all connections are taken, it takes the place of the check's own first one.
  */
-import { type AttemptOutcome, evidenceRow, isTimeout, MAX_ATTEMPTS } from "../core/attempts.ts";
-import { classify, isRedirect } from "../core/classify.ts";
+import { type AttemptOutcome, evidenceRow, isTimeout, MAX_ATTEMPTS, NO_HOST } from "../core/attempts.ts";
+import { SLOW_ANSWER_MS } from "../core/busy.ts";
+import { classify, isChallenge } from "../core/classify.ts";
 import type { AttemptKind } from "../core/endpoint.ts";
-import { hedgeDelay, isSlow } from "../core/latency.ts";
+import { hedgeDelay, hurryDelay, isSlow, lateDelay } from "../core/latency.ts";
 import type { Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import type { Answer, Check, FaultReason, Forwarded, Gone, Outcome, Waiting } from "../core/types.ts";
@@ -22,11 +25,13 @@ import { isStarved, stalledSoFar } from "./deadline.ts";
 import type { Deadlines, Timed } from "./deadline-tick.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { Findings } from "./findings.ts";
-import { type InterruptReason, interrupted } from "./interrupt.ts";
+import { type InterruptReason, interrupted, type Wait } from "./interrupt.ts";
 import type { Pool } from "./pool.ts";
 
 /** A probe is not hedged by what is usual: it must find out whether anybody answers at all. */
 const PROBE_HEDGE_MS = 1_000;
+/** How often it is told that a check waits unusually long. */
+const LATE_AGAIN_MS = 1_000;
 
 /** What all exchanges of a path share. */
 export interface ExchangeDeps<Subject> {
@@ -64,10 +69,14 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
   #readBy = Number.POSITIVE_INFINITY;
   /** When the latest attempt was under way, by the deadlines' clock. */
   #begunAt = Number.POSITIVE_INFINITY;
+  /** Since when the upstream has been waited for, by the same clock. null: it is not, or others are in front. */
+  #waitsSince: number | null = null;
+  #toldLateAt = Number.NEGATIVE_INFINITY;
   #stalledBefore = 0;
   /** null: nothing has failed, as with nearly every check. */
   #findings: Findings | null = null;
   #stream: Attempt | null = null;
+  #client: string | null = null;
   #isSettled = false;
   #isOver = false;
 
@@ -81,13 +90,13 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     const { deadlines } = this.#deps;
     const { gone, waiting, pool, settle } = this.#question;
     const { trying } = this.#question.how;
-    if (gone.aborted) return settle({ kind: "abandoned" });
+    if (gone.aborted) return settle({ kind: "abandoned", isLate: false });
     gone.addEventListener("abort", this.#onGone);
     this.#placeInWaiting = waiting.add(this.#onRelease);
     this.#placeInDeadlines = deadlines.add(this);
     const { time } = deadlines;
     this.#tick = time;
-    this.#totalAt = time + pool.upstream.timeouts.total;
+    this.#totalAt = time + this.#totalMs;
     this.#stalledBefore = stalledSoFar();
     pool.endpoints.use();
     if (trying.kind === "check") pool.budget.check(time);
@@ -104,6 +113,14 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
 
   get isProbe(): boolean {
     return this.#question.how.trying.kind === "probe";
+  }
+
+  /** Whose check it is. null: it is a request of our own, or a plain proxy's. */
+  get client(): string | null {
+    const { trying } = this.#question.how;
+    if (trying.kind !== "check") return null;
+    this.#client ??= trying.client();
+    return this.#client;
   }
 
   get cameAt(): number {
@@ -124,25 +141,67 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
   }
 
   readFrom(): number {
-    return this.#deps.deadlines.time + this.pool.upstream.timeouts.read;
+    return this.#deps.deadlines.time + this.readMs;
+  }
+
+  get readMs(): number {
+    return this.#probePatience ?? this.pool.upstream.timeouts.read;
+  }
+
+  get #totalMs(): number {
+    return this.#probePatience ?? this.pool.upstream.timeouts.total;
+  }
+
+  /** A probe's own deadline. null: it has none, or this is no probe. */
+  get #probePatience(): number | null {
+    const { trying } = this.#question.how;
+    return trying.kind === "probe" ? trying.patience : null;
   }
 
   begun(): void {
-    this.#begunAt = this.#deps.deadlines.time;
+    const { time } = this.#deps.deadlines;
+    this.#begunAt = time;
+    this.#waitsSince ??= time;
   }
 
   queued(): void {
     this.#readBy = Number.POSITIVE_INFINITY;
     this.#begunAt = Number.POSITIVE_INFINITY;
+    this.#waitsSince = null;
   }
 
   look(now: number): void {
-    if (now >= this.#totalAt) {
-      const { total } = this.pool.upstream.timeouts;
-      return this.#interrupt(isStarved(total, this.#stalledBefore) ? "starved" : "total_timeout");
-    }
+    if (now >= this.#totalAt) return this.#interrupt(this.#lateAs);
+    if (this.#isHurried(now)) return this.#interrupt("hurried");
     for (const attempt of this.#attempts) if (!attempt.isOver) attempt.look(now);
     if (!this.#isSettled && now >= this.#begunAt + this.#hedgeDelay) this.#hedge();
+    if (!this.#isSettled) this.#tellLate(now);
+  }
+
+  get #lateAs(): InterruptReason {
+    if (isStarved(this.#totalMs, this.#stalledBefore)) return "starved";
+    return this.#probePatience === null ? "total_timeout" : "read_timeout";
+  }
+
+  #isHurried(now: number): boolean {
+    const { trying, begin } = this.#question.how;
+    if (trying.kind !== "check" || trying.patience === null || this.#isSettled) return false;
+    return now >= begin + hurryDelay(trying.patience);
+  }
+
+  #tellLate(now: number): void {
+    const { trying, repeatable } = this.#question.how;
+    if (trying.kind !== "check" || this.#waitsSince === null) return;
+    const late = lateDelay(this.#hedgeDelay, this.pool.latency.median, repeatable);
+    if (now < this.#waitsSince + late || now < this.#toldLateAt + LATE_AGAIN_MS) return;
+    this.#toldLateAt = now;
+    trying.late();
+  }
+
+  /** Whether the upstream has been waited for as long as it is before a hedge. */
+  get #isLate(): boolean {
+    const isCheck = this.#question.how.trying.kind === "check";
+    return isCheck && this.#waitsSince !== null && this.now() - this.#waitsSince >= this.#hedgeDelay;
   }
 
   get #hedgeDelay(): number {
@@ -154,14 +213,13 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
   answered(attempt: Attempt, answer: Answer, isStream: boolean): void {
     const { trying } = this.#question.how;
     const outcome: AttemptOutcome = { kind: "answer", answer };
-    if (trying.kind === "once" || evidenceRow(outcome, trying.fault) === 0)
-      return this.#win(attempt, outcome, isStream);
-    const verdict = classify(outcome, trying.fault);
-    const isSuspect = verdict.kind === "suspect";
+    const row = trying.kind === "once" ? 0 : evidenceRow(outcome, trying);
+    if (trying.kind === "once" || row === 0) return this.#win(attempt, outcome, isStream);
+    const verdict = classify(outcome, trying.fault, trying.kind === "check" ? trying.isProvenHost : NO_HOST);
     // Its connection carries the rest of its page, and nothing else.
     if (isStream && attempt.record) attempt.record.isSpent = true;
     else if (attempt.connection) this.pool.vacate(attempt.connection);
-    if ("reason" in verdict) this.#noteBad(attempt, isSuspect, verdict.reason);
+    this.#noteBad(attempt, row === 3, "reason" in verdict ? verdict.reason : "unexpected");
     // Nothing holds a page of an error that is so long while another attempt is made.
     if (isStream) return this.#settleStream(attempt, outcome);
     this.#failedWith(attempt, outcome);
@@ -175,8 +233,9 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
       case "failure":
         if (attempt.connection) this.pool.vacate(attempt.connection);
         // A connection that could not be opened is told of by its dial.
-        if (attempt.record) this.#noteBad(attempt, false, failed.reason);
+        if (attempt.record && !this.#isBusy(failed)) this.#noteBad(attempt, false, failed.reason);
         return this.#failedWith(attempt, failed);
+      case "busy":
       case "overload":
         if (attempt.connection) this.pool.vacate(attempt.connection);
         this.#found.saidNothing(failed);
@@ -200,6 +259,8 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     if ((repeatable || !sent) && this.#attempts.length < most) {
       const endpoint = this.#nextEndpoint();
       this.#readBy = Number.POSITIVE_INFINITY;
+      // It may have to wait in the queue.
+      if (this.#attempts.every(({ isOver }) => isOver)) this.#waitsSince = null;
       this.#newAttempt().beginAnew(endpoint, attempt.wait !== "none");
       return pool.passOn();
     }
@@ -332,12 +393,13 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     const { hasCookie } = has;
     if (attempt.record !== null) {
       const { status } = outcome.answer;
-      const isChallenge = !hasCookie && (isRedirect(status) || status === 401);
+      const challenged = !hasCookie && isChallenge(status);
       // What a plain proxy asks may take any time. Whatever it is answered, the endpoint can be reached.
       const isSlow = trying.kind !== "once" && this.#isSlow(attempt, status);
       const slowSince = isSlow ? attempt.beganAt : null;
-      pool.noteVerdict(attempt.record, deadlines.time, hasCookie, isChallenge, slowSince);
+      pool.noteVerdict(attempt.record, deadlines.time, hasCookie, challenged, slowSince);
     }
+    if (deadlines.time - this.#tick >= SLOW_ANSWER_MS) this.#noteSlow(attempt);
     if (this.#attempts.length > 1) this.#winOver(attempt);
     if (isStream) return this.#settleStream(attempt, outcome);
     this.#finish();
@@ -366,9 +428,27 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
     return isSlow(took, median);
   }
 
+  /** How long the upstream took, without the time that the check waited for us. */
+  #noteSlow(winner: Attempt): void {
+    const { time } = this.#deps.deadlines;
+    const took = time - Math.max(winner.beganAt, this.#waitsSince ?? this.#tick);
+    const { client } = this;
+    if (client === null || took < SLOW_ANSWER_MS) return;
+    this.pool.endpoints.slowAnswers.add(this.hasCookie, { at: time, took, client });
+  }
+
+  /** Whether it is a timeout of an upstream that was busy with the checks of others. */
+  #isBusy(outcome: Outcome): boolean {
+    if (this.#question.how.trying.kind === "once") return false;
+    if (outcome.kind !== "hurried" && !this.#isTimeout(outcome)) return false;
+    const { hasCookie, client } = this;
+    const { time } = this.#deps.deadlines;
+    const since = this.#waitsSince ?? this.#tick;
+    return this.pool.endpoints.slowAnswers.explain({ hasCookie, client, since, now: time });
+  }
+
   #winOver(winner: Attempt): void {
-    const { pool, how, has } = this.#question;
-    const { trying } = how;
+    const { pool, has } = this.#question;
     blameOthers(pool.endpoints, {
       winner,
       attempts: this.#attempts,
@@ -377,7 +457,7 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
       hedgeDelay: this.#hedgeDelay,
       now: this.now(),
     });
-    if (trying.kind === "check") pool.budget.worked(trying.client(), this.#deps.deadlines.time);
+    if (this.client !== null) pool.budget.worked(this.client, this.#deps.deadlines.time);
   }
 
   #concludeIfLast(): void {
@@ -390,21 +470,41 @@ export class Exchange<Subject> implements AttemptOwner, Timed {
   #conclude(outcome: Outcome): void {
     for (const attempt of this.#attempts) attempt.cut();
     this.#finish();
-    this.#settle(outcome);
+    if (this.#isBusy(outcome)) return this.#settle({ kind: "busy" });
+    this.#settle(this.#isSilent(outcome) ? { ...outcome, silent: true } : outcome);
+  }
+
+  /** Whether the upstream was waited for in vain, and not a connection that others have. */
+  #isTimeout(outcome: Outcome): outcome is Extract<Outcome, { kind: "failure" }> {
+    if (outcome.kind !== "failure" || !isTimeout(outcome)) return false;
+    return this.#waitsSince !== null || outcome.reason === "connect_timeout";
+  }
+
+  /** Whether it timed out with not a byte of an answer on any attempt. */
+  #isSilent(outcome: Outcome): outcome is Extract<Outcome, { kind: "failure" }> {
+    return this.#isTimeout(outcome) && !this.#attempts.some(({ hasHeard }) => hasHeard);
   }
 
   #interrupt(reason: InterruptReason): void {
     if (this.#isOver) return;
     if (this.#stream) return this.#stream.breakOff(interrupted(reason, "none"));
-    if (reason === "abandoned" || reason === "released") return this.#conclude({ kind: reason });
+    if (reason === "abandoned") return this.#conclude({ kind: reason, isLate: this.#isLate });
+    if (reason === "released") return this.#conclude({ kind: reason });
+    if (reason === "hurried") return this.#conclude(interrupted(reason, this.#wait));
     for (const attempt of this.#attempts) {
       if (attempt.isOver) continue;
       const failed = attempt.late(reason);
       if (failed.kind === "unsendable") return this.#conclude(failed);
       if (failed.kind === "failure") this.#found.failed(failed, this.#question.how.trying);
-      else if (failed.kind === "overload") this.#found.saidNothing(failed);
+      else if (failed.kind !== "stale") this.#found.saidNothing(failed);
     }
     this.#concludeIfLast();
+  }
+
+  /** How its attempts wait. An attempt that is under way counts before one that is not. */
+  get #wait(): Wait {
+    const left = this.#attempts.filter(({ isOver }) => !isOver);
+    return left.find(({ wait }) => wait === "none")?.wait ?? left[0]?.wait ?? "none";
   }
 
   /** The answer counts, and a breaker that opens has no say in it any more. */

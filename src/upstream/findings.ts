@@ -22,7 +22,7 @@ export class Findings {
 
   failed(outcome: AttemptOutcome, trying: Trying): void {
     const before = this.#evidence;
-    this.#evidence = before && trying.kind !== "once" ? leastTrusted(before, outcome, trying.fault) : outcome;
+    this.#evidence = before && trying.kind !== "once" ? leastTrusted(before, outcome, trying) : outcome;
   }
 
   /** An attempt that was silent made way for another one. */
@@ -51,8 +51,6 @@ export class Findings {
   outcome(trying: Trying): Outcome {
     const evidence = this.#evidence;
     if (evidence === null) return this.#unsaid ?? SHED;
-    return this.#hasMadeWay && trying.kind !== "once"
-      ? leastTrusted(evidence, SILENT, trying.fault)
-      : evidence;
+    return this.#hasMadeWay && trying.kind !== "once" ? leastTrusted(evidence, SILENT, trying) : evidence;
   }
 }

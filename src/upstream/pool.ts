@@ -1,17 +1,21 @@
 /**
  * The connections kept to one upstream. At most `maxConnections` exist. A check takes the most recently used one of the
- * endpoint that is chosen for it, or opens one there. When all are taken, it waits in a queue until one is free or the
- * check is interrupted. The connections of both paths are here, so that both have the same limit and the same queue.
+ * endpoint that is chosen for it, or opens one there. When all are taken, it waits in the queue of its client until it
+ * has a turn, and while others wait, no client has more than half of them (core/fair-queue.ts). An endpoint that cannot
+ * take as many connections has fewer checks at a time (core/concurrency-limit.ts). The connections of both paths are here, so that both have the same limit and the same queue.
  */
 import { type AttemptBudget, createAttemptBudget } from "../core/attempt-budget.ts";
 import { isRedirect } from "../core/classify.ts";
+import type { FairPlace } from "../core/fair-queue.ts";
 import { createLatencyWindow, type LatencyWindow } from "../core/latency.ts";
 import { LinkedList, type Place } from "../core/linked-list.ts";
 import type { Upstream } from "../core/snapshot.ts";
 import { type Connected, Dial } from "./connect.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { EndpointLimits } from "./endpoint-limits.ts";
 import type { Endpoints } from "./endpoints.ts";
 import {
+  type Asker,
   type ConnectionEvents,
   type ConnectionKind,
   ConnectionRecord,
@@ -25,6 +29,10 @@ const AGE_MS = 300_000;
 const AGE_JITTER = 0.2;
 /** No connection that works is given up so soon after a failure. */
 const QUIET_MS = 60_000;
+const SHED = { kind: "overload" } as const;
+/** Connections of our own accord are for no client. */
+const NOBODY: Asker = { hasCookie: true, isProbe: false, client: null };
+
 /** A check that waits a moment for a busy connection. It has left before `take` is called. */
 export interface Patient {
   readonly hasCookie: boolean;
@@ -61,6 +69,7 @@ export class Pool {
   readonly #deps: PoolDeps;
   readonly #proof: Proof;
   readonly #all = new Set<Pooled>();
+  readonly #limits: EndpointLimits;
   readonly #waitQueue = new WaitQueue();
   readonly #patient = new LinkedList<Patient>();
   /** Busy connections that had a turn when last looked at, in the order in which they were last asked. */
@@ -77,7 +86,7 @@ export class Pool {
     },
   };
   #idle = 0;
-  #opening = 0;
+  readonly #opening = new Set<{ readonly asker: Asker; readonly first: Endpoint | null }>();
   #answers = 0;
   #failedAt = Number.NEGATIVE_INFINITY;
   #isRenewing = false;
@@ -89,6 +98,12 @@ export class Pool {
     this.upstream = deps.upstream;
     this.budget = createAttemptBudget(deps.now());
     this.#proof = new Proof(deps.now);
+    const { maxConnections } = deps.upstream;
+    this.#limits = new EndpointLimits({
+      maxConnections,
+      now: deps.now,
+      inFlight: (at) => this.#inFlight(at),
+    });
   }
 
   /** How many answers the upstream has given so far, whatever became of their connections. */
@@ -106,37 +121,58 @@ export class Pool {
   }
 
   get mayOpen(): boolean {
-    return this.#all.size + this.#opening < this.#deps.upstream.maxConnections;
+    return !this.#isFull && this.#hasRoom;
+  }
+
+  get #isFull(): boolean {
+    return this.#all.size + this.#opening.size >= this.#deps.upstream.maxConnections;
+  }
+
+  /** Whether any endpoint may have one more check. */
+  get #hasRoom(): boolean {
+    const { all } = this.endpoints;
+    return !this.#limits.areSet || all.length === 0 || all.some((endpoint) => this.#limits.hasRoom(endpoint));
+  }
+
+  /** In place of an endpoint that may not have one more check, one that may. null: any. */
+  withRoom(chosen: Endpoint | null, hasCookie: boolean): Endpoint | null {
+    if (!this.#limits.areSet || (chosen !== null && this.#limits.hasRoom(chosen))) return chosen;
+    const withRoom = this.endpoints.all.filter((endpoint) => this.#limits.hasRoom(endpoint));
+    return withRoom.find((endpoint) => endpoint.isInUse(hasCookie)) ?? withRoom[0] ?? chosen;
   }
 
   /** Whether a connection is free, or one may be opened. */
   get hasPlace(): boolean {
-    return this.mayOpen || this.#idle > 0;
+    return this.mayOpen || (this.#idle > 0 && this.#hasRoom);
   }
 
   /** The most recently used connection that is free at `endpoint`. null: there is none. */
   takeIdle<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
-    { idle }: Endpoint,
+    endpoint: Endpoint,
     hasCookie: boolean,
   ): Connection | null {
     const needsChallenge = !hasCookie && this.#proof.isSuspected;
-    return this.#takeIdle(kind, idle, needsChallenge ? (record) => this.#proof.hasChallenged(record) : null);
+    return this.#takeIdle(
+      kind,
+      endpoint,
+      needsChallenge ? (record) => this.#proof.hasChallenged(record) : null,
+    );
   }
 
   /** One that is free at `endpoint` and has shown that its server is well: see proof.ts. null: there is none. */
   takeProven<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
-    { idle }: Endpoint,
+    endpoint: Endpoint,
     hasCookie: boolean,
   ): Connection | null {
-    return this.#takeIdle(kind, idle, (record) => this.#proof.holds(record, hasCookie));
+    return this.#takeIdle(kind, endpoint, (record) => this.#proof.holds(record, hasCookie));
   }
 
   /** One that is free anywhere, where no more may be opened. null: there is none of the kind. */
   takeAnyIdle<Connection extends Pooled>(kind: ConnectionKind<Connection>): Connection | null {
-    for (const { idle } of this.endpoints.all) {
-      const found = this.#takeIdle(kind, idle, null);
+    for (const endpoint of this.endpoints.all) {
+      const found = this.#takeIdle(kind, endpoint, null);
       if (found) return found;
     }
     return null;
@@ -147,7 +183,7 @@ export class Pool {
    * is new or comes back would never be asked as long as there is much to do.
    */
   isLeftOut(endpoint: Endpoint): boolean {
-    if (this.mayOpen || endpoint.inFlight > 0) return false;
+    if (!this.#isFull || endpoint.inFlight > 0) return false;
     const others = new Set<Endpoint>();
     for (const { record } of this.#all) {
       if (record.endpoint === endpoint) return false;
@@ -158,6 +194,7 @@ export class Pool {
 
   /** Closes a free connection, so that another may be opened in its place. Returns false if there is none. */
   makeRoom(): boolean {
+    if (!this.#hasRoom) return false;
     for (const { idle } of this.endpoints.all) {
       // Probes and checks share their endpoints, but not their places.
       const oldest = idle.find((connection) => this.#all.has(connection));
@@ -188,14 +225,16 @@ export class Pool {
   open<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
     first: Endpoint | null,
-    hasCookie: boolean,
+    asker: Asker,
     done: (opened: OpenedConnection<Connection>) => void,
   ): { cancel(): void } {
     const { upstream, endpoints } = this.#deps;
-    this.#opening += 1;
+    const { hasCookie } = asker;
+    const opening = { asker, first };
+    this.#opening.add(opening);
     if (first) first.inFlight += 1;
     const over = (): void => {
-      this.#opening -= 1;
+      this.#opening.delete(opening);
       if (first) first.inFlight -= 1;
     };
     const dial = new Dial({
@@ -205,6 +244,8 @@ export class Pool {
         if (connected.kind === "connected")
           return done({ kind: "opened", connection: this.#add(kind, connected) });
         this.noteFailure();
+        if (connected.kind === "failure" && connected.reason === "connect_timeout" && !asker.isProbe)
+          this.#limits.connectTimedOut(endpoints.all);
         if (connected.kind === "failure") this.#waitQueue.failUnheard(connected, this.#answers);
         this.#openForNext();
         done(connected);
@@ -238,13 +279,15 @@ export class Pool {
     this.#patient.leave(place);
   }
 
-  joinQueue(waiter: Waiter): Place<Waiter> {
-    const place = this.#waitQueue.add(waiter);
+  /** Where there is no more room, it or another one fails at once. */
+  joinQueue(waiter: Waiter): FairPlace<Waiter> {
+    const { place, lost } = this.#waitQueue.add(waiter, waiter.client);
     this.#shareBusy();
+    lost?.fail(SHED);
     return place;
   }
 
-  leaveQueue(place: Place<Waiter>): void {
+  leaveQueue(place: FairPlace<Waiter>): void {
     this.#waitQueue.leave(place);
     this.#shareBusy();
   }
@@ -263,6 +306,7 @@ export class Pool {
     const { endpoint } = record;
     record.verdictAt = now;
     endpoint.answeredAt = now;
+    if (this.#limits.areSet) this.#limits.answered(endpoint);
     if (isChallenge) record.challengedAt = now;
     if (record.replaces) this.#retire(record);
     if (slowSince !== null) {
@@ -276,6 +320,11 @@ export class Pool {
   /** An attempt brought no verdict. */
   noteFailure(): void {
     this.#failedAt = this.#deps.now();
+  }
+
+  /** The upstream works again after an outage, so few checks are sent at first. */
+  recovered(): void {
+    this.#limits.recovered(this.endpoints.all);
   }
 
   /** A check without a cookie brought a suspect. */
@@ -308,9 +357,11 @@ export class Pool {
 
   #takeIdle<Connection extends Pooled>(
     kind: ConnectionKind<Connection>,
-    idle: Pooled[],
+    endpoint: Endpoint,
     fits: ((record: ConnectionRecord) => boolean) | null,
   ): Connection | null {
+    const { idle } = endpoint;
+    if (this.#limits.areSet && !this.#limits.hasRoom(endpoint)) return null;
     for (let index = idle.length - 1; index >= 0; index -= 1) {
       const connection = idle[index];
       if (connection === undefined || !this.#all.has(connection)) continue;
@@ -328,7 +379,9 @@ export class Pool {
   }
 
   #openForNext(): void {
-    if (this.mayOpen) this.#waitQueue.shift()?.open();
+    const next = this.mayOpen ? this.#next : null;
+    if (next) this.#serve(next).open();
+    if (this.#limits.areSet) this.#serveWhileRoom();
     this.#shareBusy();
   }
 
@@ -336,15 +389,46 @@ export class Pool {
     const { record } = connection;
     if (this.#closed || !record.mayBeKept) return connection.close();
     if (this.#patient.first !== null && this.#giveToPatient(connection)) return;
-    const waiter = this.#waitQueue.first;
-    if (waiter === null) this.#keep(connection);
+    const next = this.#next;
+    if (next === null || !this.#limits.hasRoom(record.endpoint)) this.#keep(connection);
     // In its place, the check opens one that fits.
-    else if (waiter.needsFresh || !waiter.fits(connection)) {
+    else if (next.item.needsFresh || !next.item.fits(connection)) {
       this.vacate(connection);
       return this.#openForNext();
-    } else this.#waitQueue.shift()?.take(connection);
+    } else this.#serve(next).take(connection);
+    if (this.#limits.areSet) this.#serveWhileRoom();
     this.#shareBusy();
   }
+
+  /** A limit that has grown has room for several, and there may be connections that it has kept idle. */
+  #serveWhileRoom(): void {
+    for (let next = this.#next; next !== null && this.hasPlace; next = this.#next) this.#serve(next).open();
+  }
+
+  #inFlight(endpoint: Endpoint): number {
+    let inFlight = 0;
+    for (const { record } of this.#all) if (record.endpoint === endpoint && record.asker) inFlight += 1;
+    for (const { first } of this.#opening) if (first === null || first === endpoint) inFlight += 1;
+    return inFlight;
+  }
+
+  /** The check whose turn it is. null: none waits. */
+  get #next(): FairPlace<Waiter> | null {
+    return this.#waitQueue.size === 0 ? null : this.#waitQueue.next(this.#isHeldBack);
+  }
+
+  #serve(next: FairPlace<Waiter>): Waiter {
+    this.#waitQueue.serve(next);
+    return next.item;
+  }
+
+  /** Whether a client has half of the places. They are counted only where others wait. */
+  readonly #isHeldBack = (client: string): boolean => {
+    let left = Math.ceil(this.#limits.sum(this.endpoints.all) / 2);
+    for (const { record } of this.#all) if (record.asker?.client === client) left -= 1;
+    for (const { asker } of this.#opening) if (asker.client === client) left -= 1;
+    return left <= 0;
+  };
 
   #giveToPatient(connection: Pooled): boolean {
     let taker: Patient | null = null;
@@ -373,7 +457,7 @@ export class Pool {
     const { endpoint, kind } = old.record;
     if (this.#isRenewing || !this.mayOpen || now() - this.#failedAt < QUIET_MS) return;
     this.#isRenewing = true;
-    this.open(kind, endpoint, true, (opened) => {
+    this.open(kind, endpoint, NOBODY, (opened) => {
       this.#isRenewing = false;
       if (opened.kind !== "opened") return;
       // Where that endpoint was silent, the connection leads to another one.
@@ -407,12 +491,11 @@ export class Pool {
   #shareBusy(): void {
     if (this.#shareable.size === 0) return;
     for (const connection of this.#shareable) {
-      const waiter = this.#waitQueue.first;
-      if (!waiter?.mayShare || this.#idle > 0 || this.mayOpen) return;
+      const next = this.#next;
+      if (!next?.item.mayShare || this.#idle > 0 || this.mayOpen) return;
       this.#shareable.delete(connection);
       if (!connection.hasTurn) continue;
-      this.#waitQueue.shift();
-      waiter.take(connection);
+      this.#serve(next).take(connection);
       if (connection.hasTurn) this.#shareable.add(connection);
     }
   }

@@ -4,6 +4,14 @@ import type { Upstream } from "../core/snapshot.ts";
 import type { SocketMode } from "./connect.ts";
 import type { Endpoint } from "./endpoint.ts";
 
+/** For whom a connection is taken or opened. */
+export interface Asker {
+  readonly hasCookie: boolean;
+  readonly isProbe: boolean;
+  /** Whose check it is. null: it is a request of our own, or a plain proxy's. It is found out when it is asked for. */
+  readonly client: string | null;
+}
+
 /** An idle connection is kept so long, unless the upstream's Keep-Alive header names less. */
 export const IDLE_MS = 60_000;
 
@@ -26,6 +34,8 @@ export class ConnectionRecord {
   slow = 0;
   /** It carries no other request: it brought no verdict, or it was opened for one probe. */
   isSpent = false;
+  /** Who is asked on it, or was asked last where several are. null: nobody. */
+  asker: Asker | null = null;
   /** An old connection that ends once this one has brought a verdict. */
   replaces: Pooled | null = null;
 

@@ -7,6 +7,8 @@ import { Pool } from "./pool.ts";
 export interface Pools {
   of(upstream: Upstream): Pool;
   endpoints(upstream: Upstream): readonly EndpointStatus[];
+  /** The upstream works again after an outage. */
+  recovered(upstream: Upstream): void;
   /** Drops the connections of all other upstreams: idle ones at once, busy ones after their answer. */
   use(upstreams: Iterable<Upstream>): void;
   close(): void;
@@ -40,6 +42,7 @@ export function createPools({ onEndpoint, ...deps }: PoolsDeps): Pools {
       return pool;
     },
     endpoints: (upstream) => endpointsOf(upstream).statuses,
+    recovered: (upstream) => pools.get(upstream)?.recovered(),
     use: (upstreams) => {
       const wanted = new Set(upstreams);
       for (const [upstream, pool] of pools) {

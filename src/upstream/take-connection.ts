@@ -1,9 +1,11 @@
 /** Takes a connection for one attempt that finds none idle: it opens one, or waits in the pool's queue. */
+import type { FairPlace } from "../core/fair-queue.ts";
 import type { Place } from "../core/linked-list.ts";
+import { isStarved, stalledSoFar } from "./deadline.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Wait } from "./interrupt.ts";
+import { interrupted, type Wait } from "./interrupt.ts";
 import type { Patient, Pool } from "./pool.ts";
-import type { ConnectionKind, Pooled } from "./pooled-connection.ts";
+import type { Asker, ConnectionKind, Pooled } from "./pooled-connection.ts";
 import type { NotTaken, Waiter } from "./wait-queue.ts";
 
 /** What a connection is taken for. */
@@ -17,7 +19,7 @@ export interface Taker<Connection> {
 interface TakeDeps<Connection extends Pooled> {
   readonly kind: ConnectionKind<Connection>;
   readonly pool: Pool;
-  readonly hasCookie: boolean;
+  readonly asker: Asker;
   /** Whether it may be asked behind other checks, on a connection that is busy. */
   readonly mayShare: boolean;
   /** How many answers the upstream had given when the check came. */
@@ -27,6 +29,8 @@ interface TakeDeps<Connection extends Pooled> {
 
 /** Most answers come sooner. */
 const PATIENCE_MS = 20;
+/** An upstream whose connections are all taken for so long is not worth a longer wait. */
+const QUEUE_MS = 2_000;
 
 export class ConnectionTake<Connection extends Pooled> implements Waiter {
   readonly mayShare: boolean;
@@ -38,7 +42,9 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
   #patientUntil: number | null = null;
   #first: Endpoint | null = null;
   /** The place in the wait queue, also once it is left. */
-  #place: Place<Waiter> | null = null;
+  #place: FairPlace<Waiter> | null = null;
+  #queuedUntil: number | null = null;
+  #stalledBefore = 0;
   #dial: { cancel(): void } | null = null;
   #isAnew = false;
   /** The endpoint that was chosen, where it had no connection and no place for one. */
@@ -52,13 +58,14 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
   constructor(deps: TakeDeps<Connection>) {
     this.#deps = deps;
     this.mayShare = deps.mayShare;
-    this.hasCookie = deps.hasCookie;
+    this.hasCookie = deps.asker.hasCookie;
     this.answers = deps.answers;
   }
 
-  /** `first`: the endpoint that was chosen, which has no connection free. */
-  begin(first: Endpoint | null): void {
+  /** `chosen`: the endpoint that has no connection free for it. */
+  begin(chosen: Endpoint | null): void {
     const { pool, kind } = this.#deps;
+    const first = pool.withRoom(chosen, this.hasCookie);
     if (first !== null && pool.isLeftOut(first)) {
       this.#leftOut = first;
       return this.#openOrQueue(first);
@@ -68,18 +75,36 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
       this.#patience = pool.awaitProven(this);
       return;
     }
-    const idle = pool.mayOpen ? null : pool.takeAnyIdle(kind);
+    const isOther = first !== null && first !== chosen;
+    const ofOther = isOther ? pool.takeIdle(kind, first, this.hasCookie) : null;
+    const idle = ofOther ?? (pool.mayOpen ? null : pool.takeAnyIdle(kind));
     if (idle) return this.#taken(idle);
     this.#openOrQueue(first);
   }
 
-  /** A wait for a connection that is busy lasts a moment only. */
+  /** Found out only where it waits. */
+  get client(): string | null {
+    return this.#deps.asker.client;
+  }
+
+  /** A wait for a connection that is busy lasts a moment only, and one in the queue not long either. */
   look(now: number): void {
+    if (this.#place !== null) return this.#lookInQueue(this.#place, now);
     if (this.#patience === null || this.#patience.item === null) return;
     this.#patientUntil ??= now + PATIENCE_MS;
     if (now < this.#patientUntil) return;
     this.#deps.pool.leavePatient(this.#patience);
     this.#openOrQueue(this.#first);
+  }
+
+  #lookInQueue(place: FairPlace<Waiter>, now: number): void {
+    if (place.place === null) return;
+    this.#queuedUntil ??= now + QUEUE_MS;
+    if (now < this.#queuedUntil) return;
+    this.#deps.pool.leaveQueue(place);
+    const isOurs = isStarved(QUEUE_MS, this.#stalledBefore);
+    const outcome = interrupted(isOurs ? "starved" : "total_timeout", this.wait);
+    this.fail(outcome.kind === "failure" || outcome.kind === "busy" ? outcome : SHED);
   }
 
   /** For a connection that has carried nothing yet. `hasWaited`: the check has waited for another before. */
@@ -91,15 +116,16 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
 
   #openOrQueue(first: Endpoint | null): void {
     const { pool } = this.#deps;
-    if (pool.mayOpen || pool.makeRoom()) this.openAt(first);
-    else this.#place = pool.joinQueue(this);
+    if (pool.mayOpen || pool.makeRoom()) return this.openAt(first);
+    this.#stalledBefore = stalledSoFar();
+    this.#place = pool.joinQueue(this);
   }
 
   /** Opens a connection without a wait, in a place that is known to be free. */
   openAt(first: Endpoint | null): void {
-    const { pool, kind, hasCookie, taker } = this.#deps;
+    const { pool, kind, asker, taker } = this.#deps;
     taker.opening();
-    this.#dial = pool.open(kind, first, hasCookie, (opened) => {
+    this.#dial = pool.open(kind, first, asker, (opened) => {
       this.#dial = null;
       if (opened.kind === "opened") this.#taken(opened.connection);
       else taker.notTaken(opened);
@@ -129,7 +155,7 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
 
   /** No connection is wanted any more. The taker is not called again. */
   cancel(): void {
-    if (this.#place?.item) this.#deps.pool.leaveQueue(this.#place);
+    if (this.#place?.place) this.#deps.pool.leaveQueue(this.#place);
     if (this.#patience) this.#deps.pool.leavePatient(this.#patience);
     this.#dial?.cancel();
     this.#dial = null;
@@ -148,7 +174,12 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
   }
 
   open(): void {
-    this.openAt(this.#leftOut);
+    const { pool, kind } = this.#deps;
+    const idle = this.needsFresh ? null : pool.takeAnyIdle(kind);
+    if (idle) return this.#taken(idle);
+    // One of the other path may be in the way.
+    if (!pool.mayOpen) pool.makeRoom();
+    this.openAt(pool.withRoom(this.#leftOut, this.hasCookie));
   }
 
   #taken(connection: Connection): void {
@@ -161,3 +192,5 @@ export class ConnectionTake<Connection extends Pooled> implements Waiter {
     return this.#deps.pool.answers !== this.answers;
   }
 }
+
+const SHED = { kind: "overload" } as const;

@@ -25,6 +25,8 @@ export interface Upstreams {
   exchange(upstream: Upstream, forwarded: Forwarded, gone: Gone, waiting: Waiting): Promise<Outcome>;
   /** Sends a request of our own, such as a probe or a webhook. The rules are those of `exchange`. */
   readonly ask: Ask;
+  /** The upstream works again after an outage, so few checks are sent at first. */
+  recovered(upstream: Upstream): void;
   /** The endpoints that are known. */
   endpoints(upstream: Upstream): readonly EndpointStatus[];
   /** Drops the connections of all other upstreams: idle ones at once, busy ones after their answer. */
@@ -101,6 +103,7 @@ export function createUpstreams({
       if (check === null) return byUndici(upstream, request, how, OWN, gone, waiting);
       return asBytes(upstream, { check, staysHere: () => false, ...how }, gone, waiting);
     },
+    recovered: pools.recovered,
     endpoints: pools.endpoints,
     use: pools.use,
     preload: (onFailure) => void hasUndici(onFailure),

@@ -89,6 +89,35 @@ export function headersOf(bytes: Buffer, start: number, end: number): RawHeaders
   return headers;
 }
 
+/** Whether the first line of `name` (lower case) has a value. A strict grammar has read the lines before. */
+export function hasValue(bytes: Buffer, start: number, end: number, name: string): boolean {
+  for (let at = start; at < end; at = nextLine(bytes, at, end)) {
+    if (!isNamed(bytes, at, name)) continue;
+    let value = at + name.length + 1;
+    while (bytes[value] === SPACE || bytes[value] === TAB) value += 1;
+    return bytes[value] !== CR;
+  }
+  return false;
+}
+
+function isNamed(bytes: Buffer, at: number, name: string): boolean {
+  if (bytes[at + name.length] !== COLON) return false;
+  for (let i = 0; i < name.length; i += 1) if (TOKEN[bytes[at + i] ?? 0] !== name.charCodeAt(i)) return false;
+  return true;
+}
+
+/** Most lines are short, and for these a loop is faster than a call of native code. */
+function nextLine(bytes: Buffer, start: number, end: number): number {
+  const near = Math.min(start + SHORT_LINE, end);
+  let at = start;
+  while (at < near && bytes[at] !== LF) at += 1;
+  if (at < near) return at + 1;
+  const feed = bytes.indexOf(LF, at);
+  return feed === -1 ? end : feed + 1;
+}
+
+const SHORT_LINE = 64;
+
 export function copyOf(bytes: Buffer, start: number, end: number): Buffer {
   const copy = Buffer.allocUnsafe(end - start);
   bytes.copy(copy, 0, start, end);

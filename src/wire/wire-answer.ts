@@ -1,7 +1,7 @@
 /** An upstream's answer as bytes. */
 import type { Answer, Body, RawHeaders } from "../core/types.ts";
 import { type AnswerHead, reasonOf } from "./answer-head.ts";
-import { copyLess, copyOf, headersOf } from "./bytes.ts";
+import { copyLess, copyOf, hasValue, headersOf } from "./bytes.ts";
 import type { ScratchBuffer } from "./scratch.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -48,6 +48,10 @@ export class WireAnswer implements Answer {
   get headers(): RawHeaders {
     this.#headers ??= headersOf(this.#bytes, this.#linesStart, this.#end);
     return this.#headers;
+  }
+
+  lacks(names: readonly string[]): boolean {
+    return names.some((name) => !hasValue(this.#bytes, this.#linesStart, this.#end, name));
   }
 
   /** How many bytes `copyHead` writes. */

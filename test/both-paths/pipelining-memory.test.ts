@@ -81,7 +81,7 @@ t.test("who leaves before it is written out: the upstream gets its bytes and no 
   const second = ask("b", { bytes, gone: gone.signal });
   await ticks();
   gone.abort();
-  t.same(await second, { kind: "abandoned" });
+  t.same(await second, { kind: "abandoned", isLate: false });
   // Its gateway's next check.
   bytes.fill("Z");
   socket().resume();

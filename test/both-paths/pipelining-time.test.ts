@@ -77,13 +77,13 @@ t.test("the total timeout", async (t) => {
     t.same(await Promise.all(results), ["total_timeout", "total_timeout, unasked", "total_timeout, unasked"]);
   });
 
-  await t.test("behind or in front by now, where others were answered: our own limits", async (t) => {
+  await t.test("behind or in front by now, where others were answered: the upstream is busy", async (t) => {
     const { results, answer, pass } = await shared(t, patient);
     await pass(TOTAL - 500);
     answer(1);
     t.equal(await results[0], "own");
     await pass(600);
-    t.same(await Promise.all(results), ["own", "overload", "overload"]);
+    t.same(await Promise.all(results), ["own", "busy", "busy"]);
   });
 
   await t.test("of those asked anew: their time is not begun again", async (t) => {

@@ -1,6 +1,8 @@
+import { globSync } from "node:fs";
 import { join } from "node:path";
 import t, { type Test } from "tap";
 import { checkCommand } from "../../src/commands/check.ts";
+import { type LoadResult, loadConfig } from "../../src/config/load.ts";
 import { htpasswdOf } from "../support/sparekey.ts";
 
 const PASSWORD = "correct horse";
@@ -31,6 +33,89 @@ t.test("one route is counted as one", async (t) => {
   const text = "routes: [{ preset: bot-block, upstream: http://host }]";
   t.same(await check(t, { "c.yaml": text }), { code: 0, lines: ["c.yaml: 1 route, no problems"] });
 });
+
+const LOGIN =
+  'name: login, path: "/outpost.goauthentik.io/*", upstream: "http://host", fallback: { mode: none }';
+const OUTPOST = "preset: authentik, upstream: http://host, fallback: { htpasswd: users }";
+const UNSEEN_LOGIN =
+  /^c\.yaml:2:5 routes\[0\]\.probe\.loginHealth: warning: missing; .* \/-\/health\/ready\//;
+const UNCOUNTED =
+  /^c\.yaml:2:5 routes\[0\]\.loginOf: warning: missing; this route carries .* write authentik$/;
+const FLOOD =
+  /^c\.yaml:2:\d+ routes\[0\]\.(hosts\[0\]\.)?fallback\.onOverload: warning: value fallback: a flood then lets everybody through/;
+const warningRows = [
+  { name: "an outpost whose login nobody asks", route: OUTPOST, warnings: [UNSEEN_LOGIN] },
+  {
+    name: "one whose login is asked",
+    route: `${OUTPOST}, probe: { loginHealth: "http://core" }`,
+    warnings: [],
+  },
+  { name: "one without, by choice", route: `${OUTPOST}, probe: { loginHealth: [] }`, warnings: [] },
+  {
+    name: "an oauth2-proxy whose store nobody asks",
+    route: "preset: oauth2-proxy, upstream: http://host, fallback: { htpasswd: users }",
+    warnings: [/^c\.yaml:2:5 routes\[0\]\.probe\.loginHealth: warning: missing; .* \/ready/],
+  },
+  {
+    name: "an Authelia, which is its own login page",
+    route: "preset: authelia, upstream: http://host, fallback: { htpasswd: users }",
+    warnings: [],
+  },
+  {
+    name: "an outpost's pages of any kind",
+    route: "preset: authentik, path: /outpost/*, upstream: http://host, fallback: { mode: none }",
+    warnings: [],
+  },
+  { name: "Authentik's login pages", route: LOGIN, warnings: [UNCOUNTED] },
+  { name: "the same, counted", route: `${LOGIN}, loginOf: authentik`, warnings: [] },
+  {
+    name: "an open door under a flood",
+    route: "preset: bot-block, upstream: http://host, fallback: { mode: allow, onOverload: fallback }",
+    warnings: [FLOOD],
+  },
+  {
+    name: "the same for a host alone",
+    route:
+      "preset: bot-block, upstream: http://host, hosts: [{ match: a, fallback: { mode: allow, onOverload: fallback } }]",
+    warnings: [FLOOD],
+  },
+  {
+    name: "a door that stays shut under a flood",
+    route: "preset: bot-block, upstream: http://host, fallback: { mode: allow, onOverload: shed }",
+    warnings: [],
+  },
+];
+for (const { name, route, warnings } of warningRows) {
+  t.test(`warnings of ${name}`, async (t) => {
+    const files = { "c.yaml": `routes:\n  - { ${route} }\n`, users: goodLine("alice") };
+    const { code, lines } = await check(t, files);
+    t.equal(code, 0);
+    const counted = warnings.length === 0 ? "" : ", 1 warning";
+    t.match(lines, [...warnings, `c.yaml: 1 route, no problems${counted}`]);
+    t.equal(lines.length, warnings.length + 1);
+  });
+}
+
+t.test("warnings come last, and beside a problem of the config itself not at all", async (t) => {
+  const missing = await check(t, { "c.yaml": `routes:\n  - { ${OUTPOST} }\n` });
+  t.equal(missing.code, 1);
+  t.match(missing.lines, [/users .* does not exist/, UNSEEN_LOGIN]);
+  const bad = await check(t, {
+    "c.yaml": `routes:\n  - { ${OUTPOST}, maxInFlight: 0 }\n`,
+    users: goodLine("eve"),
+  });
+  t.match(bad.lines, [/maxInFlight/]);
+  t.equal(bad.lines.length, 1);
+});
+
+const ROOT = join(import.meta.dirname, "../..");
+const warningsOf = (loaded: LoadResult) => (loaded.ok ? loaded.warnings : loaded.problems);
+const SHIPPED = ["config/*.yaml", "compose/config/*.yaml", "k8s/overlays/*/sparekey.yaml"];
+for (const file of globSync(SHIPPED, { cwd: ROOT })) {
+  t.test(`${file} has no problem and warns of nothing`, async (t) =>
+    t.same(warningsOf(await loadConfig(join(ROOT, file), {})), []),
+  );
+}
 
 t.test("a bad config", async (t) => {
   const result = await check(t, { "c.yaml": "routes: []\nlisten: 5\n" });

@@ -46,15 +46,17 @@ async function run(file: string, name: string | null, watch: Watch | null = null
   return { code, out: out.replace(/\d+ ms/g, "N ms"), err };
 }
 
-const HOST = "{ host: app.example.com, headers: { X-Forwarded-Proto: https } }";
+const WRONG_HOST =
+  "  warning: no healthy upstream with logins answers so to a probe; set probe.hosts to a host that it knows";
+const HOST = "{ host: app.example.com }";
 const rows = [
   { name: "a challenge", fault: "ok", probe: HOST, code: 0, out: "authentik  302  challenge  N ms\n" },
   {
-    name: "a refusal is a verdict too",
+    name: "a refusal is a verdict, but shows that the probe is wrong",
     fault: "ok",
     probe: "{ host: x.example }",
-    code: 0,
-    out: "authentik  400  deny  N ms\n",
+    code: 1,
+    out: `authentik  400  deny  N ms${WRONG_HOST}\n`,
   },
   {
     name: "hung",
@@ -106,6 +108,24 @@ t.test("a 2xx without a required header is the refusal that a client gets", asyn
     const yaml = `routes: [{ name: a, path: /, upstream: "http://127.0.0.1:${upstream.port}", requireHeaders: ${required}, fallback: { mode: deny } }]`;
     const file = join(t.testdir({ "sparekey.yaml": yaml }), "sparekey.yaml");
     t.same(await run(file, null), { code: 0, out: `a  200  ${out}  N ms\n`, err: "" });
+  }
+});
+
+t.test("a 4xx other than 401 is a warning where people log in, and a verdict elsewhere", async (t) => {
+  const rows = [
+    { status: "403 Forbidden", mode: "deny", code: 1, out: `403  deny  N ms${WRONG_HOST}` },
+    { status: "404 Not Found", mode: "deny", code: 1, out: `404  deny  N ms${WRONG_HOST}` },
+    { status: "401 Unauthorized", mode: "deny", code: 0, out: "401  challenge  N ms" },
+    { status: "404 Not Found", mode: "allow", code: 0, out: "404  deny  N ms" },
+    { status: "403 Forbidden", mode: "none", code: 0, out: "403  deny  N ms" },
+  ];
+  for (const { status, mode, code, out } of rows) {
+    const upstream = await rawUpstream(t, (socket) =>
+      socket.write(`HTTP/1.1 ${status}\r\nContent-Length: 2\r\n\r\nno`),
+    );
+    const yaml = `routes: [{ name: a, path: /, upstream: "http://127.0.0.1:${upstream.port}", fallback: { mode: ${mode} } }]`;
+    const file = join(t.testdir({ "sparekey.yaml": yaml }), "sparekey.yaml");
+    t.same(await run(file, null), { code, out: `a  ${out}\n`, err: "" }, `${mode}, ${status}`);
   }
 });
 

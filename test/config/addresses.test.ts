@@ -101,13 +101,15 @@ const loginHealthRows = [
 for (const { url, host, port, target } of loginHealthRows) {
   t.test(`login health ${url}`, async (t) => {
     const { probe } = await firstRoute(`preset: authentik, probe: { loginHealth: '${url}' }`);
-    t.match(probe.loginHealth, { upstream: { servers: [{ host, port }] }, target });
+    t.match(probe.loginHealth, [{ upstream: { servers: [{ host, port }] }, target }]);
+    t.equal(probe.loginHealth.length, 1);
   });
 }
 
 for (const host of ["app", "app.example.com:8443", "10.0.0.1:80", "[2001:DB8::1]:81", "my_app.docker"]) {
   t.test(`probe host ${host} is kept as written`, async (t) => {
-    t.equal((await firstRoute(`preset: authentik, probe: { host: '${host}' }`)).probe.host, host);
+    for (const keys of [`host: '${host}'`, `hosts: ['${host}']`])
+      t.same((await firstRoute(`preset: authentik, probe: { ${keys} }`)).probe.hosts, [host], keys);
   });
 }
 

@@ -23,7 +23,8 @@ t.test("reads as in this process", async (t) => {
   for (const { name, text, ok } of rows) {
     const file = join(folder, "sparekey.yaml");
     await writeFile(file, text);
-    const { htpasswds: _, ...here } = await loadConfig(file, env);
+    const { htpasswds: _, ...loaded } = await loadConfig(file, env);
+    const { warnings: __, ...here } = { warnings: [], ...loaded };
     const apart = await readConfig(file, env);
     t.equal(apart.ok, ok, name);
     t.strictSame(apart, here, name);

@@ -18,6 +18,7 @@ routes:
     preset: authentik
     listen: 0.0.0.0:9000
     path: /outpost.goauthentik.io/auth/traefik
+    gateway: traefik
     upstream: http://host:9000
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true }
     timeouts: { connect: 3s, read: 5s, total: 8s }
@@ -26,9 +27,12 @@ routes:
     pipelining: 1
     requireHeaders: []
     stripEmergencyCredentials: true
-    fault: { statuses: [502, 503, 504], suspectStatuses: [500], bare400: true, confirm: auto }
+    fault: { statuses: [502, 503, 504], suspectStatuses: [500], bare400: true, confirm: auto, match: [] }
+    expect:
+      challenge: { headers: [Set-Cookie], location: null, cookie: authentik_proxy_ }
+      allow: { headers: [X-authentik-username] }
     breaker: { failures: 5, interval: 2s, maxInterval: 15s, successes: 2 }
-    probe: { host: null, uri: /, headers: {}, minInterval: 2s, loginHealth: null }
+    probe: { hosts: [], host: null, uri: /, headers: {}, minInterval: 2s, loginHealth: null }
     fallback:
       mode: basic-auth
       realm: Emergency Access
@@ -40,6 +44,7 @@ routes:
       grace: 0s
     hosts:
       - { match: "*.admin.example.com", fallback: { mode: deny } }
+    loginOf: null
 `;
 const SMALLEST = `
 routes:
@@ -69,12 +74,17 @@ t.test("up to 32 headers can be required", async (t) => {
   ]);
 });
 
-t.test("a probe's uri and header values have a greatest length", async (t) => {
+t.test("a probe's uri, header values and hosts have a greatest length", async (t) => {
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `h${index}`);
   const probe = (keys: string) => oneRoute(`preset: authentik, probe: { ${keys} }`);
   t.same(await problemsOf(probe(`uri: '/${"a".repeat(2047)}'`)), []);
   t.match(await problemsOf(probe(`uri: '/${"a".repeat(2048)}'`)), [/is not a request URI/]);
   t.same(await problemsOf(probe(`headers: { A: '${"a".repeat(4096)}' }`)), []);
   t.match(await problemsOf(probe(`headers: { A: '${"a".repeat(4097)}' }`)), [/not a header value/]);
+  t.same(await problemsOf(probe(`hosts: [${names(16)}]`)), []);
+  t.match(await problemsOf(probe(`hosts: [${names(17)}]`)), [
+    /hosts: a list this long is refused; at most 16/,
+  ]);
   t.match(await problemsOf(probe(`loginHealth: 'http://h/${"a".repeat(2048)}'`)), [/is not a URL to ask/]);
 });
 
@@ -131,6 +141,10 @@ const boundRows = [
   { keys: "probe: { minInterval: N }", least: "100ms", most: "1h", under: "99ms", over: "3601s" },
   { keys: "fallback: { grace: N }", least: "0s", most: "24h", under: "-1s", over: "1441m" },
   { keys: "fallback: { rateLimit: { per: N } }", least: "1s", most: "1h", under: "999ms", over: "3601s" },
+  {
+    keys: "fault: { match: [{ status: N, body: a }] }",
+    ...{ least: "200", most: "599", under: "199", over: "600" },
+  },
   { keys: "fault: { statuses: [N] }", least: "400", most: "599", under: "399", over: "600" },
   { keys: "limits: { headBytes: N }", least: "4KiB", most: "1MiB", under: "4095", over: "1048577" },
   { keys: "limits: { answerBytes: N }", least: "1KiB", most: "1GiB", under: "1023", over: "1073741825" },

@@ -1,6 +1,8 @@
 import t from "tap";
 import { firstRoute, hostsOf, loginOf, snapshotOf } from "../support/config-text.ts";
 
+const ALLOW = { mode: "allow", onOverload: "shed" };
+
 t.test("the smallest file has all defaults", async (t) => {
   t.same(await snapshotOf("routes: [{ preset: authentik, upstream: http://host:9000 }]"), {
     admin: { listen: { host: "0.0.0.0", port: 9090 }, htpasswd: null },
@@ -16,12 +18,14 @@ t.test("the smallest file has all defaults", async (t) => {
         name: "authentik",
         listen: { host: "0.0.0.0", port: 9000 },
         path: { kind: "exact", path: "/outpost.goauthentik.io/auth/traefik" },
+        gateway: "traefik",
         upstream: {
           protocol: "http:",
           servers: [{ host: "host", port: 9000 }],
           tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
           timeouts: { connect: 3000, read: 5000, total: 8000 },
           maxConnections: 256,
+          probeConnections: 6,
           pipelining: 1,
           headBytes: 256 * 1024,
           answerBytes: 1024 * 1024,
@@ -33,9 +37,14 @@ t.test("the smallest file has all defaults", async (t) => {
           suspectStatuses: new Set([500]),
           bare400: true,
           confirm: "auto",
+          match: [],
+          expect: {
+            challenge: { headers: ["set-cookie"], location: null, cookie: "authentik_proxy_" },
+            allow: { headers: ["x-authentik-username"] },
+          },
         },
         breaker: { failures: 5, interval: 2000, maxInterval: 15_000, successes: 2 },
-        probe: { host: null, uri: "/", headers: [], minInterval: 2000, loginHealth: null },
+        probe: { hosts: [], uri: "/", headers: [], minInterval: 2000, loginHealth: [] },
         fallback: {
           mode: "basic-auth",
           realm: "Emergency Access",
@@ -49,6 +58,7 @@ t.test("the smallest file has all defaults", async (t) => {
         },
         hosts: [],
         requireHeaders: [],
+        loginOf: null,
       },
     ],
   });
@@ -72,6 +82,7 @@ routes:
     preset: none
     listen: "[0:0::1]:0"
     path: /outpost/*
+    gateway: haproxy
     upstream: https://Auth.Example.com
     tls: { ca: null, cert: null, key: null, serverName: other.example.com, verify: false }
     timeouts: { connect: 10ms, read: 1s, total: 10m }
@@ -79,14 +90,22 @@ routes:
     maxConnections: 2
     requireHeaders: [X-User, Authorization]
     stripEmergencyCredentials: false
-    fault: { statuses: [], suspectStatuses: [429], bare400: false, confirm: always }
+    fault:
+      statuses: []
+      suspectStatuses: [429]
+      bare400: false
+      confirm: always
+      match: [{ status: 403, header: X-Bouncer-Error }, { status: 200, body: "Bad gateway" }]
+    expect:
+      challenge: { headers: [WWW-Authenticate], location: "https://auth.example.com/", cookie: sid }
+      allow: { headers: [X-User] }
     breaker: { failures: 1, interval: 100ms, maxInterval: 1h, successes: 1000 }
     probe:
-      host: App.example.com:8443
+      hosts: [App.example.com:8443, other.example.com]
       uri: /deep?x=1
       headers: { X-Probe: "caf\xe9 1", Cookie: "" }
       minInterval: 1h
-      loginHealth: https://Auth.example.com/-/health/ready/?full=1
+      loginHealth: [https://Auth.example.com/-/health/ready/?full=1, "http://auth:9000/"]
     fallback:
       mode: basic-auth
       realm: Spare key
@@ -97,6 +116,7 @@ routes:
       rateLimit: { failures: 1, per: 1s, global: 2 }
       page: null
       grace: 5m
+    loginOf: null
 `);
   const { routes, trustedProxies, notify, ...top } = snapshot;
   t.same(top, {
@@ -109,7 +129,13 @@ routes:
   });
   t.ok(trustedProxies?.check("2001:db8::7", "ipv6"));
   const tls = { ca: null, cert: null, key: null, serverName: null, verify: true };
-  const limits = { maxConnections: 2, pipelining: 1, headBytes: 65_536, answerBytes: null };
+  const limits = {
+    maxConnections: 2,
+    probeConnections: 0,
+    pipelining: 1,
+    headBytes: 65_536,
+    answerBytes: null,
+  };
   const ofNotify = { tls, timeouts: { connect: 5_000, read: 10_000, total: 10_000 }, ...limits };
   t.same(notify, [
     {
@@ -128,37 +154,52 @@ routes:
     name: "one",
     listen: { host: "::1", port: 0 },
     path: { kind: "prefix", prefix: "/outpost/" },
+    gateway: "haproxy",
+    loginOf: null,
     maxInFlight: 1,
     requireHeaders: ["x-user", "authorization"],
     stripEmergencyCredentials: false,
-    fault: { statuses: new Set(), suspectStatuses: new Set([429]), bare400: false, confirm: "always" },
     breaker: { failures: 1, interval: 100, maxInterval: 3_600_000, successes: 1000 },
   });
+  t.same(route?.fault, {
+    ...{ statuses: new Set(), suspectStatuses: new Set([429]), bare400: false, confirm: "always" },
+    match: [
+      { status: 403, header: "x-bouncer-error", body: null },
+      { status: 200, header: null, body: "Bad gateway" },
+    ],
+    expect: {
+      challenge: { headers: ["www-authenticate"], location: "https://auth.example.com/", cookie: "sid" },
+      allow: { headers: ["x-user"] },
+    },
+  });
+  const ofPages = {
+    tls,
+    timeouts: { connect: 10, read: 1000, total: 600_000 },
+    ...limits,
+  };
   t.same(route?.probe, {
-    host: "App.example.com:8443",
+    hosts: ["App.example.com:8443", "other.example.com"],
     uri: "/deep?x=1",
     headers: ["X-Probe", "caf\xe9 1", "Cookie", ""],
     minInterval: 3_600_000,
-    loginHealth: {
-      upstream: {
-        protocol: "https:",
-        servers: [{ host: "auth.example.com", port: 443 }],
-        tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
-        timeouts: { connect: 10, read: 1000, total: 600_000 },
-        maxConnections: 2,
-        pipelining: 1,
-        headBytes: 65536,
-        answerBytes: null,
+    loginHealth: [
+      {
+        upstream: { protocol: "https:", servers: [{ host: "auth.example.com", port: 443 }], ...ofPages },
+        target: "/-/health/ready/?full=1",
       },
-      target: "/-/health/ready/?full=1",
-    },
+      {
+        upstream: { protocol: "http:", servers: [{ host: "auth", port: 9000 }], ...ofPages },
+        target: "/",
+      },
+    ],
   });
   t.same(route?.upstream, {
     protocol: "https:",
     servers: [{ host: "auth.example.com", port: 443 }],
     tls: { ca: null, cert: null, key: null, serverName: "other.example.com", verify: false },
     timeouts: { connect: 10, read: 1000, total: 600_000 },
-    maxConnections: 2,
+    maxConnections: 1,
+    probeConnections: 1,
     pipelining: 1,
     headBytes: 65536,
     answerBytes: 2 * 1024 * 1024,
@@ -244,11 +285,9 @@ t.test(
 );
 
 t.test("no grace where everybody passes anyway, or nothing is decided", async (t) => {
-  for (const mode of ["allow", "none"]) {
-    const { routes } = await snapshotOf(
-      `routes: [{ preset: authentik, upstream: "http://h", fallback: { mode: ${mode}, grace: 1h } }]`,
-    );
-    t.same(routes[0]?.fallback, { mode });
+  for (const fallback of [{ mode: "allow", onOverload: "shed" }, { mode: "none" }]) {
+    const route = await firstRoute(`preset: authentik, fallback: { mode: ${fallback.mode}, grace: 1h }`);
+    t.same(route.fallback, fallback);
   }
 });
 
@@ -270,9 +309,9 @@ t.test("a host without a login takes nothing from its route, and hosts keep thei
     "match: a.example, fallback: { mode: allow }",
   );
   t.same(hosts, [
-    { host: { kind: "exact", match: "b.a.example" }, fallback: { mode: "allow" } },
+    { host: { kind: "exact", match: "b.a.example" }, fallback: ALLOW },
     { host: { kind: "suffix", match: ".a.example" }, fallback: { mode: "deny", grace: null, page: null } },
-    { host: { kind: "exact", match: "a.example" }, fallback: { mode: "allow" } },
+    { host: { kind: "exact", match: "a.example" }, fallback: ALLOW },
   ]);
 });
 
@@ -285,12 +324,12 @@ t.test("empty lists ask for nothing, on a route of mode none too", async (t) => 
 
 t.test("keys of another mode may stay, so that a mode can be switched in one word", async (t) => {
   const route = await firstRoute("name: a, path: /a, fallback: { mode: allow, htpasswd: x, realm: y }");
-  t.same(route.fallback, { mode: "allow" });
+  t.same(route.fallback, ALLOW);
 });
 
 t.test("an empty allowFrom restricts nothing and says so, in any mode", async (t) => {
   const route = await firstRoute("name: a, path: /a, fallback: { mode: allow, allowFrom: [] }");
-  t.same(route.fallback, { mode: "allow" });
+  t.same(route.fallback, ALLOW);
 });
 
 t.test("a total deadline shorter than the others simply comes first", async (t) => {
@@ -320,6 +359,77 @@ for (const { name, keys, statuses, suspects } of faultRows) {
     t.same([...fault.suspectStatuses], suspects);
   });
 }
+
+const connectionRows = [
+  { most: 1, checks: 1, probes: 1 },
+  { most: 2, checks: 1, probes: 1 },
+  { most: 7, checks: 6, probes: 1 },
+  { most: 8, checks: 8, probes: 6 },
+  { most: 65_535, checks: 65_535, probes: 6 },
+];
+for (const { most, checks, probes } of connectionRows) {
+  t.test(`of ${most} connections, ${checks} are for checks, and probes have ${probes}`, async (t) => {
+    const { upstream } = await firstRoute(`preset: bot-block, maxConnections: ${most}`);
+    t.match(upstream, { maxConnections: checks, probeConnections: probes });
+  });
+}
+
+const NOTHING = { headers: [], location: null, cookie: null };
+const expectRows = [
+  {
+    name: "a part replaces the preset's, and the other stays",
+    keys: "expect: { challenge: { location: / } }",
+    expect: { challenge: { ...NOTHING, location: "/" }, allow: { headers: ["remote-user"] } },
+  },
+  {
+    name: "empty lists switch it off",
+    keys: "expect: { challenge: { headers: [] }, allow: { headers: [] } }",
+    expect: { challenge: NOTHING, allow: { headers: [] } },
+  },
+  {
+    name: "nothing written is the preset's",
+    keys: "expect: {}",
+    expect: {
+      challenge: { ...NOTHING, headers: ["set-cookie"], cookie: "authelia_session" },
+      allow: { headers: ["remote-user"] },
+    },
+  },
+  {
+    name: "a route that relays everything expects nothing",
+    keys: "fallback: { mode: none }",
+    expect: { challenge: NOTHING, allow: { headers: [] } },
+  },
+];
+for (const { name, keys, expect } of expectRows) {
+  t.test(`expectations: ${name}`, async (t) =>
+    t.same((await firstRoute(`preset: authelia, ${keys}`)).fault.expect, expect),
+  );
+}
+
+const overloadRows = [
+  { name: "the route's", route: ", onOverload: fallback", host: "", means: "fallback" },
+  { name: "its own", route: ", onOverload: fallback", host: ", onOverload: shed", means: "shed" },
+  { name: "the default", route: "", host: "", means: "shed" },
+];
+for (const { name, route, host, means } of overloadRows) {
+  t.test(`what a host does under a flood: ${name}`, async (t) => {
+    const [policy] = await hostsOf(
+      `preset: bot-block, fallback: { mode: allow${route} }`,
+      `match: a.example, fallback: { mode: allow${host} }`,
+    );
+    t.same(policy?.fallback, { mode: "allow", onOverload: means });
+  });
+}
+
+t.test("a route that carries login pages says whose", async (t) => {
+  const route = await firstRoute("name: a, path: /a/*, loginOf: authentik, fallback: { mode: none }");
+  t.equal(route.loginOf, "authentik");
+});
+
+t.test("no login page is asked where the list is empty", async (t) => {
+  const { probe } = await firstRoute("preset: authentik, probe: { loginHealth: [], hosts: [], host: app }");
+  t.match(probe, { loginHealth: [], hosts: ["app"] });
+});
 
 t.test("an https list takes tls", async (t) => {
   const keys = "tls: { serverName: auth.example.com }";

@@ -65,7 +65,7 @@ t.test("override upstream: what came goes back, also past an open breaker; nothi
         override: "upstream",
         isOpen: true,
         confirms: true,
-        isLoginUp: false,
+        areLoginsUp: false,
       });
       const { source, reply, verdict, fallback } = await decisionOf(made);
       t.equal(`${source} ${reply.status} ${verdict}`, summary, `${mode}: ${name}`);

@@ -22,7 +22,13 @@ const REASONS: readonly { reason: FaultReason; none: 502 | 504 }[] = [
 t.test("the modes that need nothing from the client, for every reason", async (t) => {
   for (const { reason, none } of REASONS) {
     const rows = [
-      { policy: { mode: "allow" }, status: 200, verdict: "allow", result: "allowed", header: "allow" },
+      {
+        policy: { mode: "allow", onOverload: "shed" },
+        status: 200,
+        verdict: "allow",
+        result: "allowed",
+        header: "allow",
+      },
       { policy: DENY, status: 503, verdict: "deny", result: "denied", header: "deny" },
       { policy: { mode: "none" }, status: none, verdict: "error", result: "denied", header: null },
     ] as const;
@@ -85,7 +91,7 @@ t.test("every end of a login", async (t) => {
 
 t.test("a fallback that a person chose is an override's", async (t) => {
   const rows = [
-    plainFallback({ mode: "allow" }, "override"),
+    plainFallback({ mode: "allow", onOverload: "shed" }, "override"),
     plainFallback(DENY, "override"),
     loginFallback(basicAuth(), "override", { kind: "missing" }, true),
   ];

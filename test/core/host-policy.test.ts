@@ -4,7 +4,7 @@ import type { Fallback } from "../../src/core/snapshot.ts";
 import { check, route } from "../support/fixtures.ts";
 
 const ADMIN: Fallback = { mode: "deny", grace: null, page: null };
-const OPEN: Fallback = { mode: "allow" };
+const OPEN: Fallback = { mode: "allow", onOverload: "shed" };
 const made = route({
   hosts: [
     { host: { kind: "exact", match: "open.admin.example.com" }, fallback: OPEN },

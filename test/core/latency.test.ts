@@ -1,5 +1,5 @@
 import t from "tap";
-import { createLatencyWindow, hedgeDelay, isSlow } from "../../src/core/latency.ts";
+import { createLatencyWindow, hedgeDelay, hurryDelay, isSlow, lateDelay } from "../../src/core/latency.ts";
 
 function medianOf(answers: readonly number[]): number | null {
   const window = createLatencyWindow();
@@ -74,6 +74,29 @@ t.test("the hedge delay", async (t) => {
   for (const { name, median, authorization, delay } of rows) {
     t.equal(hedgeDelay(median, authorization), delay, name);
   }
+});
+
+t.test("when a check waits unusually long", async (t) => {
+  const rows = [
+    { name: "the hedge has waited as long", delay: 100, median: 2, hasHedge: true, is: 200 },
+    { name: "no hedge is possible", delay: 100, median: 2, hasHedge: false, is: 100 },
+    { name: "nothing known", delay: 1_000, median: null, hasHedge: true, is: 2_000 },
+    { name: "usually slow", delay: 1_000, median: 800, hasHedge: true, is: 3_200 },
+    { name: "usually slow, and no hedge", delay: 1_000, median: 800, hasHedge: false, is: 3_200 },
+  ];
+  for (const { name, delay, median, hasHedge, is } of rows)
+    t.equal(lateDelay(delay, median, hasHedge), is, name);
+});
+
+t.test("a reply is sent before the gateway leaves", async (t) => {
+  const rows = [
+    { patience: 5_000, is: 4_900 },
+    { patience: 1_000, is: 900 },
+    { patience: 500, is: 450 },
+    { patience: 200, is: 170 },
+    { patience: 100, is: 70 },
+  ];
+  for (const { patience, is } of rows) t.equal(hurryDelay(patience), is, `${patience} ms`);
 });
 
 t.test("a slow answer", async (t) => {

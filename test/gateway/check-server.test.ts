@@ -16,6 +16,7 @@ import { ask, sample, serve } from "../support/app.ts";
 import { talk } from "../support/gateway-talk.ts";
 import { missing } from "../support/programs.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
+import { checksAmong } from "../support/warm.ts";
 
 async function listening(t: Test, server: Server): Promise<number> {
   await new Promise<void>((resolve) => {
@@ -72,7 +73,8 @@ t.test("bodies on a plain proxy route", async (t) => {
 
   await t.test("come down as they come, without being held in memory", async (t) => {
     let sent = 0;
-    const port = await upstream(t, (_request, response) => {
+    const port = await upstream(t, (request, response) => {
+      if (request.url !== "/download") return void response.end();
       const pump = (): void => {
         while (sent < size) {
           sent += chunk.length;
@@ -170,7 +172,7 @@ t.test("heads", async (t) => {
       const headers = { ...many, "X-Forwarded-Host": "app.example" };
       t.equal((await ask(`${urls[0]}/auth`, { headers })).status, 200);
       t.equal((await ask(`${urls[0]}/auth`, { headers: { "X-More": "1", ...headers } })).status, 431);
-      t.equal(raw.heads.length, 1);
+      t.equal(checksAmong(raw.heads).length, 1);
       t.match(raw.heads[0], /\r\nX-Forwarded-Host: app\.example\r\n(?:Host: .*\r\n)?\r\n$/);
     },
   );
@@ -199,13 +201,13 @@ t.test("paths", async (t) => {
   const { app } = await serve(t, oneRoute(raw.port, NONE).replace("/*", "/in/*"));
   const port = app.listeners[0]?.port ?? 0;
   for (const row of rows) {
-    const before = raw.heads.length;
+    const before = checksAmong(raw.heads).length;
     const socket = connect(port, "127.0.0.1");
     socket.write(`GET ${row.target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
     let text = "";
     for await (const part of socket) text += part;
     t.match(text, new RegExp(`^HTTP/1.1 ${row.status} `), row.target);
-    t.equal(raw.heads.length - before, row.asks ? 1 : 0, `${row.target}: asked`);
+    t.equal(checksAmong(raw.heads).length - before, row.asks ? 1 : 0, `${row.target}: asked`);
   }
 });
 
@@ -288,7 +290,7 @@ t.test(
     let text = "";
     for await (const part of socket) text += part;
     t.match(text, /^HTTP\/1\.1 200 OK\r\n[\s\S]*Connection: close/);
-    t.equal(raw.heads.length, 1);
+    t.equal(checksAmong(raw.heads).length, 1);
     t.notMatch(raw.heads[0], /upgrade/i);
   },
 );

@@ -8,6 +8,7 @@ import { type Answered, ask, basic, type Served, sample, serve } from "../suppor
 import { silentPort } from "../support/silent-port.ts";
 import { htpasswdOf } from "../support/sparekey.ts";
 import { unstalled } from "../support/unstalled.ts";
+import { warmedUp } from "../support/warm.ts";
 
 const PATH = "/outpost.goauthentik.io/auth/traefik";
 const HOST = "app.example.com";
@@ -70,9 +71,37 @@ for (const [fault, expected] of Object.entries(FAULTS)) {
     const outpost = await startOutpost({ port: 0, hosts: [HOST], dripMs: 40 });
     t.teardown(() => outpost.close());
     const yaml = config(outpost.url, htpasswdFile(t));
-    await everyMode(t, yaml, expected, () => outpost.setFault(fault as FaultName));
+    await everyMode(t, yaml, expected, async ({ urls, metrics }) => {
+      await outpost.setFault("ok");
+      await warmedUp(metrics, ["allow", "basic-auth", "deny"], async (mode) => {
+        const url = urls[MODES.indexOf(mode as (typeof MODES)[number])];
+        t.equal((await check(`${url}${PATH}`)).status, 302);
+      });
+      await outpost.setFault(fault as FaultName);
+    });
   });
 }
+
+/** Nothing is proven then. A wrong probe may be refused by a healthy upstream, so only what no probe brings about counts. */
+t.test(
+  "restarted in the midst of an outage, an open door opens where the upstream does not answer at all",
+  async (t) => {
+    const silences: ReadonlySet<string> = new Set(["refuse", "hang"]);
+    for (const [fault, expected] of Object.entries(FAULTS)) {
+      if ("relayed" in expected) continue;
+      const outpost = await startOutpost({ port: 0, hosts: [HOST], dripMs: 40 });
+      t.teardown(() => outpost.close());
+      await outpost.setFault(fault as FaultName);
+      const { urls } = await serve(t, config(outpost.url, htpasswdFile(t)));
+      const [allow, login, deny] = await Promise.all(urls.map((url) => check(url + PATH)));
+      const opens = silences.has(fault);
+      t.equal(allow?.headers["x-auth-fallback"], opens ? "allow" : undefined, `${fault}: allow`);
+      t.equal(allow?.status, opens ? 200 : 503, `${fault}: allow`);
+      t.equal(login?.status, 401, `${fault}: the emergency login is shown`);
+      t.equal(deny?.headers["x-auth-fallback"], "deny", `${fault}: deny`);
+    }
+  },
+);
 
 t.test("upstream: never accepts", async (t) => {
   const silent = await silentPort();
@@ -103,10 +132,13 @@ interface Answers {
   readonly answers: readonly [Answered, Answered, Answered, Answered, Answered, Answered];
 }
 
+/** Brings the fault about. */
+type Begin = (served: Served) => Promise<void>;
+
 /** By a sparekey of its own. */
-async function askAll(t: Test, yaml: string, begin: () => Promise<void>): Promise<Answers> {
+async function askAll(t: Test, yaml: string, begin: Begin): Promise<Answers> {
   const served = await serve(t, yaml);
-  await begin();
+  await begin(served);
   const [allow = "", login = "", deny = "", none = ""] = served.urls.map((url) => url + PATH);
   const answers = await Promise.all([
     check(allow),
@@ -121,7 +153,12 @@ async function askAll(t: Test, yaml: string, begin: () => Promise<void>): Promis
 
 const SHED = /^sparekey_checks_total\{.*source="shed".*\} [1-9]/m;
 
-async function everyMode(t: Test, yaml: string, expected: Expected, begin = async () => {}): Promise<void> {
+async function everyMode(
+  t: Test,
+  yaml: string,
+  expected: Expected,
+  begin: Begin = async () => {},
+): Promise<void> {
   const { served, answers } = await unstalled(
     () => askAll(t, yaml, begin),
     async ({ served }) => SHED.test(await served.metrics()),

@@ -9,6 +9,7 @@ import { startOutpost } from "../../src/demo/outpost.ts";
 import type { FaultName } from "../../src/demo/stand-in.ts";
 import { ask, sample, serve } from "../support/app.ts";
 import { htpasswdOf } from "../support/sparekey.ts";
+import { checksAmong } from "../support/warm.ts";
 
 type Outpost = Awaited<ReturnType<typeof startOutpost>>;
 
@@ -30,21 +31,27 @@ const BAD: readonly FaultName[] = [
   "garbage",
 ];
 
-/** Each new connection leads to the other one of two, and the first to the second: what a Service does by chance. */
+/**
+ * Each new connection leads to the other one of two, and the first to the second: what a Service does by chance. Probes
+ * are counted apart, so that chance does not give the bad one to all attempts of a check.
+ */
 async function balancer(t: Test, ports: readonly [number, number]): Promise<string> {
-  let next = 0;
+  const next = { check: 0, probe: 0 };
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
-    next += 1;
-    const behind = connectTcp(ports[next % 2] ?? 0, "127.0.0.1");
-    for (const [one, other] of [
-      [socket, behind],
-      [behind, socket],
-    ] as const) {
-      sockets.add(one);
-      one.on("error", () => {}).once("close", () => other.destroy());
-      one.pipe(other);
-    }
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("data", (first) => {
+      const [head = ""] = checksAmong([first.toString("latin1")]);
+      const kind = head === "" ? "probe" : "check";
+      next[kind] += 1;
+      const behind = connectTcp(ports[next[kind] % 2] ?? 0, "127.0.0.1");
+      sockets.add(behind);
+      behind.on("error", () => {}).once("close", () => socket.destroy());
+      socket.once("close", () => behind.destroy());
+      behind.write(first);
+      socket.pipe(behind).pipe(socket);
+    });
   });
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);

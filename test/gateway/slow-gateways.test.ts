@@ -5,6 +5,7 @@ import t, { type Test } from "tap";
 import { type Served, sample, serve } from "../support/app.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
+import { checksAmong } from "../support/warm.ts";
 
 const PATHS = ["auto", "fastify"] as const;
 const CHECK = "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -50,7 +51,7 @@ t.test("one check after each reply that is never read: the replies do not pile u
         () => `${path}: check ${sent} is neither asked nor held back`,
         () => {
           isHeldBack = performance.now() - before > 500;
-          return isHeldBack || upstream.heads.length >= sent ? true : null;
+          return isHeldBack || checksAmong(upstream.heads).length >= sent ? true : null;
         },
       );
     }
@@ -69,7 +70,7 @@ t.test("a stream that is not read ends at its total deadline", async (t) => {
     gateway(t, served).write(CHECK);
     await eventually(
       () => `${path}: the check is not asked`,
-      () => (upstream.heads.length === 1 ? true : null),
+      () => (checksAmong(upstream.heads).length === 1 ? true : null),
     );
     await eventually(
       () => `${path}: its connection stays`,

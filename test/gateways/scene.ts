@@ -6,10 +6,10 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { Test } from "tap";
 import { type Outpost, startOutpost } from "../../src/demo/outpost.ts";
-import { outpostUser } from "../../src/demo/outpost-identity.ts";
 import { outpostPrefix } from "../../src/demo/outpost-visit.ts";
 import { type Answered, ask } from "../support/app.ts";
 import { type RawUpstream, rawUpstream } from "../support/raw-upstream.ts";
+import { signIn } from "../support/sign-in.ts";
 import { type Sparekey, startSparekey } from "../support/sparekey.ts";
 
 /** It has tests of its own; here each check shall ask. */
@@ -73,7 +73,7 @@ export async function startScene(t: Test): Promise<Scene> {
     }),
     { host: "answer.test", sparekey: first, path: "/answer" },
   ];
-  const session = await signIn(outpost);
+  const session = await signIn(outpost, "basic-auth.test");
   return { outpost, answering, sparekey, appPort: await startApp(t), sites, session };
 }
 
@@ -91,31 +91,6 @@ function configFor(outpost: number, silent: number, answering: number): string {
   });
   const answer = `  - { name: answer, listen: "127.0.0.1:0", path: /answer, upstream: "http://127.0.0.1:${answering}", fallback: { mode: deny } }`;
   return ["routes:", ...routes, answer, ""].join("\n");
-}
-
-/** Goes the outpost's login as a browser would. */
-async function signIn(outpost: Outpost): Promise<string> {
-  const host = "basic-auth.test";
-  const visit = (url: string, init: RequestInit = {}) =>
-    fetch(url.replace(`http://${host}`, outpost.url), {
-      redirect: "manual",
-      ...init,
-      headers: { "X-Forwarded-Proto": "http", "X-Forwarded-Host": host, ...init.headers },
-    });
-  const begun = await visit(`${outpost.url}${CHECK}`);
-  const form = begun.headers.get("location") ?? "";
-  const granted = await visit(form, {
-    method: "POST",
-    body: new URLSearchParams({ user: outpostUser.name, password: outpostUser.password }),
-  });
-  const done = await visit(granted.headers.get("location") ?? "", {
-    headers: { Cookie: sessionOf(begun) },
-  });
-  return sessionOf(done);
-}
-
-function sessionOf(answer: Response): string {
-  return answer.headers.getSetCookie()[0]?.split(";")[0] ?? "";
 }
 
 /** Says what it got. Takes WebSocket upgrades without speaking the protocol. */

@@ -36,6 +36,9 @@ const breaker = (state: string, pod = "a") => of("sparekey_breaker_state", `stat
 const endpoints = (state: string, pod = "a") => of("sparekey_endpoints", `state="${state}"`, pod);
 const logins = (result: string, pod = "a") =>
   of("sparekey_emergency_logins_total", `result="${result}"`, pod);
+const proven = (pod: string) => of("sparekey_probe_proven", "", pod);
+const ended = (result: string, pod = "a") =>
+  of("sparekey_logins_total", `result="${result}"`, pod, "authentik-login");
 const users = (pod: string) => of("sparekey_htpasswd_users", "", pod);
 const reloaded = (pod: string) =>
   `sparekey_config_last_reload_successful{namespace="sparekey", pod="${pod}", job="sparekey"}`;
@@ -82,6 +85,14 @@ export function alertRows(shmBytes: number): Readonly<Record<string, readonly Al
   const ejected = (count: number): FiringAlert => ({
     labels: ROUTE,
     summary: `Route authentik: ${count} endpoint(s) of the upstream are not asked.`,
+  });
+  const unproven: FiringAlert = {
+    labels: ROUTE,
+    summary: "Route authentik: no probe is known to work, on at least one sparekey replica.",
+  };
+  const failingLogins = (count: number): FiringAlert => ({
+    labels: { ...ROUTE, route: "authentik-login" },
+    summary: `Route authentik-login: ${count} logins failed in 10 minutes, and none went well.`,
   });
   const used: FiringAlert = {
     labels: ROUTE,
@@ -281,6 +292,131 @@ export function alertRows(shmBytes: number): Readonly<Record<string, readonly Al
         name: "all are asked",
         series: { [allowed("a")]: "0+9x60", [endpoints("in_use")]: ON, [endpoints("ejected")]: OFF },
         at: "30m",
+        fires: SILENT,
+      },
+    ],
+    SparekeyProbeUnproven: [
+      {
+        name: "for 30 minutes of checks",
+        series: { [allowed("a")]: "0+9x80", [proven("a")]: "0+0x80" },
+        at: "32m",
+        fires: [unproven],
+      },
+      {
+        name: "less",
+        series: { [allowed("a")]: "0+9x80", [proven("a")]: "0+0x80" },
+        at: "29m",
+        fires: SILENT,
+      },
+      {
+        name: "a check every two minutes",
+        series: { [allowed("a")]: seldom, [proven("a")]: "0+0x80" },
+        at: "33m",
+        fires: [unproven],
+      },
+      {
+        name: "at one replica alone",
+        series: {
+          [allowed("a")]: "0+9x80",
+          [allowed("b")]: "0+9x80",
+          [proven("a")]: "1+0x80",
+          [proven("b")]: "0+0x80",
+        },
+        at: "32m",
+        fires: [unproven],
+      },
+      {
+        name: "lost",
+        series: { [allowed("a")]: "0+9x99", [proven("a")]: "1+0x10 0+0x80" },
+        at: "38m",
+        fires: [unproven],
+      },
+      {
+        name: "nobody comes who could teach it",
+        series: { [allowed("a")]: "9+0x80", [proven("a")]: "0+0x80" },
+        at: "39m",
+        fires: SILENT,
+      },
+      {
+        name: "nobody comes to the replica that has not proven it",
+        series: {
+          [allowed("a")]: "0+9x80",
+          [allowed("b")]: "9+0x80",
+          [proven("a")]: "1+0x80",
+          [proven("b")]: "0+0x80",
+        },
+        at: "39m",
+        fires: SILENT,
+      },
+      {
+        name: "proven after a while",
+        series: { [allowed("a")]: "0+9x80", [proven("a")]: "0+0x30 1+0x80" },
+        at: "39m",
+        fires: SILENT,
+      },
+      {
+        name: "a route without probes",
+        series: { [allowed("a")]: "0+9x80" },
+        at: "39m",
+        fires: SILENT,
+      },
+    ],
+    LoginsFailing: [
+      {
+        name: "five, and none well",
+        series: { [ended("failed")]: "0+0x3 5+0x60", [ended("ok")]: OFF },
+        at: "5m",
+        fires: [failingLogins(5)],
+      },
+      {
+        name: "shared over replicas",
+        series: {
+          [ended("failed")]: "0+0x3 3+0x60",
+          [ended("failed", "b")]: "0+0x3 2+0x60",
+          [ended("ok")]: OFF,
+          [ended("ok", "b")]: "7+0x60",
+        },
+        at: "5m",
+        fires: [failingLogins(5)],
+      },
+      {
+        name: "four",
+        series: { [ended("failed")]: "0+0x3 4+0x60", [ended("ok")]: OFF },
+        at: "5m",
+        fires: SILENT,
+      },
+      {
+        name: "one goes well",
+        series: { [ended("failed")]: "0+5x60", [ended("ok")]: "0+0x3 1+0x60" },
+        at: "5m",
+        fires: SILENT,
+      },
+      {
+        name: "one goes well at the other replica",
+        series: {
+          [ended("failed")]: "0+5x60",
+          [ended("ok")]: OFF,
+          [ended("ok", "b")]: "0+0x3 1+0x60",
+        },
+        at: "5m",
+        fires: SILENT,
+      },
+      {
+        name: "ten minutes after the last good one",
+        series: { [ended("failed")]: "0+1x60", [ended("ok")]: "0+0x3 1+0x60" },
+        at: "20m",
+        fires: [failingLogins(20)],
+      },
+      {
+        name: "long over",
+        series: { [ended("failed")]: "0+0x3 9+0x60", [ended("ok")]: OFF },
+        at: "20m",
+        fires: SILENT,
+      },
+      {
+        name: "loops alone, since these logins went well",
+        series: { [ended("failed")]: OFF, [ended("loop")]: "0+5x60", [ended("ok")]: "0+5x60" },
+        at: "20m",
         fires: SILENT,
       },
     ],

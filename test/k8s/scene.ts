@@ -31,6 +31,7 @@ export async function startMonitoringScene(
     .replaceAll("0.0.0.0:9000", "127.0.0.1:0")
     .replaceAll("0.0.0.0:8080", "127.0.0.2:0")
     .replaceAll("http://ak-outpost.authentik.svc.cluster.local:9000", outpost.url)
+    .replaceAll(/loginHealth: .+/g, "loginHealth: []")
     .replaceAll("http://poison-fountain.poison-fountain.svc.cluster.local:8080", NOWHERE)
     .replaceAll("/etc/sparekey/htpasswd", "htpasswd");
   const sparekey = await startSparekey(t, `${more}\n${here}`, { users });

@@ -37,7 +37,7 @@ function scene() {
         return settled();
       };
       sent.push({ request, gone, answer: settle });
-      gone.addEventListener("abort", () => resolve({ kind: "abandoned" }));
+      gone.addEventListener("abort", () => resolve({ kind: "abandoned", isLate: false }));
       return promise;
     },
     onEvent: say,

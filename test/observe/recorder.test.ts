@@ -1,11 +1,11 @@
 import t from "tap";
 import type { EndpointChange } from "../../src/core/endpoint.ts";
 import type { LogLevel, LogOptions } from "../../src/core/snapshot.ts";
-import type { Decision } from "../../src/core/types.ts";
+import type { Decision, ProbeStanding } from "../../src/core/types.ts";
 import type { Event } from "../../src/observe/event.ts";
 import { logEvent } from "../../src/observe/log/events.ts";
 import { createLogger } from "../../src/observe/log/logger.ts";
-import { createRecorder } from "../../src/observe/recorder.ts";
+import { createRecorder, type Recorder } from "../../src/observe/recorder.ts";
 import { countedProcess } from "./counted-process.ts";
 import { allowedBy, checkWith, fromUpstream, loginDecision, routeWith, SHED } from "./samples.ts";
 
@@ -285,6 +285,8 @@ t.test("counts what the data path reports", async (t) => {
   recorder.fault(BOTS, "dns");
   recorder.suspect(BOTS, "reset", "cleared");
   recorder.probe(BOTS, "ok");
+  recorder.abandoned(BOTS);
+  recorder.proven(BOTS, { proven: "allow", refused: null });
   recorder.attempt(BOTS, "retry");
   recorder.attempt(BOTS, "hedge");
   recorder.attempt(BOTS, "hedge");
@@ -295,6 +297,8 @@ t.test("counts what the data path reports", async (t) => {
   t.match(text, 'sparekey_faults_total{route="bots",reason="dns"} 1');
   t.match(text, 'sparekey_suspects_total{route="bots",reason="reset",finding="cleared"} 1');
   t.match(text, 'sparekey_probes_total{route="bots",result="ok"} 1');
+  t.match(text, 'sparekey_abandoned_total{route="bots"} 1');
+  t.match(text, 'sparekey_probe_proven{route="bots"} 1');
   t.match(text, 'sparekey_retries_total{route="bots",kind="retry"} 1');
   t.match(text, 'sparekey_retries_total{route="bots",kind="hedge"} 2');
   t.match(text, 'sparekey_breaker_state{route="bots",state="open"} 1');
@@ -310,11 +314,125 @@ t.test("a route that a reload removed is passed over", async (t) => {
   recorder.fault(BOTS, "dns");
   recorder.suspect(BOTS, "reset", "cleared");
   recorder.probe(BOTS, "fault");
+  recorder.abandoned(BOTS);
+  recorder.proven(BOTS, { proven: "allow", refused: 400 });
+  recorder.login(BOTS, "failed", "10.0.0.7");
   recorder.attempt(BOTS, "retry");
   recorder.endpoint(BOTS, { kind: "joined", endpoint: "10.0.3.7:9000" });
   recorder.breaker(BOTS, "open", "dns");
   t.same(lines, []);
   t.notMatch(await metrics.text(), 'route="bots"');
+});
+
+t.test("what people should know of a route's probe is a line", async (t) => {
+  const line = (level: string, msg: string, data = {}) => ({ level, msg, route: "sso", ...data });
+  const proven = line("info", "probe proven", { verdict: "challenge" });
+  const lost = line("warn", "probe no longer proven");
+  const refused = (status: number) =>
+    line("warn", "probes are refused: set probe.hosts to a host that the upstream knows", { status });
+  const rows: readonly {
+    name: string;
+    /** The second, and the standing from then on. */
+    standings: readonly (readonly [number, ProbeStanding])[];
+    lines: readonly object[];
+  }[] = [
+    { name: "nothing", standings: [[0, { proven: null, refused: null }]], lines: [] },
+    { name: "gained", standings: [[0, { proven: "challenge", refused: null }]], lines: [proven] },
+    {
+      name: "said again",
+      standings: [
+        [0, { proven: "challenge", refused: null }],
+        [1, { proven: "challenge", refused: null }],
+      ],
+      lines: [proven],
+    },
+    {
+      name: "a better verdict",
+      standings: [
+        [0, { proven: "challenge", refused: null }],
+        [1, { proven: "allow", refused: null }],
+      ],
+      lines: [proven],
+    },
+    {
+      name: "lost and gained",
+      standings: [
+        [0, { proven: "challenge", refused: null }],
+        [1, { proven: null, refused: null }],
+        [2, { proven: "challenge", refused: null }],
+      ],
+      lines: [proven, lost, proven],
+    },
+    { name: "refused", standings: [[0, { proven: null, refused: 400 }]], lines: [refused(400)] },
+    {
+      name: "refused otherwise",
+      standings: [
+        [0, { proven: null, refused: 400 }],
+        [1, { proven: null, refused: 404 }],
+      ],
+      lines: [refused(400), refused(404)],
+    },
+    {
+      name: "refused now and then",
+      standings: [
+        [0, { proven: null, refused: 400 }],
+        [1, { proven: null, refused: null }],
+        [599, { proven: null, refused: 400 }],
+        [600, { proven: null, refused: null }],
+        [600, { proven: null, refused: 400 }],
+      ],
+      lines: [refused(400), refused(400)],
+    },
+  ];
+  for (const { name, standings, lines: expected } of rows) {
+    const { clock, recorder, lines } = scene("off");
+    for (const [second, standing] of standings) {
+      clock.now = second * 1_000;
+      recorder.proven(SSO, standing);
+    }
+    t.same(lines, expected, name);
+  }
+});
+
+t.test("logins that fail are a line, when they begin to and when they end", async (t) => {
+  const login = { ...routeWith("login", "none"), loginOf: "authentik" } as const;
+  const rows: readonly {
+    name: string;
+    after: (recorder: Recorder) => void;
+    seconds: number;
+    wentWell: boolean;
+  }[] = [
+    {
+      name: "one goes well",
+      after: (recorder) => recorder.login(login, "ok", "z"),
+      seconds: 60,
+      wentWell: true,
+    },
+    { name: "nobody comes any more", after: () => {}, seconds: 600, wentWell: false },
+  ];
+  for (const { name, after, seconds, wentWell } of rows) {
+    const { clock, recorder, lines, metrics } = scene("off", "info");
+    metrics.useRoutes([login]);
+    for (const client of ["a", "b", "c", "a"]) recorder.login(login, "failed", client);
+    recorder.tick();
+    t.same(lines, [], `${name}: four are no sign`);
+    recorder.login(login, "failed", "b");
+    for (clock.now = 0; clock.now < 60_000; clock.now += 1_000) recorder.tick();
+    const begun = { level: "warn", msg: "logins fail", route: "login", failed: 5, addresses: 3 };
+    t.same(lines, [begun], name);
+    t.same(metrics.report().routes[0]?.failingLogins, { failed: 5, addresses: 3 });
+    after(recorder);
+    for (; clock.now < 700_000; clock.now += 1_000) recorder.tick();
+    const ended = {
+      level: "info",
+      msg: "logins no longer fail",
+      route: "login",
+      seconds,
+      went_well: wentWell,
+    };
+    t.same(lines, [begun, ended], name);
+    t.equal(metrics.report().routes[0]?.failingLogins, null);
+  }
 });
 
 t.test("each change of an endpoint is a line with its address", async (t) => {

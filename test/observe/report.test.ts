@@ -183,6 +183,33 @@ t.test("of several processes", async (t) => {
       is: { lastFault: { reason: "dns", at: 7 }, users: 1 },
     },
     {
+      name: "a probe that all have proven, by the lesser verdict",
+      of: [
+        [{ probe: { proven: "challenge", refused: null } }],
+        [{ probe: { proven: "allow", refused: null } }],
+        [{ probe: null }],
+      ],
+      is: { probe: { proven: "allow", refused: null } },
+    },
+    {
+      name: "a probe that one has not proven, because it is refused",
+      of: [
+        [{ probe: { proven: "challenge", refused: null } }],
+        [{ probe: { proven: null, refused: 400 } }],
+        [{ probe: { proven: "challenge", refused: null } }],
+      ],
+      is: { probe: { proven: null, refused: 400 } },
+    },
+    {
+      name: "logins that fail at some",
+      of: [
+        [{ failingLogins: { failed: 5, addresses: 3 } }],
+        [{ failingLogins: null }],
+        [{ failingLogins: { failed: 7, addresses: 4 } }],
+      ],
+      is: { failingLogins: { failed: 12, addresses: 4 } },
+    },
+    {
       name: "an endpoint that any has ejected, for most checks and the longest time",
       of: [
         [{ endpoints: [at("a", "cookieless", 1), at("b"), at("c", "all", 5)] }],
@@ -210,6 +237,8 @@ t.test("of one that ended only counts stay, as long as its route is there", asyn
     breaker: { state: "open", since: 1 },
     isInFallback: true,
     fallback: { mode: "allow", reason: "dns", since: 1, served: 1, isHeld: true, checks: 1 },
+    probe: { proven: "challenge", refused: null },
+    failingLogins: { failed: 5, addresses: 3 },
     users: 0,
     endpoints: [at("a")],
   });
@@ -227,6 +256,8 @@ t.test("of one that ended only counts stay, as long as its route is there", asyn
       breaker: null,
       isInFallback: null,
       fallback: null,
+      probe: null,
+      failingLogins: null,
       users: null,
       endpoints: [],
     },
@@ -237,7 +268,12 @@ t.test("regression: with no process left, nothing is claimed of breakers and fal
   const ended = endedReport([counted(5).report()], new Set(["sso", "login"]));
   const text = await sumText([ended]);
   t.equal(sample(text, CHECKS), 5);
-  for (const family of ["sparekey_breaker_state", "sparekey_fallback_active", "sparekey_endpoints"]) {
+  for (const family of [
+    "sparekey_breaker_state",
+    "sparekey_fallback_active",
+    "sparekey_endpoints",
+    "sparekey_probe_proven",
+  ]) {
     t.notMatch(text, new RegExp(`^${family}\\{`, "m"));
   }
   t.equal(sample(await sumText([ended, counted(0).report()]), stateSeries("closed")), 1, "one is back");

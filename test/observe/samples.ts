@@ -23,7 +23,7 @@ const EMERGENCY: BasicAuthFallback = {
   page: null,
 };
 const FALLBACKS: Readonly<Record<FallbackMode, Fallback>> = {
-  allow: { mode: "allow" },
+  allow: { mode: "allow", onOverload: "shed" },
   "basic-auth": EMERGENCY,
   deny: { mode: "deny", grace: null, page: null },
   none: { mode: "none" },
@@ -34,12 +34,14 @@ export function routeWith(name: string, mode: FallbackMode): Route {
     name,
     listen: { host: "127.0.0.1", port: 0 },
     path: { kind: "exact", path: "/auth" },
+    gateway: "traefik",
     upstream: {
       protocol: "http:",
       servers: [{ host: "127.0.0.1", port: 1 }],
       tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
       timeouts: { connect: 3000, read: 5000, total: 8000 },
       maxConnections: 256,
+      probeConnections: 6,
       pipelining: 1,
       headBytes: 262_144,
       answerBytes: 1_048_576,
@@ -51,11 +53,14 @@ export function routeWith(name: string, mode: FallbackMode): Route {
       suspectStatuses: new Set([500]),
       bare400: true,
       confirm: "auto",
+      match: [],
+      expect: { challenge: { headers: [], location: null, cookie: null }, allow: { headers: [] } },
     },
     breaker: { failures: 5, interval: 2000, maxInterval: 15_000, successes: 2 },
-    probe: { host: null, uri: "/", headers: [], minInterval: 2000, loginHealth: null },
+    probe: { hosts: [], uri: "/", headers: [], minInterval: 2000, loginHealth: [] },
     hosts: [],
     requireHeaders: [],
+    loginOf: null,
     fallback: FALLBACKS[mode],
   };
 }

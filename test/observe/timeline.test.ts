@@ -12,6 +12,20 @@ import {
   workerDied,
 } from "../support/events.ts";
 
+/** The seconds of the events that are told, of those that come at a second, from a worker. */
+function secondsTold(events: readonly (readonly [number, number, TimelineEvent])[]): readonly number[] {
+  let now = 0;
+  const timeline = createTimeline(() => now);
+  for (const [second, worker, event] of events) {
+    now = second * 1_000;
+    timeline.add(event, worker);
+  }
+  return timeline
+    .all()
+    .map(({ at }) => at / 1_000)
+    .toReversed();
+}
+
 t.test("the newest come first, and the oldest go", async (t) => {
   let now = 0;
   const timeline = createTimeline(() => {
@@ -145,22 +159,56 @@ t.test("a change of an endpoint that several workers notice is told once", async
       told: [0, 1, 2],
     },
   ];
-  for (const { name, events, told } of rows) {
-    let now = 0;
-    const timeline = createTimeline(() => now);
-    for (const [second, worker, event] of events) {
-      now = second * 1_000;
-      timeline.add(event, worker);
-    }
-    t.same(
-      timeline
-        .all()
-        .map(({ at }) => at / 1_000)
-        .toReversed(),
-      told,
-      name,
-    );
-  }
+  for (const { name, events, told } of rows) t.same(secondsTold(events), told, name);
+});
+
+t.test("what several workers notice of a probe is told once", async (t) => {
+  const proven = (route: string) => ({ kind: "probe_proven", route, verdict: "allow" }) as const;
+  const unproven = { kind: "probe_unproven", route: "sso" } as const;
+  const rows: readonly {
+    name: string;
+    /** The second, and the worker. */
+    events: readonly (readonly [number, number, TimelineEvent])[];
+    told: readonly number[];
+  }[] = [
+    {
+      name: "the same, within 20 s, and later",
+      events: [
+        [0, 1, proven("sso")],
+        [19, 2, proven("sso")],
+        [20, 3, proven("sso")],
+      ],
+      told: [0, 20],
+    },
+    {
+      name: "lost and gained",
+      events: [
+        [0, 1, proven("sso")],
+        [1, 1, unproven],
+        [2, 1, proven("sso")],
+      ],
+      told: [0, 1, 2],
+    },
+    {
+      name: "two routes",
+      events: [
+        [0, 1, proven("sso")],
+        [1, 1, proven("bots")],
+        [2, 2, proven("sso")],
+        [3, 2, proven("bots")],
+      ],
+      told: [0, 1],
+    },
+    {
+      name: "two refusals",
+      events: [
+        [0, 1, { kind: "probe_refused", route: "sso", status: 400 }],
+        [1, 2, { kind: "probe_refused", route: "sso", status: 404 }],
+      ],
+      told: [0, 1],
+    },
+  ];
+  for (const { name, events, told } of rows) t.same(secondsTold(events), told, name);
 });
 
 t.test("what is kept of a bad file is bounded", async (t) => {

@@ -4,6 +4,7 @@ import { ask, basic, sample, serve } from "../support/app.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
 import { unstalled } from "../support/unstalled.ts";
+import { untilProven } from "../support/warm.ts";
 
 const DAY = 24 * 60 * 60 * 1_000;
 const SHA_OF_RIGHT = "{SHA}0nofEXcSAJSXFLGvmfBIpBb11vQ=";
@@ -39,7 +40,7 @@ routes:
   const state = async (name: string) =>
     sample(await metrics(), `sparekey_breaker_state{route="sso",state="${name}"}`);
 
-  t.equal((await check()).status, 200);
+  await untilProven(metrics, ["sso"], async () => t.equal((await check()).status, 200));
   hanging = true;
   for (const days of [1, -2]) {
     jump = days * DAY;

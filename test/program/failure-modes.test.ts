@@ -2,8 +2,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import t from "tap";
-import { SCENES } from "../../bench/faults/scenes.ts";
+import { CROWD_SCENES } from "../../bench/faults/crowd-scenes.ts";
+import { FIELD_SCENES } from "../../bench/faults/field-scenes.ts";
+import { SCENES as SINGLE_SCENES } from "../../bench/faults/scenes.ts";
 
+const SCENES = [...SINGLE_SCENES, ...CROWD_SCENES, ...FIELD_SCENES];
 const ROOT = join(import.meta.dirname, "../..");
 const page = await readFile(join(ROOT, "docs/failure-modes.md"), "utf8");
 const [prose = "", measured = ""] = page.split("<!-- measured: begin -->");

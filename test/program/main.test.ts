@@ -55,7 +55,8 @@ t.test("schema prints what config/schema.json holds", async (t) => {
 
 t.test("check", async (t) => {
   const cwd = await temporaryFolder(t);
-  const route = "routes: [{ preset: authentik, upstream: http://x, fallback: { htpasswd: users } }]\n";
+  const route =
+    "routes: [{ preset: authentik, upstream: http://x, probe: { loginHealth: [] }, fallback: { htpasswd: users } }]\n";
   await writeFile(join(cwd, "users"), htpasswdOf({ admin: "correct horse" }));
   await writeFile(join(cwd, "good.yaml"), route);
   await writeFile(join(cwd, "bad.yaml"), `listen: 5\nadmin: { port: 1 }\n${route}`);

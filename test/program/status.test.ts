@@ -45,6 +45,17 @@ function post(sparekey: Sparekey, path: string, body: unknown) {
   return ask(`${sparekey.admin.url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
+/** Resolves once the probes of every worker are proven. `teach` is called again and again. */
+async function proven(sparekey: Sparekey, teach: () => Promise<unknown>): Promise<void> {
+  await eventually(
+    () => "the probes are not proven",
+    async () => {
+      await teach();
+      return (await sparekey.metrics()).includes('sparekey_probe_proven{route="sso"} 1\n') || null;
+    },
+  );
+}
+
 const totalOf = (status: Status, source: "upstream" | "fallback" | "override", route = 0) =>
   status.routes[route]?.checks[source];
 
@@ -70,6 +81,7 @@ t.test("an outage and its end, told by one process", async (t) => {
   await check("/auth");
   t.match((await statusOf(sparekey)).routes[0], { state: "answering", checks: { upstream: 1 } });
 
+  await proven(sparekey, async () => {});
   state.isDown = true;
   for (let count = 0; count < 3; count += 1) await check("/auth");
   await check("/auth", { Authorization: basic("eve", "emergency") });
@@ -111,7 +123,7 @@ t.test("an outage and its end, told by one process", async (t) => {
   );
   t.match(after.routes[0], { fallback: { everyCheck: false } });
   const kinds = after.events.filter(({ route }) => route === "sso").map(({ kind }) => kind);
-  t.same(kinds, ["breaker_closed", "breaker_opened", "fallback_began"]);
+  t.same(kinds, ["breaker_closed", "breaker_opened", "fallback_began", "probe_proven"]);
 });
 
 t.test("what a person does, and a config that is refused", async (t) => {
@@ -150,6 +162,7 @@ t.test("a probe by hand is the trial of an open breaker, at every worker", async
     const { state, sparekey, check } = await scene(t, workers, "1h");
     const probe = async () => JSON.parse((await post(sparekey, "/-/routes/sso/probe", null)).text);
     t.match(await probe(), { finding: "fine" }, "before any check");
+    await proven(sparekey, () => check("/auth"));
     state.isDown = true;
     for (let count = 0; count < 30; count += 1) await check("/auth");
     t.match(await probe(), { finding: "fault", reason: "status_503" });
@@ -199,9 +212,16 @@ t.test("workers: sums, and what one that died had counted", async (t) => {
 t.test("the page about it has every field, and no other", async (t) => {
   const page = await readFile(new URL("../../docs/status.md", import.meta.url), "utf8");
   const shown = JSON.parse(/```json\n([\s\S]*?)```/.exec(page)?.[1] ?? "");
-  const { state, sparekey, check } = await scene(t, "workers: 2");
+  const { state, sparekey, check } = await scene(t, "workers: 2", "1h");
+  await proven(sparekey, () => check("/auth"));
   state.isDown = true;
-  for (let count = 0; count < 5; count += 1) await check("/auth");
+  await eventually(
+    () => "the breaker does not open",
+    async () => {
+      await check("/auth");
+      return (await statusOf(sparekey)).routes[0]?.breaker.since ?? null;
+    },
+  );
   await post(sparekey, "/-/routes/sso/override", { mode: "fallback", ttl: "1h", reason: "drill" });
   const real = await statusOf(sparekey);
   const one = {

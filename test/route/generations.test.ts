@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import t from "tap";
 import { addressText } from "../../src/core/address-text.ts";
+import type { Questioned, RouteState } from "../../src/core/answer-check.ts";
 import type { Route, Snapshot, Upstream } from "../../src/core/snapshot.ts";
 import { createGenerations, htpasswdFiles } from "../../src/route/generations.ts";
 import { createGraceStore } from "../../src/route/grace-store.ts";
@@ -24,12 +25,14 @@ const snapshot = (...routes: readonly Route[]): Snapshot => ({ ...EMPTY, routes:
 
 function scene() {
   const states: string[] = [];
+  const proven: (string | null)[] = [];
   const upstreams: (readonly Upstream[])[] = [];
   const files: (readonly string[])[] = [];
   let closed = 0;
   const generations = createGenerations({
     upstreams: {
       endpoints: () => [],
+      recovered: () => {},
       ask: async () => answering(answer(200)),
       use: (used) => void upstreams.push([...used]),
       close: () => {
@@ -45,6 +48,7 @@ function scene() {
     overrides: { of: (name) => (name === "held" ? "fallback" : null) },
     record: {
       probe: () => {},
+      proven: (_route, standing) => proven.push(standing.proven),
       breaker: ({ name }, state, reason) => states.push(`${name} ${state} ${reason}`),
     },
     now: () => 0,
@@ -57,7 +61,11 @@ function scene() {
     generations.use(generation);
     return generation;
   };
-  return { generations, serve, states, upstreams, files, closed: () => closed };
+  return { generations, serve, states, proven, upstreams, files, closed: () => closed };
+}
+
+function questioned(): Questioned {
+  return { check: check(), begin: 0, client: () => "192.0.2.1" };
 }
 
 const changes: readonly {
@@ -100,6 +108,76 @@ for (const { name, change, keeps } of changes) {
     t.equal(isSameUpstream, change.upstream === undefined && change.name === undefined, "connections");
     t.same(states, keeps === "all" || change.name ? [] : ["sso closed null"], "its breaker starts closed");
   });
+}
+
+/** One is proven by a probe of its own, which a check in quiet times has sent. */
+async function proveHost(state: RouteState | undefined): Promise<void> {
+  const asking = state?.health.admit(check());
+  if (asking?.kind !== "ask") throw new Error("refused");
+  state?.health.observe(asking, questioned(), { kind: "allow", answer: answer(200) }, 0);
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+const servers = [{ host: "127.0.0.1", port: 10 }] as const;
+const proofs: readonly { readonly name: string; readonly change: Partial<Route>; readonly keeps: boolean }[] =
+  [
+    { name: "nothing", change: {}, keeps: true },
+    { name: "its fallback", change: { fallback: DENY }, keeps: true },
+    { name: "its breaker", change: { breaker: { ...BREAKER_RULES, failures: 1 } }, keeps: true },
+    {
+      name: "a deadline of its upstream",
+      change: { upstream: upstreamAt(9, { timeouts: { connect: 1, read: 1, total: 1 } }) },
+      keeps: true,
+    },
+    { name: "its connections", change: { upstream: upstreamAt(9, { maxConnections: 3 }) }, keeps: true },
+    {
+      name: "how long a probe holds",
+      change: { probe: { ...PROBE_RULES, minInterval: 1 } },
+      keeps: true,
+    },
+    {
+      name: "its fault statuses",
+      change: { fault: { ...FAULT_RULES, statuses: new Set([502]) } },
+      keeps: true,
+    },
+    { name: "what an allow must bring", change: { requireHeaders: ["x-user"] }, keeps: true },
+    { name: "its upstream", change: { upstream: upstreamAt(10, { servers }) }, keeps: false },
+    {
+      name: "what it expects",
+      change: {
+        fault: { ...FAULT_RULES, expect: { ...FAULT_RULES.expect, allow: { headers: ["x-user"] } } },
+      },
+      keeps: false,
+    },
+    {
+      name: "what matches a fault",
+      change: { fault: { ...FAULT_RULES, match: [{ status: 403, header: null, body: null }] } },
+      keeps: false,
+    },
+    { name: "the hosts of its probe", change: { probe: { ...PROBE_RULES, hosts: ["a"] } }, keeps: false },
+    { name: "the URI of its probe", change: { probe: { ...PROBE_RULES, uri: "/deep" } }, keeps: false },
+    {
+      name: "the headers of its probe",
+      change: { probe: { ...PROBE_RULES, headers: ["X", "1"] } },
+      keeps: false,
+    },
+    { name: "its path", change: { path: { kind: "exact", path: "/other" } }, keeps: false },
+    { name: "its gateway", change: { gateway: "caddy" }, keeps: false },
+  ];
+for (const { name, change, keeps } of proofs) {
+  t.test(
+    `a reload that changes ${name} keeps ${keeps ? "what probes have proven" : "no proof"}`,
+    async (t) => {
+      const { serve, proven } = scene();
+      const before = (await serve(route())).states.get("sso");
+      await proveHost(before);
+      t.equal(before?.health.templates.proven, "allow", "it is proven");
+      const after = (await serve(route(change))).states.get("sso");
+      t.equal(after?.health.templates.proven, keeps ? "allow" : null);
+      const last = proven.at(-1);
+      t.equal(last, keeps ? "allow" : null, "and so it is told");
+    },
+  );
 }
 
 t.test("a check holds the generation it began with, and the last to let go closes it", async (t) => {
@@ -159,7 +237,7 @@ t.test("what becomes of the checks of an old state says nothing of the one in us
   await serve(route({ breaker: { ...BREAKER_RULES, failures, successes: 1 } }));
   const old = first.states.get("sso")?.health;
   const asking = old?.admit(check());
-  if (asking?.kind === "ask") old?.observe(asking, check(), fault);
+  if (asking?.kind === "ask") old?.observe(asking, questioned(), fault, 0);
   t.equal(old?.admit(check()).kind, "refused", "its own breaker is open");
   t.same(states, ["sso closed null"], "and nobody hears of it");
   current?.release();
@@ -204,7 +282,11 @@ t.test("htpasswd files are those of emergency logins, of routes and of hosts", a
         { host, fallback: DENY },
       ],
     }),
-    route({ name: "open", fallback: { mode: "allow" }, hosts: [{ host, fallback: login("/c") }] }),
+    route({
+      name: "open",
+      fallback: { mode: "allow", onOverload: "shed" },
+      hosts: [{ host, fallback: login("/c") }],
+    }),
   ];
   t.same(
     htpasswdFiles([{ snapshot: snapshot(...routes) }, { snapshot: snapshot(route({ fallback: DENY })) }]),

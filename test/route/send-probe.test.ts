@@ -1,11 +1,12 @@
 import t from "tap";
 import type { Ask } from "../../src/core/ask.ts";
-import { BARE_TEMPLATE } from "../../src/core/probe.ts";
-import type { Upstream } from "../../src/core/snapshot.ts";
+import { NOBODY } from "../../src/core/dialect.ts";
+import { probeRequest } from "../../src/core/probe.ts";
+import type { LoginHealth, Upstream } from "../../src/core/snapshot.ts";
 import type { Outcome, UpstreamRequest } from "../../src/core/types.ts";
 import { askLogin, sendProbe } from "../../src/route/send-probe.ts";
 import { answering, failing } from "../support/check-world.ts";
-import { answer, PROBE_RULES, route, streamedBody } from "../support/fixtures.ts";
+import { answer, route, streamedBody } from "../support/fixtures.ts";
 import { upstreamAt } from "../support/raw-upstream.ts";
 
 function asking(outcome: Outcome) {
@@ -13,11 +14,13 @@ function asking(outcome: Outcome) {
   const stop = new AbortController();
   const ask: Ask = async (upstream, request, gone) => {
     asked.push({ upstream, request });
-    return gone.aborted ? { kind: "abandoned" } : outcome;
+    return gone.aborted ? { kind: "abandoned", isLate: false } : outcome;
   };
   return { asked, stop, deps: { ask, userAgent: "sparekey/1", stop: stop.signal } };
 }
 
+/** A probe for nobody in particular. */
+const REQUEST = probeRequest(route(), NOBODY, "sparekey/1", null, null);
 const LOCATION = ["Location", "https://login.example/"];
 const DOWN = { kind: "suspect", reason: "login_down" };
 const probeRows = [
@@ -52,9 +55,16 @@ const probeRows = [
   {
     name: "a challenge without a redirect",
     outcome: answering(answer(401)),
-    isUp: false,
-    looks: 0,
+    isUp: true,
+    looks: 1,
     result: { kind: "fine", passed: true },
+  },
+  {
+    name: "a challenge without a redirect, whose login is down",
+    outcome: answering(answer(401)),
+    isUp: false,
+    looks: 1,
+    result: DOWN,
   },
   {
     name: "a fault",
@@ -94,11 +104,13 @@ for (const { name, outcome, isUp, looks, result } of probeRows) {
       looked += 1;
       return isUp;
     };
-    const brought = await sendProbe(route(), own, BARE_TEMPLATE, isLoginUp, deps);
-    t.same(brought, { outcome, result });
+    const brought = await sendProbe(route(), own, REQUEST, isLoginUp, deps);
+    t.equal(brought.outcome, outcome);
+    t.same(brought.finding.result, result);
+    t.equal(brought.finding.verdict === null, result.kind !== "fine", "only what is fine is a verdict");
     t.equal(looked, looks);
     t.equal(asked[0]?.upstream, own, "over the connections that are given");
-    t.match(asked[0]?.request, { method: "GET", target: "/auth", body: null, repeatable: true });
+    t.equal(asked[0]?.request, REQUEST);
   });
 }
 
@@ -110,23 +122,20 @@ const loginRows = [
   { name: "503", outcome: answering(answer(503)), result: DOWN },
   { name: "silence", outcome: failing("read_timeout"), result: DOWN },
   { name: "our own limits", outcome: { kind: "overload" }, result: { kind: "unknown" } },
-  { name: "the end of sparekey", outcome: { kind: "abandoned" }, result: { kind: "unknown" } },
+  { name: "the end of sparekey", outcome: { kind: "abandoned", isLate: false }, result: { kind: "unknown" } },
 ] as const;
-const health = (host: string, port: number) => ({
-  probe: {
-    ...PROBE_RULES,
-    loginHealth: { upstream: upstreamAt(port, { servers: [{ host, port }] }), target: "/health?full=1" },
-  },
-});
+function page(host: string, port: number): LoginHealth {
+  return { upstream: upstreamAt(port, { servers: [{ host, port }] }), target: "/health?full=1" };
+}
 for (const { name, outcome, result } of loginRows) {
   t.test(`a look at the login page that brings ${name}`, async (t) => {
-    t.same(await askLogin(route(health("auth.example", 80)), asking(outcome).deps), result);
+    t.same((await askLogin(page("auth.example", 80), asking(outcome).deps)).result, result);
   });
 }
 
 t.test("a look at the login page carries nothing but where it goes and who asks", async (t) => {
   const { asked, deps } = asking(answering(answer(200)));
-  await askLogin(route(health("2001:db8::1", 9443)), deps);
+  await askLogin(page("2001:db8::1", 9443), deps);
   const headers = ["Host", "[2001:db8::1]:9443", "User-Agent", "sparekey/1"];
   t.same(asked[0]?.request, {
     method: "GET",
@@ -138,28 +147,22 @@ t.test("a look at the login page carries nothing but where it goes and who asks"
   });
 });
 
-t.test("without loginHealth nothing is asked, and the login counts as up", async (t) => {
-  const { asked, deps } = asking(failing("refused"));
-  t.same(await askLogin(route(), deps), { kind: "fine", passed: true });
-  t.equal(asked.length, 0);
-});
-
 t.test("bodies are cut: nobody reads them, and their connections stay taken else", async (t) => {
   const [ofProbe, ofLogin] = [streamedBody("a"), streamedBody("b")];
   await sendProbe(
     route(),
     upstreamAt(9),
-    BARE_TEMPLATE,
+    REQUEST,
     async () => true,
     asking(answering(answer(200, [], ofProbe.body))).deps,
   );
-  await askLogin(route(health("a", 1)), asking(answering(answer(200, [], ofLogin.body))).deps);
+  await askLogin(page("a", 1), asking(answering(answer(200, [], ofLogin.body))).deps);
   t.same([ofProbe.cancelled(), ofLogin.cancelled()], [1, 1]);
 });
 
 t.test("the end of the route ends a probe, which then says nothing of the upstream", async (t) => {
   const { deps, stop } = asking(failing("refused"));
   stop.abort();
-  const { result } = await sendProbe(route(), upstreamAt(9), BARE_TEMPLATE, async () => true, deps);
-  t.same(result, { kind: "unknown" });
+  const { finding } = await sendProbe(route(), upstreamAt(9), REQUEST, async () => true, deps);
+  t.same(finding.result, { kind: "unknown" });
 });

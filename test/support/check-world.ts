@@ -7,6 +7,7 @@ import {
 } from "../../src/core/answer-check.ts";
 import { upstreamRequest } from "../../src/core/headers.ts";
 import { LinkedList } from "../../src/core/linked-list.ts";
+import { createLoginProgress } from "../../src/core/login-progress.ts";
 import type { Fallback, Route } from "../../src/core/snapshot.ts";
 import type {
   Admission,
@@ -35,7 +36,7 @@ export interface World {
   readonly attempts: readonly Attempt[];
   /** What was recorded, in order, such as `answer 200 5ms`, `fault reset`, `check upstream 5ms`. */
   readonly recorded: readonly string[];
-  /** What the route's health observed, in order, such as `allow`, `fault reset`, `nothing`. */
+  /** What the route's health observed, in order, such as `allow`, `fault reset`, `nothing`, `given up`, `late`. */
   readonly observed: readonly string[];
   /** The kinds of the verdicts that grace observed, in order. */
   readonly graceObserved: readonly Verdict["kind"][];
@@ -56,7 +57,11 @@ interface Scene {
   readonly isOpen?: boolean;
   /** Whether a probe confirms faults and suspects; default: no. null: it could not be sent. */
   readonly confirms?: boolean | null;
-  readonly isLoginUp?: boolean;
+  readonly areLoginsUp?: boolean;
+  /** A probe has shown a moment ago that the upstream is broken; default: no. */
+  readonly isKnownBad?: boolean;
+  /** A probe for the client's host is proven; default: no. */
+  readonly isProvenHost?: boolean;
   readonly override?: OverrideMode;
   /** The identity that grace has kept for the client. */
   readonly kept?: RawHeaders;
@@ -91,6 +96,8 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
       answer: (_route, status, ms) => recorded.push(`answer ${status} ${ms}ms`),
       fault: (_route, reason) => recorded.push(`fault ${reason}`),
       suspect: (_route, reason, judgement) => recorded.push(`suspect ${reason} ${judgement}`),
+      login: (_route, end, client) => recorded.push(`login ${end} of ${client}`),
+      abandoned: () => recorded.push("abandoned"),
     },
     now: () => clock,
   };
@@ -103,6 +110,7 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
         observe: (_check: Check, verdict: Verdict) => graceObserved.push(verdict.kind),
         recall: () => scene.kept ?? null,
       },
+      logins: createLoginProgress(),
       override: () => scene.override ?? null,
     },
     trustedProxies: scene.trustedProxies ?? null,
@@ -122,22 +130,28 @@ export function world(outcome: Outcome | (() => Promise<Outcome>), scene: Scene 
   };
 }
 
-function handMadeHealth({ isOpen = false, confirms = false, isLoginUp = true }: Scene) {
+function handMadeHealth(scene: Scene) {
+  const { isOpen = false, confirms = false, areLoginsUp = true } = scene;
   const observed: string[] = [];
   const confirmations: Check[] = [];
   const asking: Asking = { kind: "ask", generation: 7, isTrial: false, waiting: new LinkedList() };
+  const note = (of: Asking, words: string): void => {
+    if (of !== asking) throw new Error("observed for an admission that is not the check's own");
+    observed.push(words);
+  };
   const health: RouteState["health"] = {
     admit: (): Admission => (isOpen ? { kind: "refused" } : asking),
-    observe: (of, _check, verdict) => {
-      if (of !== asking) throw new Error("observed for an admission that is not the check's own");
-      observed.push(wordsFor(verdict));
-    },
-    judge: async (asked) => {
-      confirmations.push(asked);
+    observe: (of, _questioned, verdict) => note(of, wordsFor(verdict)),
+    gaveUp: (of) => note(of, "given up"),
+    judge: async ({ check }) => {
+      confirmations.push(check);
       if (confirms === null) return null;
       return confirms ? "confirmed" : "cleared";
     },
-    isLoginUp: async () => isLoginUp,
+    isKnownBad: () => scene.isKnownBad ?? false,
+    late: () => void observed.push("late"),
+    isProvenHost: () => scene.isProvenHost ?? false,
+    areLoginsUp: async () => areLoginsUp,
   };
   return { health, observed, confirmations, asking };
 }
@@ -166,7 +180,7 @@ export function failing(reason: FailureReason): Outcome {
 }
 
 export const FALLBACKS: Readonly<Record<FallbackMode, Fallback>> = {
-  allow: { mode: "allow" },
+  allow: { mode: "allow", onOverload: "shed" },
   "basic-auth": basicAuth(),
   deny: { mode: "deny", grace: null, page: null },
   none: { mode: "none" },

@@ -10,7 +10,7 @@ import type {
   ProbeRules,
   Route,
 } from "../../src/core/snapshot.ts";
-import type { Answer, Body, Check, RawHeaders, Reply } from "../../src/core/types.ts";
+import type { Answer, Body, Check, RawHeaders, Reply, Trying } from "../../src/core/types.ts";
 import { upstreamAt } from "./raw-upstream.ts";
 
 export function check(changes: Partial<Omit<Check, "path">> = {}): Check {
@@ -34,6 +34,7 @@ export function route(changes: Partial<Route> = {}): Route {
     name: "sso",
     listen: { host: "127.0.0.1", port: 9000 },
     path: { kind: "exact", path: "/auth" },
+    gateway: "traefik",
     upstream: upstreamAt(9),
     maxInFlight: 1_024,
     stripEmergencyCredentials: true,
@@ -43,6 +44,7 @@ export function route(changes: Partial<Route> = {}): Route {
     fallback: basicAuth(),
     hosts: [],
     requireHeaders: [],
+    loginOf: null,
     ...changes,
   };
 }
@@ -54,6 +56,8 @@ export const FAULT_RULES: FaultRules = {
   suspectStatuses: new Set([500]),
   bare400: true,
   confirm: "auto",
+  match: [],
+  expect: { challenge: { headers: [], location: null, cookie: null }, allow: { headers: [] } },
 };
 export const BREAKER_RULES: BreakerRules = {
   failures: 5,
@@ -62,12 +66,21 @@ export const BREAKER_RULES: BreakerRules = {
   successes: 2,
 };
 export const PROBE_RULES: ProbeRules = {
-  host: null,
+  hosts: [],
   uri: "/",
   headers: [],
   minInterval: 2_000,
-  loginHealth: null,
+  loginHealth: [],
 };
+
+/** How a check may be tried again. */
+export function tryingOf(
+  changes: Partial<Extract<Trying, { kind: "check" }>> = {},
+): Extract<Trying, { kind: "check" }> {
+  const client = () => "192.0.2.1";
+  const asked = { client, isProvenHost: () => false, late: () => {}, patience: null };
+  return { kind: "check", fault: FAULT_RULES, ...asked, ...changes };
+}
 
 export const DENY: DenyFallback = { mode: "deny", grace: null, page: null };
 

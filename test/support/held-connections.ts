@@ -7,6 +7,7 @@ import type { Endpoint } from "../../src/upstream/endpoint.ts";
 import { Endpoints } from "../../src/upstream/endpoints.ts";
 import { Pool } from "../../src/upstream/pool.ts";
 import type {
+  Asker,
   ConnectionEvents,
   ConnectionKind,
   ConnectionRecord,
@@ -55,6 +56,9 @@ export class Held implements Pooled {
 
 /** Connections of the other path, which are of no use to this one. */
 export class OtherHeld extends Held {}
+
+/** A request of our own. */
+export const ANYONE: Asker = { hasCookie: true, isProbe: false, client: null };
 
 export const HELD: ConnectionKind<Held> = {
   reading: "stream",
@@ -120,7 +124,7 @@ export function poolScene(
     beside: (changes) => new Pool({ ...deps, upstream: { ...upstream, ...changes }, endpoints }),
     opened: (kind, at = first(), from = pool) =>
       new Promise((resolve, reject) => {
-        from.open(kind, at, true, (opened) => {
+        from.open(kind, at, ANYONE, (opened) => {
           if (opened.kind !== "opened") return reject(new Error(opened.kind));
           all.push(opened.connection);
           resolve(opened.connection);

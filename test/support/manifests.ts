@@ -161,6 +161,6 @@ export function offline(config: string): string {
   const local = config
     .replaceAll("0.0.0.0:9000", "127.0.0.1:0")
     .replaceAll("0.0.0.0:8080", "127.0.0.2:0")
-    .replaceAll(/http:\/\/[a-z.-]+\.svc\.cluster\.local:\d+/g, "http://127.0.0.1:1");
+    .replaceAll(/http:\/\/[a-z.-]+\.svc\.cluster\.local(:\d+)?/g, "http://127.0.0.1:1");
   return stringify({ admin: { listen: "127.0.0.1:0" }, routes: parse(local).routes });
 }

@@ -5,11 +5,15 @@ import type { Upstream } from "../../src/core/snapshot.ts";
 
 export interface RawUpstream {
   readonly port: number;
-  /** Heads received, in order, as latin1 text up to and including the empty line. */
+  /** Heads of checks, in order, as latin1 text up to and including the empty line. */
   readonly heads: readonly string[];
-  /** Connections accepted so far. */
+  /** Heads of sparekey's own probes. */
+  readonly probes: readonly string[];
+  /** Connections accepted so far, but those of probes. */
   connections(): number;
 }
+
+const PROBE = /\r\nUser-Agent: sparekey\//;
 
 /** `answer` is called once per request head. The upstream closes with the test. */
 export async function rawUpstream(
@@ -17,12 +21,14 @@ export async function rawUpstream(
   answer: (socket: Socket, head: string, count: number) => void,
 ): Promise<RawUpstream> {
   const heads: string[] = [];
+  const probes: string[] = [];
   const sockets = new Set<Socket>();
   let accepted = 0;
   const server = createServer((socket) => {
     accepted += 1;
     sockets.add(socket);
     let received = "";
+    let isFirst = true;
     socket.on("error", () => {});
     socket.once("close", () => sockets.delete(socket));
     socket.on("data", (chunk) => {
@@ -30,7 +36,10 @@ export async function rawUpstream(
       for (let end = received.indexOf("\r\n\r\n"); end !== -1; end = received.indexOf("\r\n\r\n")) {
         const head = received.slice(0, end + 4);
         received = received.slice(end + 4);
-        heads.push(head);
+        const isProbe = PROBE.test(head);
+        (isProbe ? probes : heads).push(head);
+        if (isProbe && isFirst) accepted -= 1;
+        isFirst = false;
         answer(socket, head, heads.length);
       }
     });
@@ -47,7 +56,7 @@ export async function rawUpstream(
       server.close(resolve);
     });
   });
-  return { port, heads, connections: () => accepted };
+  return { port, heads, probes, connections: () => accepted };
 }
 
 /** An upstream with the defaults of a config, and `changes`. */
@@ -58,6 +67,7 @@ export function upstreamAt(port: number, changes: Partial<Upstream> = {}): Upstr
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
     timeouts: { connect: 3_000, read: 5_000, total: 8_000 },
     maxConnections: 256,
+    probeConnections: 6,
     pipelining: 1,
     headBytes: 256 * 1024,
     answerBytes: 1024 * 1024,

@@ -7,7 +7,7 @@ import { LinkedList } from "../../src/core/linked-list.ts";
 import type { Upstream } from "../../src/core/snapshot.ts";
 import type { Check, Outcome } from "../../src/core/types.ts";
 import { createUpstreams, type Upstreams } from "../../src/upstream/upstreams.ts";
-import { FAULT_RULES } from "../support/fixtures.ts";
+import { tryingOf } from "../support/fixtures.ts";
 import { eventually } from "../support/processes.ts";
 import { type RawUpstream, rawUpstream, upstreamAt } from "../support/raw-upstream.ts";
 
@@ -84,7 +84,7 @@ function world(t: Test, makeCheck: MakeCheck): World {
           staysHere: () => false,
           repeatable,
           begin: performance.now(),
-          trying: once ? { kind: "once" } : { kind: "check", fault: FAULT_RULES, client: () => client },
+          trying: once ? { kind: "once" } : tryingOf({ client: () => client }),
         },
         gone ?? new AbortController().signal,
         new LinkedList(),

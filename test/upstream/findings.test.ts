@@ -2,9 +2,9 @@ import t from "tap";
 import type { AttemptOutcome } from "../../src/core/attempts.ts";
 import type { Trying } from "../../src/core/types.ts";
 import { Findings } from "../../src/upstream/findings.ts";
-import { FAULT_RULES } from "../support/fixtures.ts";
+import { tryingOf } from "../support/fixtures.ts";
 
-const CHECK: Trying = { kind: "check", fault: FAULT_RULES, client: () => "c" };
+const CHECK: Trying = tryingOf();
 const REFUSED: AttemptOutcome = { kind: "failure", reason: "refused" };
 const RESET: AttemptOutcome = { kind: "failure", reason: "reset" };
 const SHED = { kind: "overload" } as const;

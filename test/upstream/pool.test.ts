@@ -5,9 +5,11 @@ import type { Pool } from "../../src/upstream/pool.ts";
 import type { ConnectionRecord, Pooled } from "../../src/upstream/pooled-connection.ts";
 import type { Resolver } from "../../src/upstream/resolver.ts";
 import type { Waiter } from "../../src/upstream/wait-queue.ts";
-import { HELD, Held, OTHER, type PoolScene, poolScene } from "../support/held-connections.ts";
+import { ANYONE, HELD, Held, OTHER, type PoolScene, poolScene } from "../support/held-connections.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
+import { silentPort } from "../support/silent-port.ts";
+import { unstalled } from "../support/unstalled.ts";
 
 const LOCAL = "127.0.0.1";
 
@@ -71,7 +73,7 @@ function waiter(
   }: { mayShare?: boolean; answers?: number; fits?: boolean } = {},
 ): Waiter {
   return {
-    ...{ mayShare, answers, needsFresh: false },
+    ...{ client: null, mayShare, answers, needsFresh: false },
     fits: () => fits,
     take: () => said.push(`${name} takes`),
     fail: ({ kind }) => said.push(`${name} fails: ${kind}`),
@@ -288,7 +290,7 @@ t.test("who leaves the queue gets nothing, and the connection stays for others",
 t.test("a dial that is cancelled leaves its place and its endpoint to others", async (t) => {
   const { pool, endpoint } = await scene(t, { maxConnections: 1 });
   const said: string[] = [];
-  const dial = pool.open(HELD, endpoint, true, () => t.fail("it was cancelled"));
+  const dial = pool.open(HELD, endpoint, ANYONE, () => t.fail("it was cancelled"));
   t.same([pool.mayOpen, endpoint.inFlight], [false, 1]);
   pool.joinQueue(waiter(said, "a"));
   dial.cancel();
@@ -301,7 +303,7 @@ t.test("a connection that cannot be opened fails those that have seen no answer 
   const { pool, endpoint } = made;
   const said: string[] = [];
   const results = await new Promise<string>((done) => {
-    pool.open(HELD, endpoint, true, ({ kind }) => done(kind));
+    pool.open(HELD, endpoint, ANYONE, ({ kind }) => done(kind));
     pool.joinQueue(waiter(said, "heard", { answers: -1 }));
     pool.joinQueue(waiter(said, "unheard"));
     pool.joinQueue(waiter(said, "unheard too"));
@@ -383,7 +385,7 @@ t.test("regression: connections of an endpoint that has left are not counted as 
   await endpoints.ready();
   t.equal(first?.hasLeft, true);
   t.same([freed.isClosed, busy.isClosed], [true, false]);
-  const third = pool.open(HELD, null, true, () => {});
+  const third = pool.open(HELD, null, ANYONE, () => {});
   const said: string[] = [];
   t.equal(pool.mayOpen, false);
   pool.joinQueue(waiter(said, "a", { mayShare: true }));
@@ -420,6 +422,95 @@ t.test("the third slow answer in a row closes a connection", async (t) => {
     held.free();
     t.equal(held.isClosed, isClosed, name);
   }
+});
+
+/** So many connections that are asked. */
+async function asked({ opened }: PoolScene, count: number): Promise<Held[]> {
+  const all = await Promise.all(Array.from({ length: count }, () => opened(HELD)));
+  for (const { record } of all) record.asker = ANYONE;
+  return all;
+}
+
+function answered(connection: Held): void {
+  connection.record.asker = null;
+  connection.free();
+}
+
+t.test("after an outage, few checks are in flight at first", async (t) => {
+  const made = await scene(t, { maxConnections: 64 });
+  const { pool, endpoint, clock } = made;
+  const [first, ...others] = await asked(made, 12);
+  for (const connection of others) answered(connection);
+  pool.recovered();
+  const taken = takeAllAsked(pool, endpoint);
+  t.equal(taken.length, 7, "eight with the one that is asked");
+  t.same([pool.mayOpen, pool.hasPlace, pool.makeRoom()], [false, false, false]);
+  t.equal(pool.takeAnyIdle(HELD), null);
+  t.equal(pool.takeProven(HELD, endpoint, true), null);
+  const said: string[] = [];
+  for (const name of ["a", "b", "c"]) {
+    const take = (connection: Pooled): void => {
+      connection.record.asker = ANYONE;
+      said.push(`${name} takes`);
+    };
+    pool.joinQueue({ ...waiter(said, name), take });
+  }
+  if (first) answered(first);
+  t.same(said, ["a takes"], "one that has its answer makes way for the next");
+  clock.now += 1_000;
+  t.equal(pool.hasPlace, true, "it doubles each second");
+  pool.passOn();
+  t.same(said.sort(), ["a takes", "b opens", "c opens"]);
+  clock.now += 3_000;
+  if (first) note(pool, first.record, USUAL, clock.now);
+  t.equal(takeAllAsked(pool, endpoint).length, 4, "and then it is over");
+  for (const connection of [first, ...others]) connection?.close();
+});
+
+function takeAllAsked(pool: Pool, endpoint: Endpoint): Held[] {
+  const taken: Held[] = [];
+  for (let one = pool.takeIdle(HELD, endpoint, true); one; one = pool.takeIdle(HELD, endpoint, true)) {
+    one.record.asker = ANYONE;
+    taken.push(one);
+  }
+  return taken;
+}
+
+t.test("where connections are not opened in time, an endpoint that answers has fewer checks", async (t) => {
+  const silent = await silentPort();
+  t.teardown(() => silent.end());
+  const rows = [
+    { name: "it answers", age: 999, asker: ANYONE, limit: 4 },
+    { name: "it does not", age: 1_000, asker: ANYONE, limit: 8 },
+    { name: "a probe's connection", age: 0, asker: { ...ANYONE, isProbe: true }, limit: 8 },
+  ];
+  for (const { name, age, asker, limit } of rows) {
+    const timeouts = { connect: 60, read: 1_000, total: 1_000 };
+    const { pool, endpoint, clock } = poolScene(t, [{ host: LOCAL, port: silent.port }], {
+      ...{ maxConnections: 8, timeouts },
+    });
+    endpoint.answeredAt = clock.now - age;
+    const open = () =>
+      new Promise<string>((done) => pool.open(HELD, endpoint, asker, ({ kind }) => done(kind)));
+    t.equal(await unstalled(open, (kind) => kind === "overload"), "failure", name);
+    let opening = 0;
+    const dials: { cancel(): void }[] = [];
+    for (; pool.mayOpen; opening += 1) dials.push(pool.open(HELD, endpoint, ANYONE, () => {}));
+    t.equal(opening, limit, name);
+    for (const dial of dials) dial.cancel();
+  }
+});
+
+t.test("a check goes elsewhere where its endpoint may have no more", async (t) => {
+  const made = await pair(t, { maxConnections: 64 });
+  const { pool, endpoint, other, endpoints } = made;
+  t.equal(pool.withRoom(endpoint, true), endpoint);
+  pool.recovered();
+  await asked(made, 8);
+  t.same([pool.withRoom(endpoint, true), pool.withRoom(other, true)], [other, other]);
+  t.equal(pool.mayOpen, true);
+  endpoints.failed(other, "refused", "all");
+  t.equal(pool.withRoom(endpoint, true), other, "though it is ejected");
 });
 
 t.test("what verdicts say of endpoints", async (t) => {

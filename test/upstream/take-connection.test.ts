@@ -2,7 +2,7 @@ import t, { type Test } from "tap";
 import type { Upstream } from "../../src/core/snapshot.ts";
 import type { Pooled } from "../../src/upstream/pooled-connection.ts";
 import { ConnectionTake } from "../../src/upstream/take-connection.ts";
-import { HELD, type Held, OTHER, type PoolScene, poolScene } from "../support/held-connections.ts";
+import { ANYONE, HELD, type Held, OTHER, type PoolScene, poolScene } from "../support/held-connections.ts";
 import { eventually } from "../support/processes.ts";
 import { rawUpstream } from "../support/raw-upstream.ts";
 
@@ -25,7 +25,7 @@ function taking({ pool }: PoolScene, mayShare = false): Taking {
   const take = new ConnectionTake({
     kind: HELD,
     ...{ pool, mayShare },
-    hasCookie: true,
+    asker: ANYONE,
     answers: pool.answers,
     taker: {
       opening: () => said.push("opening"),

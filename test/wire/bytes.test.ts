@@ -1,5 +1,14 @@
 import t from "tap";
-import { copyLess, headersOf, isWord, knownNames, meaningOf, withRange } from "../../src/wire/bytes.ts";
+import { firstHeader } from "../../src/core/headers.ts";
+import {
+  copyLess,
+  hasValue,
+  headersOf,
+  isWord,
+  knownNames,
+  meaningOf,
+  withRange,
+} from "../../src/wire/bytes.ts";
 
 const KNOWN = knownNames({ host: 1, date: 2, "keep-alive": 3, te: 4 });
 
@@ -67,4 +76,27 @@ t.test("ranges that are left out", async (t) => {
 t.test("lines as text", async (t) => {
   const bytes = Buffer.from("X-A:1\r\nx-b: \t two: 2 \r\nX-C:\r\n", "latin1");
   t.same(headersOf(bytes, 0, bytes.length), ["X-A", "1", "x-b", "two: 2 ", "X-C", ""]);
+});
+
+t.test("whether a line has a value, without making text of it", async (t) => {
+  const long = "x".repeat(300);
+  const lines = `Date: now\r\nX-Long: ${long}\r\nX-User: \t demo\r\nX-Empty:\r\nX-Blank:  \r\nX-Empty: second\r\nx-last:1\r\n`;
+  const bytes = Buffer.from(`before${lines}`);
+  const rows = [
+    { name: "x-user", has: true },
+    { name: "x-last", has: true },
+    { name: "x-long", has: true },
+    { name: "date", has: true },
+    { name: "x-empty", has: false },
+    { name: "x-blank", has: false },
+    { name: "x-use", has: false },
+    { name: "x-users", has: false },
+    { name: "demo", has: false },
+    { name: "x-last:1", has: false },
+  ];
+  for (const { name, has } of rows) {
+    t.equal(hasValue(bytes, "before".length, bytes.length, name), has, name);
+    const text = firstHeader(headersOf(bytes, "before".length, bytes.length), name);
+    t.equal(Boolean(text?.trim()), has, `${name}: as the text says`);
+  }
 });

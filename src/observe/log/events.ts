@@ -29,6 +29,25 @@ export function logEvent(logger: Logger, event: Event): void {
       const { route, state, reason } = event;
       return logger.debug(state === "open" ? "breaker open again" : "breaker half-open", { route, reason });
     }
+    case "probe_proven":
+      return logger.info("probe proven", { route: event.route, verdict: event.verdict });
+    case "probe_unproven":
+      return logger.warn("probe no longer proven", { route: event.route });
+    case "probe_refused": {
+      const { route, status } = event;
+      return logger.warn("probes are refused: set probe.hosts to a host that the upstream knows", {
+        route,
+        status,
+      });
+    }
+    case "logins_failing": {
+      const { route, failed, addresses } = event;
+      return logger.warn("logins fail", { route, failed, addresses });
+    }
+    case "logins_failing_ended": {
+      const { route, seconds, wentWell } = event;
+      return logger.info("logins no longer fail", { route, seconds, went_well: wentWell });
+    }
     case "endpoint":
       return logEndpoint(logger, event);
     case "emergency_login": {

@@ -12,6 +12,7 @@ import { emptyRouteReport, type ProcessReport, type WorkersReport } from "../rep
 import type { Durations, RouteCounts } from "../route-record.ts";
 import { DurationFamily } from "./duration-family.ts";
 import {
+  abandonedSeries,
   answerSeries,
   attemptSeries,
   breakerSeries,
@@ -19,8 +20,10 @@ import {
   endpointSeries,
   fallbackSeries,
   faultSeries,
+  loginEndSeries,
   loginSeries,
   probeSeries,
+  provenSeries,
   type RouteNumbers,
   type Series,
   suspectSeries,
@@ -138,6 +141,12 @@ const ROUTE_COUNTERS: readonly RouteFamily[] = [
     series: probeSeries,
   },
   {
+    name: "sparekey_abandoned_total",
+    help: "Checks that their gateway gave up on after they had waited unusually long.",
+    labels: [],
+    series: abandonedSeries,
+  },
+  {
     name: "sparekey_retries_total",
     help: "Checks asked once more: after a failed attempt, or beside a slow one.",
     labels: ["kind"],
@@ -154,6 +163,12 @@ const ROUTE_COUNTERS: readonly RouteFamily[] = [
     help: "Checks that met the emergency login.",
     labels: ["result"],
     series: loginSeries,
+  },
+  {
+    name: "sparekey_logins_total",
+    help: "Logins at the login pages that the route carries, by how they ended.",
+    labels: ["result"],
+    series: loginEndSeries,
   },
 ];
 
@@ -176,6 +191,12 @@ const ROUTE_GAUGES: readonly RouteFamily[] = [
     help: "Addresses of the upstream by whether they are asked.",
     labels: ["state"],
     series: endpointSeries,
+  },
+  {
+    name: "sparekey_probe_proven",
+    help: "1: a probe got the upstream's verdict in quiet times, so that its results can be believed.",
+    labels: [],
+    series: provenSeries,
   },
   {
     name: "sparekey_htpasswd_users",

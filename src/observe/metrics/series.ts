@@ -5,7 +5,7 @@
  */
 import type { BreakerState } from "../../core/breaker.ts";
 import type { AttemptKind } from "../../core/endpoint.ts";
-import type { Fallback, Route } from "../../core/snapshot.ts";
+import type { Fallback, FaultRules, Route } from "../../core/snapshot.ts";
 import { treatmentOf } from "../../core/treatment.ts";
 import type {
   FailureReason,
@@ -14,6 +14,7 @@ import type {
   FallbackResult,
   FaultReason,
   Judgement,
+  LoginEnd,
   LoginResult,
   Source,
   SuspectReason,
@@ -55,7 +56,7 @@ export function* fallbackSeries({
   const possible = possibleResults(route);
   for (const mode of MODES) {
     const results = possible.get(mode);
-    const reasons = new Set([...(results ? fallbackReasons(route) : []), ...fallbacks[mode].keys()]);
+    const reasons = new Set([...(results ? fallbackReasons(route, mode) : []), ...fallbacks[mode].keys()]);
     for (const reason of reasons) {
       const served = fallbacks[mode].get(reason) ?? noResults();
       for (const result of RESULTS) {
@@ -93,6 +94,18 @@ export function* probeSeries({ route, counts }: RouteNumbers): Iterable<Series<"
     yield { labels: { route: route.name, result }, value: counts.probes[result] };
 }
 
+/** Nobody waits unusually long on a `none` route: its pages take as long as they take. */
+export function* abandonedSeries({ route, counts }: RouteNumbers): Iterable<Series<"route">> {
+  const { abandoned } = counts;
+  if (abandoned === 0 && isPlainProxy(route)) return;
+  yield { labels: { route: route.name }, value: abandoned };
+}
+
+/** As with the breaker: while no process lives, nothing is known of the probes. */
+export function* provenSeries({ route, probe }: RouteNumbers): Iterable<Series<"route">> {
+  if (probe !== null) yield { labels: { route: route.name }, value: probe.proven === null ? 0 : 1 };
+}
+
 export function* attemptSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "kind">> {
   for (const kind of ATTEMPTS) yield { labels: { route: route.name, kind }, value: counts.attempts[kind] };
 }
@@ -123,8 +136,9 @@ export function* endpointSeries({
 /** Of all statuses, those that say something about the health of an upstream are there from the start. */
 export function* answerSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "code">> {
   const { answers } = counts;
-  const { statuses, suspectStatuses } = route.fault;
-  for (const status of new Set([...USUAL_STATUSES, ...statuses, ...suspectStatuses, ...answers.keys()])) {
+  const { suspectStatuses } = route.fault;
+  const known = [...USUAL_STATUSES, ...faultStatuses(route), ...suspectStatuses];
+  for (const status of new Set([...known, ...answers.keys()])) {
     const code = status === OTHER_STATUS ? "other" : String(status);
     yield { labels: { route: route.name, code }, value: answers.get(status) ?? 0 };
   }
@@ -138,6 +152,13 @@ export function* loginSeries({ route, counts }: RouteNumbers): Iterable<Series<"
     if (value === 0 && !asksForLogin) continue;
     yield { labels: { route: route.name, result }, value };
   }
+}
+
+/** Logins at the pages that the route carries. */
+export function* loginEndSeries({ route, counts }: RouteNumbers): Iterable<Series<"route" | "result">> {
+  if (route.loginOf === null) return;
+  for (const result of LOGIN_ENDS)
+    yield { labels: { route: route.name, result }, value: counts.loginEnds[result] };
 }
 
 function canHappen(route: Route, source: Source, verdict: VerdictLabel): boolean {
@@ -174,27 +195,45 @@ function hasGrace(fallback: Fallback): boolean {
   return "grace" in fallback && fallback.grace !== null;
 }
 
+function isPlainProxy({ fallback }: Route): boolean {
+  return fallback.mode === "none";
+}
+
 function faultReasons(route: Route): readonly FaultReason[] {
-  const login = route.probe.loginHealth === null ? [] : (["login_down"] as const);
-  return [...FAILURES, ...faultStatuses(route), ...suspectReasons(route), ...login];
+  const abandoned = isPlainProxy(route) ? [] : (["abandoned"] as const);
+  return [...answeredReasons(route), ...abandoned];
+}
+
+/** The faults of checks whose gateway still waits for a reply. */
+function answeredReasons(route: Route): readonly FaultReason[] {
+  const login = route.probe.loginHealth.length === 0 ? [] : (["login_down"] as const);
+  return [...FAILURES, ...faultStatuses(route).map(statusReason), ...suspectReasons(route), ...login];
 }
 
 /** Plain proxying relays an answer with a fault status instead of falling back. */
-function fallbackReasons(route: Route): readonly FallbackReason[] {
-  const faults = route.fallback.mode === "none" ? FAILURES : faultReasons(route);
-  return [...faults, "breaker_open", "override"];
+function fallbackReasons(route: Route, mode: FallbackMode): readonly FallbackReason[] {
+  const faults = isPlainProxy(route) ? FAILURES : answeredReasons(route);
+  const overload = mode === "allow" && staysUp(route) ? (["overload"] as const) : [];
+  // Envoy alone says how long it waits, so that a check falls back just before its gateway gives up.
+  const abandoned = route.gateway === "envoy" && !isPlainProxy(route) ? (["abandoned"] as const) : [];
+  return [...faults, ...overload, ...abandoned, "breaker_open", "override"];
+}
+
+/** Whether the fallback lets checks through also while the upstream is merely busy. */
+function staysUp(route: Route): boolean {
+  return possibleFallbacks(route).some((one) => one.mode === "allow" && one.onOverload === "fallback");
 }
 
 function judgedReasons(route: Route): readonly FaultReason[] {
   const { mode } = route.fallback;
-  const faults = [...FAILURES, ...faultStatuses(route)].filter(
+  const faults = [...FAILURES, ...faultStatuses(route).map(statusReason)].filter(
     (reason) => treatmentOf({ kind: "fault", reason, answer: null }, mode, route.fault.confirm) === "confirm",
   );
   return [...faults, ...suspectReasons(route)];
 }
 
-function faultStatuses({ fault }: Route): readonly SuspectReason[] {
-  return Array.from(fault.statuses, statusReason);
+function faultStatuses({ fault }: Route): readonly number[] {
+  return [...fault.statuses, ...fault.match.map(({ status }) => status)];
 }
 
 /** Without a probe that confirms it, a suspect answer is relayed and never a fault. */
@@ -202,7 +241,16 @@ function suspectReasons({ fault, fallback }: Route): readonly SuspectReason[] {
   if (fallback.mode === "none" || fault.confirm === "never") return [];
   const suspects = new Set([...USUAL_SUSPECTS, ...fault.suspectStatuses]);
   const statuses = [...suspects].filter((status) => !fault.statuses.has(status));
-  return [...statuses.map(statusReason), ...(fault.bare400 ? (["bare_400"] as const) : [])];
+  return [
+    ...statuses.map(statusReason),
+    ...(fault.bare400 ? (["bare_400"] as const) : []),
+    ...(expectsAnything(fault) ? (["unexpected"] as const) : []),
+  ];
+}
+
+function expectsAnything({ expect }: FaultRules): boolean {
+  const parts = [expect.challenge, expect.allow].flatMap((one) => Object.values(one));
+  return parts.some((part) => (Array.isArray(part) ? part.length > 0 : part !== null));
 }
 
 function statusReason(status: number): SuspectReason {
@@ -231,6 +279,7 @@ const LOGIN_RESULTS = keysOf<LoginResult["kind"]>({
   limited: true,
   forbidden: true,
 });
+const LOGIN_ENDS = keysOf<LoginEnd>({ ok: true, failed: true, loop: true });
 const FINDINGS = keysOf<Judgement>({ confirmed: true, cleared: true });
 const PROBE_RESULTS = keysOf<ProbeLabel>({ ok: true, fault: true });
 const ATTEMPTS = keysOf<AttemptKind>({ retry: true, hedge: true });

@@ -5,12 +5,28 @@
  */
 import type { BreakerState } from "../../core/breaker.ts";
 import type { Route } from "../../core/snapshot.ts";
-import type { FallbackMode, FallbackReason, FaultReason, OverrideMode, Source } from "../../core/types.ts";
+import type {
+  FallbackMode,
+  FallbackReason,
+  FaultReason,
+  OverrideMode,
+  ProbeStanding,
+  Source,
+} from "../../core/types.ts";
 import { countEndpoints, type EndpointCounts, type FallbackFacts, type WorkersReport } from "../report.ts";
 import type { TimelineEntry } from "../timeline.ts";
 import { BUCKET_MS, type Quantile, quantile, type Recent, sum } from "./history.ts";
 import type { LoginCounts, RouteFacts } from "./route-facts.ts";
-import { counted, fallbackText, letsInText, numberText, recoveringText, type Tone } from "./wording.ts";
+import {
+  counted,
+  failingLoginsText,
+  fallbackText,
+  letsInText,
+  numberText,
+  recoveringText,
+  refusedProbeText,
+  type Tone,
+} from "./wording.ts";
 
 /** Starting and draining processes get no new traffic. */
 export type Readiness = "starting" | "ready" | "draining";
@@ -68,6 +84,8 @@ export interface RouteStatus {
   readonly override: OverrideStatus | null;
   readonly breaker: { readonly state: BreakerState; readonly since: Moment | null };
   readonly lastFault: (Moment & { readonly reason: FaultReason }) | null;
+  /** null: a `none` route, whose probes decide nothing. */
+  readonly probe: ProbeStanding | null;
   readonly endpoints: EndpointCounts;
   /** Since the start, by the source of the decision. */
   readonly checks: Readonly<Record<Source, number>>;
@@ -130,6 +148,8 @@ export interface OverrideFacts {
 const RECOVERING_AFTER_MS = 15_000;
 /** The buckets of the last minute, and the one that is still growing. */
 const MINUTE = 60_000 / BUCKET_MS + 1;
+/** Checks that teach a probe prove it within a minute or two of quiet. */
+const PROVEN_WITHIN = (5 * 60_000) / BUCKET_MS;
 const ERROR_SHARE = 0.1;
 const MOST_EVENTS = 100;
 
@@ -178,6 +198,7 @@ export function routeStatus(
     override: override && { mode: override.mode, until: moment(override.until), reason: override.reason },
     breaker: { state: breaker.state, since: breaker.since === null ? null : moment(breaker.since) },
     lastFault: lastFault && { ...moment(lastFault.at), reason: lastFault.reason },
+    probe: facts.probe,
     endpoints: countEndpoints(facts.endpoints),
     checks: facts.checks,
     recent: {
@@ -223,9 +244,22 @@ function warningsOf({ route, facts, recent }: KnownRoute): readonly string[] {
           `Nobody can log in in an emergency${route.hosts.length > 0 ? " on some hosts" : ""}: no htpasswd user`,
         ]
       : []),
+    ...(facts.failingLogins === null ? [] : [failingLoginsText(facts.failingLogins)]),
+    ...probeWarnings(facts, recent),
     ...(shed > 0 ? [`${counted(shed, "check")} of the last minute refused by sparekey's own limits`] : []),
   ];
 }
+
+function probeWarnings({ probe }: RouteFacts, recent: Recent): readonly string[] {
+  if (probe === null) return [];
+  if (probe.refused !== null) return [refusedProbeText(probe.refused)];
+  // Right after the start, and where nobody comes, there was nothing yet that could prove it.
+  const isOverdue = sum(recent.checks.slice(0, -PROVEN_WITHIN)) > 0;
+  return probe.proven === null && isOverdue ? [UNPROVEN] : [];
+}
+
+const UNPROVEN =
+  "No probe is known to work, so sparekey may misjudge an outage: see what sparekey probe prints";
 
 function lastMinute(counts: readonly number[]): readonly number[] {
   return counts.slice(-MINUTE);

@@ -1,5 +1,6 @@
 /** What the status page says in words, none of which a client chose. */
 import type { EjectedFrom, EjectionReason, EndpointChange } from "../../core/endpoint.ts";
+import type { FailingLogins } from "../../core/login-progress.ts";
 import type { ProbeResult } from "../../core/probe.ts";
 import type { Route } from "../../core/snapshot.ts";
 import type { FallbackMode, FallbackReason, NotifyEvent, OverrideEvent } from "../../core/types.ts";
@@ -45,6 +46,9 @@ const REASONS: Readonly<Record<Exclude<FallbackReason, `status_${number}`>, stri
   bare_400: "the upstream answers empty 400s",
   login_down: "the login page that the upstream redirects to is down",
   breaker_open: "the breaker is open",
+  unexpected: "the upstream's answers lack what they always had",
+  abandoned: "the upstream keeps checks waiting until their gateways give up",
+  overload: "the upstream is busy with other checks",
   override: "a person chose it",
 };
 
@@ -83,6 +87,15 @@ export function ejectionText(
   since: string,
 ): string {
   return `${endpoint} has not been asked${EJECTED_FROM[from]} since ${since}: ${endpointReasonText(reason)}`;
+}
+
+export function refusedProbeText(status: number): string {
+  return `Probes are answered ${status}: set probe.hosts to a host that the upstream knows`;
+}
+
+/** Nobody's login goes well. */
+export function failingLoginsText({ failed, addresses }: FailingLogins): string {
+  return `Logins fail: ${numberText(failed)} from ${numberText(addresses)} addresses, and none went well in 10 minutes`;
 }
 
 /** What a probe found. */
@@ -182,6 +195,20 @@ export function eventText(event: TimelineEvent): EventText {
       return bad(`Breaker opened${event.reason === null ? "" : `: ${reasonText(event.reason)}`}`);
     case "breaker_closed":
       return good(`Breaker closed after ${durationText(event.seconds)}`);
+    case "probe_proven":
+      return good("The probe is proven: its results can be believed");
+    case "probe_unproven":
+      return warn("The probe is no longer proven: the upstream answers it otherwise");
+    case "probe_refused":
+      return warn(refusedProbeText(event.status));
+    case "logins_failing":
+      return bad(failingLoginsText(event));
+    case "logins_failing_ended": {
+      const lasted = durationText(event.seconds);
+      return event.wentWell
+        ? good(`A login went well again after ${lasted}`)
+        : plain(`Fewer logins fail after ${lasted}, and none went well`);
+    }
     case "endpoint":
       return endpointChangeText(event.change);
     case "emergency_login":

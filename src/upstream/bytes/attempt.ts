@@ -11,6 +11,7 @@ import type { ByteSubject } from "./path.ts";
 
 export class ByteAttempt extends BaseAttempt<AskableConnection> implements AnswerReceiver {
   protected readonly kind: ConnectionKind<AskableConnection>;
+  hasHeard = false;
   readonly #subject: ByteSubject;
   #readAt = Number.POSITIVE_INFINITY;
   #stalledBeforeRead = 0;
@@ -39,11 +40,11 @@ export class ByteAttempt extends BaseAttempt<AskableConnection> implements Answe
   override look(now: number): void {
     super.look(now);
     if (now < this.#readAt) return;
-    const { read } = this.owner.pool.upstream.timeouts;
-    this.#giveUp(pastDeadline("read_timeout", isStarved(read, this.#stalledBeforeRead)));
+    this.#giveUp(pastDeadline("read_timeout", isStarved(this.owner.readMs, this.#stalledBeforeRead)));
   }
 
   heard(): void {
+    this.hasHeard = true;
     this.#expectBytes();
   }
 

@@ -16,6 +16,8 @@ import { isStarved, pastDeadline, stalledSoFar } from "../deadline.ts";
 export interface AnswerTaker {
   /** Milliseconds until the answer's first byte must have come. */
   firstByteMs(): number;
+  /** Milliseconds to each byte after it. */
+  readonly readMs: number;
   /** `isStream`: the body goes on; `over` follows. */
   answered(answer: Answer, isStream: boolean): void;
   failed(failed: Failed): void;
@@ -149,7 +151,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
 
   #expectBytes(): void {
     this.#stalledBefore = stalledSoFar();
-    this.#deps.socket.setTimeout(this.#deps.upstream.timeouts.read);
+    this.#deps.socket.setTimeout(this.#deps.taker.readMs);
   }
 
   readonly #onSilence = (): void => {
@@ -157,10 +159,14 @@ export class AnswerHandler implements Dispatcher.DispatchHandler {
     // As in deadline.ts, what came during a stall of ours is read first.
     setImmediate(() => {
       if (this.#deps.socket.bytesRead !== bytesRead) return;
-      const { read } = this.#deps.upstream.timeouts;
-      this.#settleFailed(pastDeadline("read_timeout", isStarved(read, this.#stalledBefore)));
+      const { readMs } = this.#deps.taker;
+      this.#settleFailed(pastDeadline("read_timeout", isStarved(readMs, this.#stalledBefore)));
     });
   };
+
+  get hasHeard(): boolean {
+    return this.#deps.hasHeard();
+  }
 
   /** Whether the rest of a request's body is waited for, and not the upstream. */
   get waitsForGateway(): boolean {

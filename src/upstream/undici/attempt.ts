@@ -16,8 +16,16 @@ export class UndiciAttempt extends BaseAttempt<UndiciConnection> implements Answ
     this.#request = request;
   }
 
+  get hasHeard(): boolean {
+    return this.#handler?.hasHeard ?? false;
+  }
+
+  get readMs(): number {
+    return this.owner.readMs;
+  }
+
   firstByteMs(): number {
-    return this.owner.readBy() - this.owner.readFrom() + this.owner.pool.upstream.timeouts.read;
+    return this.owner.readBy() - this.owner.readFrom() + this.readMs;
   }
 
   answered(answer: Answer, isStream: boolean): void {

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import t from "tap";
 import type { EndpointStatus } from "../../../src/core/endpoint.ts";
-import type { Fallback, Route } from "../../../src/core/snapshot.ts";
+import type { Expectations, Fallback, Route } from "../../../src/core/snapshot.ts";
 import type { FallbackMode } from "../../../src/core/types.ts";
 import type { FallbackPeriod } from "../../../src/observe/fallback-periods.ts";
 import {
@@ -42,33 +42,41 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
     faults: number;
     suspects: number;
     logins: number;
+    abandoned: number;
+    proven: number;
   }[] = [
     {
       mode: "allow",
       checks: ["fallback allow"],
       results: ["allowed"],
       reasons: 16,
-      faults: 14,
-      suspects: 9,
+      faults: 15,
+      suspects: 10,
       logins: 0,
+      abandoned: 1,
+      proven: 1,
     },
     {
       mode: "basic-auth",
       checks: ["fallback allow", "fallback challenge", "fallback deny"],
       results: ["allowed", "challenged", "rejected", "limited", "denied"],
       reasons: 16,
-      faults: 14,
-      suspects: 2,
+      faults: 15,
+      suspects: 3,
       logins: 5,
+      abandoned: 1,
+      proven: 1,
     },
     {
       mode: "deny",
       checks: ["fallback deny"],
       results: ["denied"],
       reasons: 16,
-      faults: 14,
-      suspects: 2,
+      faults: 15,
+      suspects: 3,
       logins: 0,
+      abandoned: 1,
+      proven: 1,
     },
     {
       mode: "none",
@@ -78,9 +86,12 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
       faults: 12,
       suspects: 0,
       logins: 0,
+      abandoned: 0,
+      proven: 0,
     },
   ];
-  for (const { mode, checks, results, reasons, faults, suspects, logins } of rows) {
+  for (const row of rows) {
+    const { mode, checks, results, reasons, faults, suspects, logins } = row;
     t.test(mode, async (t) => {
       const metrics = metricsOf([routeWith("sso", mode)]);
       const checkLines = await linesOf(metrics, "sparekey_checks_total");
@@ -126,6 +137,12 @@ t.test("what can happen on a route is there from the start at 0", async (t) => {
         'sparekey_breaker_state{route="sso",state="half-open"} 0',
       ]);
       t.ok(faultLines.includes('sparekey_faults_total{route="sso",reason="status_503"} 0'));
+      const shown = (name: string, count: number) => (count === 0 ? [] : [`${name}{route="sso"} 0`]);
+      for (const [name, count] of [
+        ["sparekey_abandoned_total", row.abandoned],
+        ["sparekey_probe_proven", row.proven],
+      ] as const)
+        t.same(await linesOf(metrics, name), shown(name, count), name);
       t.equal((await linesOf(metrics, "sparekey_emergency_logins_total")).length, logins);
       t.equal((await linesOf(metrics, "sparekey_htpasswd_users")).length, mode === "basic-auth" ? 1 : 0);
       t.same(await linesOf(metrics, "sparekey_check_duration_seconds_count"), [
@@ -143,36 +160,50 @@ function reasonsIn(lines: readonly string[]): readonly string[] {
   return [...new Set(lines.map((line) => /reason="(\w+)"/.exec(line)?.[1] ?? "none"))];
 }
 
+interface Expected {
+  readonly challenge?: Partial<Expectations["challenge"]>;
+  readonly allow?: Partial<Expectations["allow"]>;
+}
+
+function expecting({ challenge, allow }: Expected): Expectations {
+  const { expect } = routeWith("sso", "deny").fault;
+  return { challenge: { ...expect.challenge, ...challenge }, allow: { ...expect.allow, ...allow } };
+}
+
 t.test("the reasons there from the start are those a route's rules can lead to", async (t) => {
   const failures = ["refused", "unreachable", "connect_timeout", "dns", "tls"];
   const answers = ["read_timeout", "total_timeout", "reset", "malformed", "too_large"];
+  const judged = ["connect_timeout", ...answers];
   const loginHealth = { upstream: routeWith("core", "none").upstream, target: "/-/health/ready/" };
   const rows: readonly {
     name: string;
     mode: FallbackMode;
     fault?: Partial<Route["fault"]>;
     probe?: Partial<Route["probe"]>;
+    fallback?: Fallback;
     faults: readonly string[];
     suspects: readonly string[];
+    /** Reasons of a fallback that are no faults. */
+    others?: readonly string[];
   }[] = [
     {
       name: "a login asks for a probe only where the client may be behind it",
       mode: "basic-auth",
       faults: ["status_502", "status_503", "status_500", "bare_400"],
-      suspects: ["status_500", "bare_400"],
+      suspects: ["connect_timeout", "status_500", "bare_400"],
     },
     {
       name: "an open door asks for each that is no failed connection",
       mode: "allow",
       faults: ["status_502", "status_503", "status_500", "bare_400"],
-      suspects: [...answers, "status_502", "status_503", "status_500", "bare_400"],
+      suspects: [...judged, "status_502", "status_503", "status_500", "bare_400"],
     },
     {
       name: "so does confirm: always",
       mode: "deny",
       fault: { confirm: "always" },
       faults: ["status_502", "status_503", "status_500", "bare_400"],
-      suspects: [...answers, "status_502", "status_503", "status_500", "bare_400"],
+      suspects: [...judged, "status_502", "status_503", "status_500", "bare_400"],
     },
     {
       name: "confirm: never",
@@ -186,39 +217,105 @@ t.test("the reasons there from the start are those a route's rules can lead to",
       mode: "deny",
       fault: { statuses: new Set([503]), suspectStatuses: new Set([404]), bare400: false },
       faults: ["status_503", "status_500", "status_404"],
-      suspects: ["status_500", "status_404"],
+      suspects: ["connect_timeout", "status_500", "status_404"],
     },
     {
       name: "a 500 that is a fault is no suspect",
       mode: "deny",
       fault: { statuses: new Set([500]), suspectStatuses: new Set() },
       faults: ["status_500", "bare_400"],
-      suspects: ["bare_400"],
+      suspects: ["connect_timeout", "bare_400"],
     },
     {
       name: "the health of the login page is asked",
       mode: "deny",
-      probe: { loginHealth },
+      probe: { loginHealth: [loginHealth] },
       faults: ["status_502", "status_503", "status_500", "bare_400", "login_down"],
-      suspects: ["status_500", "bare_400"],
+      suspects: ["connect_timeout", "status_500", "bare_400"],
+    },
+    {
+      name: "a challenge that must set a cookie",
+      mode: "deny",
+      fault: { expect: expecting({ challenge: { headers: ["set-cookie"] } }) },
+      faults: ["status_502", "status_503", "status_500", "bare_400", "unexpected"],
+      suspects: ["connect_timeout", "status_500", "bare_400", "unexpected"],
+    },
+    {
+      name: "a challenge that must lead to the login",
+      mode: "deny",
+      fault: { expect: expecting({ challenge: { location: "https://auth.example.com/" } }) },
+      faults: ["status_502", "status_503", "status_500", "bare_400", "unexpected"],
+      suspects: ["connect_timeout", "status_500", "bare_400", "unexpected"],
+    },
+    {
+      name: "an allow that must name its user, where nothing is confirmed",
+      mode: "deny",
+      fault: { expect: expecting({ allow: { headers: ["x-user"] } }), confirm: "never" },
+      faults: ["status_502", "status_503"],
+      suspects: [],
+    },
+    {
+      name: "an answer that is named as a fault",
+      mode: "allow",
+      fault: { match: [{ status: 403, header: "x-bouncer-error", body: null }] },
+      faults: ["status_502", "status_503", "status_403", "status_500", "bare_400"],
+      suspects: [...judged, "status_502", "status_503", "status_403", "status_500", "bare_400"],
+    },
+    {
+      name: "sites that stay up at any price",
+      mode: "allow",
+      fallback: { mode: "allow", onOverload: "fallback" },
+      faults: ["status_502", "status_503", "status_500", "bare_400"],
+      suspects: [...judged, "status_502", "status_503", "status_500", "bare_400"],
+      others: ["overload"],
     },
   ];
-  for (const { name, mode, fault, probe, faults, suspects } of rows) {
+  for (const { name, mode, fault, probe, faults, suspects, fallback, others = [] } of rows) {
     t.test(name, async (t) => {
       const route = routeWith("sso", mode);
       const metrics = metricsOf([
-        { ...route, fault: { ...route.fault, ...fault }, probe: { ...route.probe, ...probe } },
+        {
+          ...route,
+          fault: { ...route.fault, ...fault },
+          probe: { ...route.probe, ...probe },
+          fallback: fallback ?? route.fallback,
+        },
       ]);
       const all = [...failures, ...answers, ...faults];
-      t.same(reasonsIn(await linesOf(metrics, "sparekey_faults_total")), all);
+      t.same(reasonsIn(await linesOf(metrics, "sparekey_faults_total")), [...all, "abandoned"]);
       t.same(reasonsIn(await linesOf(metrics, "sparekey_fallback_total")), [
         ...all,
+        ...others,
         "breaker_open",
         "override",
       ]);
       t.same(reasonsIn(await linesOf(metrics, "sparekey_suspects_total")), suspects);
     });
   }
+});
+
+t.test("logins of people are counted where the route carries their login pages", async (t) => {
+  const metrics = metricsOf([
+    { ...routeWith("login", "none"), loginOf: "authentik" },
+    routeWith("plain", "none"),
+  ]);
+  recordOf(metrics, "login").counts.loginEnds.failed += 2;
+  t.same(await linesOf(metrics, "sparekey_logins_total"), [
+    'sparekey_logins_total{route="login",result="ok"} 0',
+    'sparekey_logins_total{route="login",result="failed"} 2',
+    'sparekey_logins_total{route="login",result="loop"} 0',
+  ]);
+});
+
+t.test("a status below 400 is a reason where an answer with it is named as a fault", async (t) => {
+  const route = routeWith("sso", "deny");
+  const match = [{ status: 200, header: null, body: "out of service" }];
+  const metrics = metricsOf([{ ...route, fault: { ...route.fault, match } }]);
+  countFault(recordOf(metrics, "sso"), "status_200", 0);
+  countFault(recordOf(metrics, "sso"), "status_204", 0);
+  const lines = await linesOf(metrics, "sparekey_faults_total");
+  t.ok(lines.includes('sparekey_faults_total{route="sso",reason="status_200"} 1'));
+  t.ok(lines.includes('sparekey_faults_total{route="sso",reason="malformed"} 1'));
 });
 
 t.test("counts", async (t) => {
@@ -283,7 +380,7 @@ t.test(
       { name: "both", fallback: two, hosts: [two, deny], users: 2 },
       { name: "the route's is empty", fallback: empty, hosts: [two], users: 0 },
       { name: "a host's is empty", fallback: two, hosts: [two, empty, deny], users: 0 },
-      { name: "none", fallback: deny, hosts: [{ mode: "allow" }], users: null },
+      { name: "none", fallback: deny, hosts: [{ mode: "allow", onOverload: "shed" }], users: null },
     ];
     for (const { name, fallback, hosts, users } of rows) {
       const policies = hosts.map((of, index) => ({
@@ -298,6 +395,18 @@ t.test(
     }
   },
 );
+
+t.test("whether the probe is proven, whatever verdict proved it", async (t) => {
+  const metrics = metricsOf([routeWith("sso", "deny"), routeWith("bots", "allow"), routeWith("new", "deny")]);
+  recordOf(metrics, "sso").standing = { proven: "challenge", refused: null };
+  recordOf(metrics, "bots").standing = { proven: "allow", refused: null };
+  recordOf(metrics, "new").standing = { proven: null, refused: 400 };
+  t.same(await linesOf(metrics, "sparekey_probe_proven"), [
+    'sparekey_probe_proven{route="sso"} 1',
+    'sparekey_probe_proven{route="bots"} 1',
+    'sparekey_probe_proven{route="new"} 0',
+  ]);
+});
 
 t.test("endpoints by whether they are asked, without their addresses", async (t) => {
   const from = [null, null, null, "all", "all", "cookieless"] as const;

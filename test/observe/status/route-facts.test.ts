@@ -125,6 +125,15 @@ t.test("its endpoints, and since when one is not asked", async (t) => {
   ]);
 });
 
+t.test("how far its probe can be believed, which decides nothing on a plain proxy", async (t) => {
+  const standing = { proven: "allow", refused: null } as const;
+  for (const mode of ["deny", "none"] as const) {
+    const record = newRouteRecord(routeWith("sso", mode));
+    record.standing = standing;
+    t.same(factsOf(routeReport(record, SOURCES)).probe, mode === "none" ? null : standing, mode);
+  }
+});
+
 t.test("a route that asks for no password has no users", async (t) => {
   t.equal(factsOf(routeReport(newRouteRecord(routeWith("bots", "allow")), SOURCES)).users, null);
 });

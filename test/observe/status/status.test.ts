@@ -111,11 +111,17 @@ t.test("the state of a route, in a word and a sentence", async (t) => {
   }
 });
 
+/** One check so many minutes ago. */
+function minutesAgo(minutes: number): readonly number[] {
+  return [1, ...Array.from({ length: minutes * 4 }, () => 0)];
+}
+
 t.test("warnings", async (t) => {
   const rows: readonly {
     name: string;
     facts?: Partial<RouteFacts>;
     shed?: readonly number[];
+    checks?: readonly number[];
     says: readonly string[];
   }[] = [
     { name: "none", says: [] },
@@ -131,12 +137,41 @@ t.test("warnings", async (t) => {
       says: ["1 check of the last minute refused by sparekey's own limits"],
     },
     { name: "they were reached long ago", shed: [9, 0, 0, 0, 0, 0], says: [] },
+    {
+      name: "nobody's login goes well",
+      facts: { failingLogins: { failed: 5, addresses: 3 } },
+      says: ["Logins fail: 5 from 3 addresses, and none went well in 10 minutes"],
+    },
+    {
+      name: "a probe that is refused",
+      facts: { probe: { proven: null, refused: 400 } },
+      checks: minutesAgo(9),
+      says: ["Probes are answered 400: set probe.hosts to a host that the upstream knows"],
+    },
+    {
+      name: "a probe that is not proven, after minutes of checks",
+      facts: { probe: { proven: null, refused: null } },
+      checks: minutesAgo(6),
+      says: ["No probe is known to work, so sparekey may misjudge an outage: see what sparekey probe prints"],
+    },
+    {
+      name: "one that had no time to be",
+      facts: { probe: { proven: null, refused: null } },
+      checks: minutesAgo(4),
+      says: [],
+    },
+    {
+      name: "one that is proven",
+      facts: { probe: { proven: "allow", refused: null } },
+      checks: minutesAgo(9),
+      says: [],
+    },
   ];
   for (const row of rows) {
     const known = {
       route: SSO,
       facts: facts("sso", row.facts),
-      recent: recent({ shed: row.shed ?? [] }),
+      recent: recent({ shed: row.shed ?? [], checks: row.checks ?? [] }),
       override: null,
     };
     t.same(routeStatus(known, "answering", NOW, NOW).warnings, row.says, row.name);
@@ -164,7 +199,12 @@ t.test("whom the fallback lets in", async (t) => {
       users: 1,
       says: "who has an emergency password (1 user); who was let in a short while ago goes on",
     },
-    { name: "allow", changes: { fallback: { mode: "allow" } }, users: null, says: "everybody, unasked" },
+    {
+      name: "allow",
+      changes: { fallback: { mode: "allow", onOverload: "shed" } },
+      users: null,
+      says: "everybody, unasked",
+    },
     {
       name: "deny",
       changes: { fallback: { mode: "deny", grace: null, page: null } },

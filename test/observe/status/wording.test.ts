@@ -124,6 +124,36 @@ t.test("in words: what is for everybody names no person, file or address", async
       detail: "2 messages to notify[0] given up: dns (http://inner)",
       tone: "bad",
     },
+    {
+      event: { kind: "probe_proven", route: "sso", verdict: "challenge" },
+      text: "The probe is proven: its results can be believed",
+      tone: "good",
+    },
+    {
+      event: { kind: "probe_unproven", route: "sso" },
+      text: "The probe is no longer proven: the upstream answers it otherwise",
+      tone: "warn",
+    },
+    {
+      event: { kind: "probe_refused", route: "sso", status: 400 },
+      text: "Probes are answered 400: set probe.hosts to a host that the upstream knows",
+      tone: "warn",
+    },
+    {
+      event: { kind: "logins_failing", route: "login", failed: 1_200, addresses: 4 },
+      text: "Logins fail: 1,200 from 4 addresses, and none went well in 10 minutes",
+      tone: "bad",
+    },
+    {
+      event: { kind: "logins_failing_ended", route: "login", seconds: 600, wentWell: true },
+      text: "A login went well again after 10 min",
+      tone: "good",
+    },
+    {
+      event: { kind: "logins_failing_ended", route: "login", seconds: 600, wentWell: false },
+      text: "Fewer logins fail after 10 min, and none went well",
+      tone: "plain",
+    },
     { event: workerDied(2), text: "Worker 2 died", tone: "bad" },
     {
       event: endpointEjected("10.0.3.7:9000"),
