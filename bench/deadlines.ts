@@ -105,6 +105,7 @@ async function distance(row: Row, value: number): Promise<number> {
     tls: { ca: null, cert: null, key: null, serverName: null, verify: true },
     timeouts: row.timeouts(value),
     maxConnections: 256,
+    probeConnections: 6,
     pipelining: 1,
     headBytes: 256 * 1024,
     answerBytes: 1024 * 1024,

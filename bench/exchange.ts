@@ -9,7 +9,7 @@ import { createServer, Socket } from "node:net";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
-import { FAULT_RULES } from "../test/support/fixtures.ts";
+import { tryingOf } from "../test/support/fixtures.ts";
 import { upstreamAt } from "../test/support/raw-upstream.ts";
 import { portOf } from "./ports.ts";
 import { percentile } from "./statistics.ts";
@@ -79,7 +79,7 @@ async function nanoseconds(root: string): Promise<number> {
       staysHere: () => false,
       repeatable: true,
       begin: performance.now(),
-      trying: { kind: "check", fault: FAULT_RULES, client: () => "192.0.2.1" },
+      trying: tryingOf(),
     };
     return upstreams.exchange(upstream, forwarded, gone, waiting);
   };

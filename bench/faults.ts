@@ -1,11 +1,11 @@
 /**
  * Runs every fault of an upstream × every fallback mode × every state of the breaker with real sparekey. For each cell
  * it prints the replies by kind, their p50 and p99, the times to the first fallback and to recovery, and how many
- * replies were wrong. By the oracle in faults/oracle.ts no reply may be wrong. A whole run takes about three minutes
+ * replies were wrong. By the oracle in faults/oracle.ts no reply may be wrong. A whole run takes about four minutes
  * and writes the table in docs/failure-modes.md.
  *
  *   node bench/faults.ts                 everything; as root, in a network namespace of its own
- *   node bench/faults.ts --only hang     one fault
+ *   node bench/faults.ts --only hang     one fault, and those whose names begin with it: hang-from-the-start
  *   node bench/faults.ts --wire fastify  on the slow path; does not write the table
  */
 import { execFile } from "node:child_process";
@@ -13,17 +13,21 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
+import { CROWD_SCENES } from "./faults/crowd-scenes.ts";
 import { type DnsServer, startDnsServer } from "./faults/dns-server.ts";
+import { FIELD_SCENES } from "./faults/field-scenes.ts";
 import { isInside, NAME_SERVER, runInside, whyNot } from "./faults/namespace.ts";
 import { HEADING, isGood, settingsText, textOf, writeTable } from "./faults/report.ts";
-import { SCENES, type Scene, type Stage } from "./faults/scenes.ts";
+import { type Scene, SCENES as SINGLE_SCENES, type Stage } from "./faults/scenes.ts";
 import type { KeyPair } from "./faults/stand-in.ts";
 import { type Walk, walk } from "./faults/walk.ts";
 import { WIRE_OPTION, wireOf } from "./wire.ts";
 
+const SCENES = [...SINGLE_SCENES, ...CROWD_SCENES, ...FIELD_SCENES];
 const PAGE = join(import.meta.dirname, "../docs/failure-modes.md");
-/** With two scenes at a time the machine still answers promptly. */
-const AT_ONCE = 2;
+/** With two scenes of full load at a time, and one of little, the machine still answers promptly. */
+const AT_ONCE = { full: 2, little: 1 } as const;
+const LITTLE_PER_SECOND = 20;
 const DNS_PORT = 53;
 /** Half of the shortest timeout of the config. */
 const STALL_MS = 150;
@@ -32,12 +36,19 @@ const INTERRUPTED = new Error("interrupted");
 
 const { values } = parseArgs({ options: { only: { type: "string" }, wire: WIRE_OPTION } });
 const wire = wireOf(values.wire);
-const wanted = SCENES.filter(({ fault }) => values.only === undefined || fault.name === values.only);
+const wanted = SCENES.filter(({ fault }) => values.only === undefined || isWanted(fault.name));
 if (wanted.length === 0) {
   const names = SCENES.map(({ fault }) => fault.name).join(", ");
   console.error(`There is no fault ${JSON.stringify(values.only)}. There are: ${names}`);
   process.exit(2);
 }
+
+/** `outpost` stands for all rows of outposts. */
+function isWanted(name: string): boolean {
+  const { only } = values;
+  return only === undefined || name === only || name.startsWith(`${only}-`);
+}
+
 const obstacle = isInside() ? null : await whyNot();
 process.exit(obstacle === null && !isInside() ? await runInside() : await run(obstacle));
 
@@ -76,14 +87,19 @@ async function walkAll(
   stop: AbortController,
 ): Promise<readonly Walk[]> {
   const walks = new Map<Scene, Walk>();
-  const waiting = [...scenes];
-  const walkNext = async (): Promise<void> => {
-    for (let scene = waiting.shift(); scene !== undefined; scene = waiting.shift()) {
+  const isLittle = ({ perSecond, crowd }: Scene): boolean => perSecond <= LITTLE_PER_SECOND && crowd === null;
+  const waiting = { full: scenes.filter((one) => !isLittle(one)), little: scenes.filter(isLittle) };
+  const walkNext = async (left: Scene[]): Promise<void> => {
+    for (let scene = left.shift(); scene !== undefined; scene = left.shift()) {
       walks.set(scene, await walkUndisturbed(scene, stage, stop.signal));
     }
   };
-  const walkers = Array.from({ length: AT_ONCE }, () =>
-    walkNext().catch((error: unknown) => {
+  const kinds = [
+    ...Array.from({ length: AT_ONCE.full }, () => waiting.full),
+    ...Array.from({ length: AT_ONCE.little }, () => waiting.little),
+  ];
+  const walkers = kinds.map((left) =>
+    walkNext(left).catch((error: unknown) => {
       stop.abort(error);
       throw error;
     }),

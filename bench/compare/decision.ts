@@ -19,6 +19,7 @@ const { classify, loginFallback, opensLoginBox, relayed }: Core = {
 
 const route = await newRoute();
 const recorder = await newRecorder(route, "sampled");
+const NO_HOST = (): boolean => false;
 const now = (): number => performance.now();
 
 const ways: readonly { readonly what: string; decide(): Decision }[] = [
@@ -33,7 +34,7 @@ console.log(JSON.stringify(figures));
 function passOn(): Decision {
   const begin = now();
   recorder.answer(route, ANSWER.status, now() - begin);
-  const verdict = classify({ kind: "answer", answer: ANSWER }, route.fault);
+  const verdict = classify({ kind: "answer", answer: ANSWER }, route.fault, NO_HOST);
   if (verdict.kind !== "allow") throw new Error(`a 200 is classified as ${verdict.kind}`);
   const reply = relayed(verdict.answer);
   const decision: Decision = { source: "upstream", verdict: "allow", reply, fallback: null };
@@ -43,7 +44,7 @@ function passOn(): Decision {
 
 function fallBack(): Decision {
   const begin = now();
-  const verdict = classify({ kind: "failure", reason: "refused" }, route.fault);
+  const verdict = classify({ kind: "failure", reason: "refused" }, route.fault, NO_HOST);
   if (verdict.kind !== "fault") throw new Error(`a failure is classified as ${verdict.kind}`);
   if (route.fallback.mode !== "basic-auth") throw new Error(`the fallback is ${route.fallback.mode}`);
   recorder.fault(route, verdict.reason);

@@ -5,7 +5,8 @@
  * emergency password; `guesser`: a wrong password.
  */
 export const CLIENTS = ["visitor", "member", "banned", "admin", "guesser"] as const;
-export type Client = (typeof CLIENTS)[number];
+/** `crowd`: one of many who come beside them, each from an address of its own or all from one. */
+export type Client = (typeof CLIENTS)[number] | "crowd";
 
 export interface UpstreamAnswer {
   readonly status: number;
@@ -14,8 +15,27 @@ export interface UpstreamAnswer {
   readonly body: string;
 }
 
+/** What an answer has that is not the same each time, as those of the demo's stand-ins. */
+export interface AnswerShape {
+  readonly statuses: readonly number[];
+  /** Names in lower case. */
+  readonly has: readonly string[];
+  readonly lacks: readonly string[];
+}
+
+export function shape(
+  statuses: readonly number[],
+  has: readonly string[] = [],
+  lacks: readonly string[] = [],
+): AnswerShape {
+  return { statuses, has, lacks };
+}
+
 /** A header that is on every answer of the upstream, and on no other reply. */
 export const MARK = { name: "X-Upstream", value: "stand-in" } as const;
+
+/** The host that all checks are about. */
+export const HOST = "app.example.com";
 
 export const ADMIN = {
   user: "admin",
@@ -36,6 +56,7 @@ export const VERDICTS: Readonly<Record<Client, UpstreamAnswer>> = {
   banned: answer(403, "Forbidden", "not for you\n", {}),
   admin: TO_LOGIN,
   guesser: TO_LOGIN,
+  crowd: TO_LOGIN,
 };
 
 const SENT: Readonly<Record<Client, Readonly<Record<string, string>>>> = {
@@ -44,12 +65,13 @@ const SENT: Readonly<Record<Client, Readonly<Record<string, string>>>> = {
   banned: { Cookie: "session=banned" },
   admin: { Authorization: basic(ADMIN.password) },
   guesser: { Authorization: basic("wrong") },
+  crowd: {},
 };
 
 /** Headers of a check, as a gateway sends them. */
 export function headersOf(client: Client): Readonly<Record<string, string>> {
   const gateway = {
-    "X-Forwarded-Host": "app.example.com",
+    "X-Forwarded-Host": HOST,
     "X-Forwarded-Proto": "https",
     "X-Forwarded-Method": "GET",
     "X-Forwarded-Uri": "/page",

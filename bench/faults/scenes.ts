@@ -1,9 +1,10 @@
 /** The rows of the matrix: what the oracle says about each fault, and how it is caused and healed. */
 import type { WireMode } from "../../src/core/snapshot.ts";
-import { answer } from "./answers.ts";
+import { answer, CLIENTS, type Client, headersOf, VERDICTS } from "./answers.ts";
 import type { Behaviour, DnsServer } from "./dns-server.ts";
+import type { Crowd } from "./load.ts";
 import { addAddress, drop, letThrough, makeReachable, makeUnreachable } from "./namespace.ts";
-import type { Fault } from "./oracle.ts";
+import type { Fault, Mode } from "./oracle.ts";
 import * as speeches from "./speeches.ts";
 import { type KeyPair, type Speech, type StandIn, startStandIn } from "./stand-in.ts";
 
@@ -19,7 +20,13 @@ export interface Stage {
 }
 
 export interface Staged {
-  readonly upstream: string;
+  readonly upstream: Readonly<Record<Mode, string>>;
+  /** The path of checks, as the upstream knows it. */
+  readonly path: string;
+  /** Further lines of each route's config. */
+  readonly settings: readonly string[];
+  readonly timeouts: "short" | "shipped";
+  readonly headersOf: (client: Client) => Readonly<Record<string, string>>;
   /** PEM text of the authority that the route trusts. */
   readonly ca: string | null;
   readonly loginHealth: string | null;
@@ -31,8 +38,17 @@ export interface Staged {
 export interface Scene {
   readonly fault: Fault;
   readonly needsNamespace: boolean;
-  /** The fault begins before sparekey does, and is healed once, because what sparekey learns then remains. */
+  /** The fault begins before sparekey does. */
   readonly fromTheStart: boolean;
+  /** How often it begins and is healed: once, where what sparekey learns then remains. */
+  readonly rounds: 1 | 2;
+  readonly clients: readonly Client[];
+  /** Checks for each mode. */
+  readonly perSecond: number;
+  /** Who comes while the fault lasts. */
+  readonly crowd: Crowd | null;
+  /** How long it is well beforehand, so that what sparekey measures of its answers is no longer that of its start. */
+  readonly warmsMs: number;
   /** The least time that the fault lasts if it opens no breaker. */
   readonly lastsMs: number;
   stage(stage: Stage): Promise<Staged>;
@@ -50,11 +66,13 @@ const BARE_400 = answer(400, "Bad Request", "", {});
 export const SCENES: readonly Scene[] = [
   scene({ name: "refused", row: 1, reasons: ["refused", "reset"] }, refused),
   inNamespace({ name: "unreachable", row: 1, reasons: ["unreachable", "read_timeout"] }, unreachable),
-  inNamespace({ name: "black-hole", row: 1, reasons: ["connect_timeout", "read_timeout"] }, (stage) =>
-    dropping(stage, "all packets"),
+  inNamespace(
+    { name: "black-hole", row: 2, isSilent: true, reasons: ["connect_timeout", "read_timeout"] },
+    (stage) => dropping(stage, "all packets"),
   ),
-  inNamespace({ name: "connect-timeout", row: 1, reasons: ["connect_timeout", "reset"] }, (stage) =>
-    dropping(stage, "new connections"),
+  inNamespace(
+    { name: "connect-timeout", row: 2, isSilent: true, reasons: ["connect_timeout", "reset"] },
+    (stage) => dropping(stage, "new connections"),
   ),
   byName("dns-nxdomain", "nxdomain"),
   byName("dns-servfail", "servfail"),
@@ -66,7 +84,7 @@ export const SCENES: readonly Scene[] = [
     lastsMs: DNS_LASTS_MS,
   },
   scene({ name: "tls", row: 1, reasons: ["tls", "reset"] }, strangeCertificate),
-  speaking({ name: "hang", row: 2, reasons: ["read_timeout", "reset"] }, speeches.hang),
+  hang(),
   speaking({ name: "drip", row: 2, reasons: ["total_timeout", "reset"] }, speeches.drip),
   speaking({ name: "reset-before-head", row: 2, reasons: ["reset"] }, speeches.resetBeforeHead),
   speaking({ name: "reset-in-head", row: 2, reasons: ["reset"] }, speeches.resetInHead),
@@ -83,19 +101,44 @@ export const SCENES: readonly Scene[] = [
     { name: "bare-400", row: 3, answer: BARE_400, hits: "cookie-less", reasons: ["bare_400", "reset"] },
     speeches.toVisitors(BARE_400),
   ),
-  speaking({ name: "json-400", row: "fine", answer: JSON_400, reasons: [] }, speeches.always(JSON_400)),
+  speaking(
+    { name: "json-400", row: 3, answer: JSON_400, reasons: ["status_400", "reset"] },
+    speeches.always(JSON_400),
+  ),
+  once(
+    speaking(
+      { name: "json-400-to-one", row: "fine", answer: JSON_400, hits: "banned", reasons: [] },
+      speeches.toBanned(JSON_400),
+    ),
+  ),
+  fromTheStart(hang()),
+  fromTheStart(status(503, "Service Unavailable", 2)),
+  fromTheStart(status(500, "Internal Server Error", 3)),
   scene({ name: "login-dead", row: "login", hits: "cookie-less", reasons: ["login_down"] }, deadLogin),
-  speaking({ name: "http-1.0-close", row: "fine", reasons: [] }, speeches.closeDelimited),
+  once(speaking({ name: "http-1.0-close", row: "fine", reasons: [] }, speeches.closeDelimited)),
 ];
 
-type FaultData = Pick<Fault, "name" | "row" | "reasons"> & Partial<Fault>;
+export type FaultData = Pick<Fault, "name" | "row" | "reasons"> & Partial<Fault>;
 
-function scene(fault: FaultData, stage: Scene["stage"]): Scene {
+export function scene(fault: FaultData, stage: Scene["stage"]): Scene {
+  const usual = {
+    answer: null,
+    verdicts: VERDICTS,
+    hits: "all",
+    isSilent: false,
+    isUnproven: false,
+    isBusy: false,
+  } as const;
   return {
-    fault: { answer: null, hits: "all", ...fault },
+    fault: { ...usual, patience: null, ...fault },
     needsNamespace: false,
     fromTheStart: false,
+    rounds: 2,
+    warmsMs: 0,
     lastsMs: LASTS_MS,
+    clients: CLIENTS,
+    perSecond: 100,
+    crowd: null,
     stage,
   };
 }
@@ -108,7 +151,7 @@ function inNamespace(fault: FaultData, stage: Scene["stage"]): Scene {
 function byName(name: string, behaviour: Behaviour): Scene {
   const host = `${name}.test`;
   const made = inNamespace({ name, row: 1, reasons: ["dns"] }, (stage) => named(stage, host, behaviour));
-  return { ...made, fromTheStart: true };
+  return { ...made, fromTheStart: true, rounds: 1 };
 }
 
 function speaking(fault: FaultData, speech: Speech): Scene {
@@ -120,6 +163,18 @@ function speaking(fault: FaultData, speech: Speech): Scene {
   });
 }
 
+/** No breaker opens, so a second time would show nothing new. */
+function once(scene: Scene): Scene {
+  return { ...scene, rounds: 1 };
+}
+
+function hang(): Scene {
+  return speaking(
+    { name: "hang", row: 2, isSilent: true, reasons: ["read_timeout", "reset"] },
+    speeches.hang,
+  );
+}
+
 function status(code: number, text: string, row: 2 | 3): Scene {
   const said = answer(code, text, `${text}\n`, {});
   return speaking(
@@ -128,11 +183,27 @@ function status(code: number, text: string, row: 2 | 3): Scene {
   );
 }
 
+/** sparekey starts in the midst of the outage, so that no probe of it was ever answered. */
+function fromTheStart({ fault, ...same }: Scene): Scene {
+  const name = `${fault.name}-from-the-start`;
+  return { ...same, fault: { ...fault, name, isUnproven: true }, fromTheStart: true, rounds: 1 };
+}
+
+/** An upstream of all modes, with the settings of most rows. */
+export function plainly(url: string): Omit<Staged, "begin" | "heal" | "close"> {
+  return {
+    ...{ upstream: everyMode(url), path: "/check", settings: [], timeouts: "short", headersOf },
+    ...{ ca: null, loginHealth: null },
+  };
+}
+
+export function everyMode(url: string): Staged["upstream"] {
+  return { allow: url, "basic-auth": url, deny: url, none: url };
+}
+
 function staged(standIn: StandIn, parts: Pick<Staged, "begin" | "heal"> & Partial<Staged>): Staged {
   return {
-    upstream: `http://127.0.0.1:${standIn.port}`,
-    ca: null,
-    loginHealth: null,
+    ...plainly(`http://127.0.0.1:${standIn.port}`),
     close: standIn.close,
     ...parts,
   };
@@ -148,7 +219,7 @@ async function unreachable({ freeAddress }: Stage): Promise<Staged> {
   await addAddress(address);
   const standIn = await startStandIn(address);
   return staged(standIn, {
-    upstream: `http://${address}:${standIn.port}`,
+    upstream: everyMode(`http://${address}:${standIn.port}`),
     begin: () => makeUnreachable(address),
     heal: () => makeReachable(address),
   });
@@ -169,7 +240,7 @@ async function named({ dns }: Stage, host: string, behaviour: Behaviour): Promis
   const standIn = await startStandIn();
   dns?.set(host, "address");
   return staged(standIn, {
-    upstream: `http://${host}:${standIn.port}`,
+    upstream: everyMode(`http://${host}:${standIn.port}`),
     begin: async () => {
       dns?.set(host, behaviour);
       // Existing connections need no name.
@@ -184,7 +255,7 @@ async function strangeCertificate({ goodPair, strangerPair }: Stage): Promise<St
   const [good, stranger] = await Promise.all([goodPair(), strangerPair()]);
   const standIn = await startStandIn("127.0.0.1", good);
   return staged(standIn, {
-    upstream: `https://127.0.0.1:${standIn.port}`,
+    upstream: everyMode(`https://127.0.0.1:${standIn.port}`),
     ca: good.cert,
     begin: async () => standIn.present(stranger),
     heal: async () => standIn.present(good),

@@ -67,6 +67,14 @@ export function toVisitors(answer: UpstreamAnswer): Speech {
   };
 }
 
+/** One client sends odd checks. */
+export function toBanned(answer: UpstreamAnswer): Speech {
+  return (socket, client) => {
+    if (client === "banned") socket.write(bytesOf(answer));
+    else sayWell(socket, client);
+  };
+}
+
 function sendAndReset(socket: Socket, bytes: string): void {
   socket.write(bytes, () => {
     setTimeout(() => socket.resetAndDestroy(), BEFORE_RESET_MS);

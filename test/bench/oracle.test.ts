@@ -1,6 +1,8 @@
 /** The oracle of `npm run faults` must be able to say "wrong": each row is a reply that would be a real defect. */
 import t from "tap";
 import { type Client, MARK, type UpstreamAnswer, VERDICTS } from "../../bench/faults/answers.ts";
+import { CROWD_SCENES } from "../../bench/faults/crowd-scenes.ts";
+import { FIELD_SCENES } from "../../bench/faults/field-scenes.ts";
 import { isWrong } from "../../bench/faults/figures.ts";
 import { metricProblems } from "../../bench/faults/metrics.ts";
 import {
@@ -11,8 +13,9 @@ import {
   type Moment,
   type SeenReply,
 } from "../../bench/faults/oracle.ts";
-import { SCENES } from "../../bench/faults/scenes.ts";
+import { SCENES as SINGLE_SCENES } from "../../bench/faults/scenes.ts";
 
+const SCENES = [...SINGLE_SCENES, ...CROWD_SCENES, ...FIELD_SCENES];
 const NO_STORE = { "cache-control": "no-store" };
 const BOX = { "www-authenticate": 'Basic realm="Emergency Access", charset="UTF-8"' };
 const CLEARED = {
@@ -31,6 +34,7 @@ const LOGGED_IN = reply(200, {
 });
 const DENIED = reply(503, { "x-auth-fallback": "deny", "retry-after": "10" }, "page");
 const BAD_GATEWAY = reply(502, {}, "Bad Gateway\n");
+const TO_LOGIN = reply(302, { location: "https://app.example.com/", "set-cookie": "authentik_proxy_1=x" });
 const SHED = reply(503, { "retry-after": "1" }, "Too many checks at once\n");
 
 interface Row {
@@ -53,7 +57,32 @@ const RIGHT: readonly Row[] = [
   row("none, its own answer to a live trial", "status-503", "none", "visitor", "open", own("status-503")),
   row("none, while open", "status-503", "none", "visitor", "open", BAD_GATEWAY),
   row("a session through a full store", "bare-400", "allow", "member", "closed", verdict("member")),
-  row("a JSON 400", "json-400", "allow", "visitor", "closed", own("json-400")),
+  row("a JSON 400 to one client", "json-400-to-one", "allow", "banned", "closed", own("json-400-to-one")),
+  row("a JSON 400 to everybody", "json-400", "allow", "visitor", "closed", LET_THROUGH),
+  row("it cannot be told", "status-503-from-the-start", "allow", "visitor", "closed", SHED),
+  row(
+    "the login, where it cannot be told",
+    "status-500-from-the-start",
+    "basic-auth",
+    "visitor",
+    "closed",
+    ASKED,
+  ),
+  row("nobody ever answers", "hang-from-the-start", "allow", "visitor", "closed", LET_THROUGH),
+  row("a bot in a flood", "flood", "allow", "crowd", "closed", reply(403, { "cache-control": "no-store" })),
+  row("a bystander of a flood", "flood", "allow", "visitor", "closed", reply(200, {})),
+  row("a store that is full", "outpost-2025.6-store-full", "basic-auth", "visitor", "closed", ASKED),
+  row("a full store of Rust", "outpost-2026.8-store-full-not-seen", "deny", "visitor", "closed", TO_LOGIN),
+  row("a bouncer that is broken", "bouncer-error", "allow", "member", "open", LET_THROUGH),
+  row("healed before the probe", "hang", "allow", "visitor", "recovering", BAD_GATEWAY),
+  row(
+    "healed before the probe, with an answer",
+    "status-500",
+    "deny",
+    "visitor",
+    "recovering",
+    own("status-500"),
+  ),
   row("healed", "hang", "deny", "banned", "recovering", verdict("banned")),
   row("our own limits", "hang", "allow", "visitor", "closed", SHED),
 ];
@@ -68,7 +97,24 @@ const WRONG: readonly Row[] = [
   row("a login in mode deny", "hang", "deny", "admin", "open", LOGGED_IN),
   row("the admin refused", "hang", "basic-auth", "admin", "open", ASKED),
   row("a fallback for a session", "bare-400", "basic-auth", "member", "closed", ASKED),
-  row("a fallback for a JSON 400", "json-400", "allow", "visitor", "closed", LET_THROUGH),
+  row("a fallback for one client's JSON 400", "json-400-to-one", "allow", "banned", "closed", LET_THROUGH),
+  row(
+    "allow where it cannot be told",
+    "status-503-from-the-start",
+    "allow",
+    "visitor",
+    "closed",
+    LET_THROUGH,
+  ),
+  row("a bot let in by a flood", "flood", "allow", "crowd", "closed", LET_THROUGH),
+  row("a bystander who falls back", "flood", "allow", "visitor", "closed", LET_THROUGH),
+  row("a login page of a busy server", "busy", "basic-auth", "crowd", "closed", ASKED),
+  row("a nameless allow", "outpost-2025.10-store-full", "deny", "visitor", "closed", reply(200, {})),
+  row("a login without its cookie", "outpost-2025.6-store-full", "deny", "visitor", "closed", {
+    ...TO_LOGIN,
+    headers: { location: "https://app.example.com/" },
+  }),
+  row("a proxy error while it hangs", "hang", "allow", "visitor", "closed", BAD_GATEWAY),
   row("a fallback for an HTTP/1.0 answer", "http-1.0-close", "allow", "visitor", "closed", LET_THROUGH),
   row("a fault status relayed", "status-503", "allow", "visitor", "closed", own("status-503")),
   row("a bare 400 relayed", "bare-400", "basic-auth", "visitor", "closed", own("bare-400")),
@@ -126,7 +172,7 @@ t.test("when a reply is right", async (t) => {
   };
   const scene = SCENES.find(({ fault }) => fault.name === "hang");
   if (scene === undefined) throw new Error("there is no hang");
-  const at = (kind: "allow" | "verdict", sent: number, done: number) =>
+  const at = (kind: "allow" | "verdict" | "shed", sent: number, done: number) =>
     isWrong({ mode: "allow", client: "visitor", sent, done, kind, text: "" }, { scene, rounds: [round] });
   t.ok(at("allow", 900, 950), "before the fault");
   t.notOk(at("verdict", 900, 950));
@@ -135,6 +181,8 @@ t.test("when a reply is right", async (t) => {
   t.notOk(at("allow", 5_500, 5_501), "while it recovers");
   t.notOk(at("verdict", 5_500, 5_501));
   t.ok(at("allow", 6_100, 6_101), "after it closed");
+  t.notOk(at("shed", 1_500, 2_100), "it cannot be told yet");
+  t.ok(at("shed", 3_500, 3_600), "it must be told by now");
 });
 
 t.test("counters that do not tell what was seen", async (t) => {
@@ -181,7 +229,7 @@ function faultOf(name: string): Fault {
 
 function own(fault: string): SeenReply {
   const { answer } = faultOf(fault);
-  if (answer === null) throw new Error(`${fault} has no answer of its own`);
+  if (answer === null || "statuses" in answer) throw new Error(`${fault} has no answer of its own`);
   return relayed(answer);
 }
 
