@@ -99,6 +99,8 @@ export function isRight(
   client: Client,
   moments: readonly Moment[],
 ): boolean {
+  // Where the machine stalls, an impatient gateway gives up on a healthy upstream too. An open breaker replies at once.
+  if (kind === "given up" && fault.patience !== null) return moments.some((moment) => moment !== "open");
   // sparekey's own limits may refuse a check at any time, because that is no pass. The figures show how often.
   if (kind === "shed") return true;
   return moments.some((moment) => rightKinds(fault, mode, client, moment).includes(kind));
@@ -129,7 +131,7 @@ export function rightKinds(fault: Fault, mode: Mode, client: Client, moment: Mom
   if (moment === "healthy") return fault.row === "login" ? ["verdict", "own answer"] : ["verdict"];
   const closed = underFault(fault, mode, client);
   if (fault.isBusy && mode === "none") return [closed, "proxy error"];
-  if (moment === "closed") return fault.patience === null ? [closed] : [closed, "given up"];
+  if (moment === "closed") return [closed];
   // A live trial gets what a closed breaker would give.
   const open = opens(fault, mode) === "never" ? [closed] : [closed, fallbackOf(mode, client)];
   return moment === "open" ? open : [...open, ...clearedOf(fault, mode), "verdict"];
