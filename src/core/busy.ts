@@ -5,6 +5,8 @@
  * - A check that waits in vain is busy where checks of other clients were answered meanwhile, and took at least half as
  *   long. Where these are answered at their usual speed, what keeps this one waiting is no crowd.
  * - Only checks of its kind count. A session store that hangs for new logins leaves checks with a cookie as they are.
+ * - A probe opens doors, so slow answers to checks of either kind explain its silence. Otherwise a client could keep the
+ *   upstream busy with checks of one kind, and be let in with one of the other.
  */
 
 /** Faster answers are not kept: no timeout is so short that they could explain it. */
@@ -39,16 +41,19 @@ export interface SlowAnswers {
 export function createSlowAnswers(): SlowAnswers {
   const kept = { withCookie: newRing(), cookieless: newRing() };
   const ringOf = (hasCookie: boolean) => (hasCookie ? kept.withCookie : kept.cookieless);
+  const explains = (answer: SlowAnswer, { client, since, now }: Silence): boolean =>
+    answer.client !== client && answer.at >= since && answer.took >= (now - since) * SHARE;
   return {
     add: (hasCookie, answer) => {
       const ring = ringOf(hasCookie);
       ring.answers[ring.next] = answer;
       ring.next = (ring.next + 1) % KEPT;
     },
-    explain: ({ hasCookie, client, since, now }) =>
-      ringOf(hasCookie).answers.some(
-        (answer) => answer.client !== client && answer.at >= since && answer.took >= (now - since) * SHARE,
-      ),
+    explain: (silence) => {
+      const isProbe = silence.client === null;
+      const rings = isProbe ? Object.values(kept) : [ringOf(silence.hasCookie)];
+      return rings.some(({ answers }) => answers.some((answer) => explains(answer, silence)));
+    },
   };
 }
 

@@ -46,6 +46,13 @@ t.test("a probe has no address, so any client's answers explain its silence", as
   t.equal(slow.explain({ ...WAITED, hasCookie: false, client: null }), true);
 });
 
+t.test("a probe opens doors, so slow answers of either kind explain its silence", async (t) => {
+  const slow = createSlowAnswers();
+  slow.add(true, { at: 5_000, took: 4_000, client: "flood" });
+  t.equal(slow.explain({ ...WAITED, hasCookie: false, client: null }), true);
+  t.equal(slow.explain({ ...WAITED, hasCookie: false }), false, "a check's only those of its kind");
+});
+
 t.test("the latest 64 are kept", async (t) => {
   const slow = createSlowAnswers();
   slow.add(true, { at: 5_000, took: 4_000, client: "other" });

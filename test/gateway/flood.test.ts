@@ -10,6 +10,7 @@ import t, { type Test } from "tap";
 import { startOneThreadBlocker } from "../../src/demo/one-thread-blocker.ts";
 import { type Answered, ask, type Served, sample, serve } from "../support/app.ts";
 import { htpasswdOf } from "../support/sparekey.ts";
+import { warmedUp } from "../support/warm.ts";
 
 const READ_MS = 2_500;
 /** The promise is 1.5 s after `read`, which bench/flood.ts measures. A busy machine gets more. */
@@ -99,14 +100,23 @@ routes:
   });
 }
 
-/** It takes every connection and answers one check at a time, as long as somebody waits for the answer. */
-async function oneAtATime(t: Test, milliseconds: number): Promise<string> {
+/**
+ * It takes every connection and answers one check at a time, as long as somebody waits for the answer. A login is `new`
+ * without a cookie, and may need two turns.
+ */
+async function oneAtATime(t: Test, milliseconds: number, turnsOfNew: 1 | 2 = 1): Promise<string> {
   const waiting: ServerResponse[] = [];
-  const server = createServer((_request, response) => waiting.push(response)).listen(0, "127.0.0.1");
+  const again = new Set<ServerResponse>();
+  const server = createServer((request, response) => {
+    waiting.push(response);
+    if (turnsOfNew === 2 && request.headers.cookie === undefined) again.add(response);
+  }).listen(0, "127.0.0.1");
   const timer = setInterval(() => {
     const setCookie = { "Set-Cookie": "authentik_proxy_5ba4e1c2=x", Location: "https://auth.example.com/" };
     while (waiting[0]?.destroyed) waiting.shift();
-    waiting.shift()?.writeHead(302, setCookie).end();
+    const next = waiting.shift();
+    if (next && again.delete(next)) waiting.push(next);
+    else next?.writeHead(302, setCookie).end();
   }, milliseconds);
   t.teardown(() => {
     clearInterval(timer);
@@ -144,3 +154,27 @@ routes:
     t.ok(await isClosed(served, "authentik"));
   });
 }
+
+t.test("regression: a crowd with cookies opens no door to those without", async (t) => {
+  const upstream = await oneAtATime(t, 10, 2);
+  const served = await serve(
+    t,
+    `
+admin: { listen: "127.0.0.9:0" }
+listen: "127.0.0.1:0"
+routes:
+  - { preset: authentik, upstream: "${upstream}", timeouts: { connect: 500ms, read: ${SHORT_READ_MS}ms, total: 2s }, fallback: { mode: allow } }
+`,
+  );
+  const url = `${served.urls[0]}/outpost.goauthentik.io/auth/traefik`;
+  await warmedUp(served.metrics, ["authentik"], () => ask(url, { headers: BYSTANDER }));
+  // They are answered within `read`, and a check without a cookie, a probe too, is not.
+  const flood = crowd(url, 42, { ...headersOf("192.0.2.66"), Cookie: "a=b" });
+  await sleep(SHORT_READ_MS);
+  const without = crowd(url, 2, headersOf("192.0.2.66"));
+  await sleep(3 * FLOOD_MS);
+  await Promise.all([flood.stop(), without.stop()]);
+  t.ok(without.replies.length > 0);
+  t.equal(fallbacks(without.replies), 0, "nobody is let in");
+  t.ok(await isClosed(served, "authentik"));
+});

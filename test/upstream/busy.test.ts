@@ -210,13 +210,14 @@ function suite(t: Test, isFast: boolean): void {
   });
 
   t.test("so is a probe's, over connections of its own", async (t) => {
-    for (const { hasCookie, result } of [
-      { hasCookie: false, result: "busy" },
-      { hasCookie: true, result: "read_timeout silent" },
+    for (const { name, ms, hasCookie, result } of [
+      { name: "its own kind", ms: 450, hasCookie: false, result: "busy" },
+      { name: "the other kind", ms: 450, hasCookie: true, result: "busy" },
+      { name: "far faster", ms: 20, hasCookie: true, result: "read_timeout silent" },
     ]) {
       const outcome = await unstalled(async () => {
         const upstream = await rawUpstream(t, (socket, _head, count) => {
-          if (count > 1) setTimeout(() => socket.write(OK), 450);
+          if (count > 1) setTimeout(() => socket.write(OK), ms);
         });
         const { check, probe } = world(t, isFast);
         const target = upstreamAt(upstream.port);
@@ -228,7 +229,7 @@ function suite(t: Test, isFast: boolean): void {
         await check(target, { hasCookie });
         return asked;
       }, isStalled);
-      t.equal(resultOf(outcome), result);
+      t.equal(resultOf(outcome), result, name);
     }
   });
 
