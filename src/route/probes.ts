@@ -78,7 +78,7 @@ export class Probes {
   }
 
   /** Learns from a check that got a verdict in quiet times. `isQuiet` is asked again before a proof counts. */
-  learn({ check, verdict, client, now }: Taught, isQuiet: () => boolean): void {
+  learn({ check, verdict, client, now }: Taught, isQuiet: (verdict: ProvenVerdict) => boolean): void {
     const { proven } = this.templates;
     // Nothing is left to learn from an allow where a challenge is proven.
     if (proven === "challenge" && verdict === "allow") return;
@@ -144,12 +144,12 @@ export class Probes {
     }
   }
 
-  async #prove(template: Template, isQuiet: () => boolean): Promise<void> {
+  async #prove(template: Template, isQuiet: (verdict: ProvenVerdict) => boolean): Promise<void> {
     // What it finds is kept from checks in question, because it says nothing of what comes right after it.
     const finding = await this.#send(template.subject, null, null);
     this.#tellRefusal(finding);
     const { verdict } = finding;
-    if (!isQuiet() || verdict === null || verdict.kind === "deny") return;
+    if (verdict === null || verdict.kind === "deny" || !isQuiet(verdict.kind)) return;
     this.templates.proved(template, verdict.kind);
     this.#tell({ ...this.#standing, refused: null });
   }

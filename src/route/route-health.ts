@@ -33,6 +33,7 @@ import type {
   FallbackReason,
   Judgement,
   ProbeStanding,
+  ProvenVerdict,
   Undecided,
   Verdict,
   Waiting,
@@ -78,6 +79,8 @@ export class RouteHealth {
   /** A check was answered since the start. */
   #isAnswered = false;
   #confirmedAt = Number.NEGATIVE_INFINITY;
+  /** The same, by a probe that was proven. */
+  #surelyConfirmedAt = Number.NEGATIVE_INFINITY;
   /** The probes that run beside a live trial. */
   #besideTrial: Promise<readonly Probed[]> = Promise.resolve([]);
   /** The probe that a person asked for, while it runs. */
@@ -177,6 +180,7 @@ export class RouteHealth {
     const now = this.#deps.now();
     if (judgement === "confirmed") {
       this.#confirmedAt = now;
+      if (round.some(({ proven }) => proven !== null)) this.#surelyConfirmedAt = now;
       this.#litter.forget();
     }
     if (judgement === "cleared" && key !== null)
@@ -232,15 +236,20 @@ export class RouteHealth {
     const isChallenged = this.#probes.templates.proven === "challenge";
     const counts = isChallenged ? (kind === "challenge") !== hasCookie : true;
     if (counts) this.#heard.verdict(hasCookie, now - begin, now);
-    if (!this.#isPlainProxy && this.#isQuiet(now))
+    if (!this.#isPlainProxy && this.#isQuiet(kind, now))
       this.#probes.learn({ check, verdict: kind, client, now }, this.#isQuietNow);
   }
 
-  #isQuiet(now: number): boolean {
-    return isAtRest(this.#breaker) && now - this.#confirmedAt >= QUIET_MS;
+  /**
+   * Whether `verdict` may teach. What an unproven probe confirmed keeps an allow from it, but no challenge, which shows
+   * sessions at work: a client with a host that is always answered oddly must not keep everything from being proven.
+   */
+  #isQuiet(verdict: ProvenVerdict, now: number): boolean {
+    const confirmedAt = verdict === "challenge" ? this.#surelyConfirmedAt : this.#confirmedAt;
+    return isAtRest(this.#breaker) && now - confirmedAt >= QUIET_MS;
   }
 
-  readonly #isQuietNow = (): boolean => this.#isQuiet(this.#deps.now());
+  readonly #isQuietNow = (verdict: ProvenVerdict): boolean => this.#isQuiet(verdict, this.#deps.now());
 
   /** Whether checks of the same kind have been answered as fast as ever since this one came. */
   #isUsualFor({ check, begin }: Questioned): boolean {
@@ -278,6 +287,7 @@ export class RouteHealth {
       const doubt = { isAnswered: this.#isAnswered, isPlainProxy: this.#isPlainProxy };
       if (isHeard || !isBroken(probed, doubt)) return;
       this.#confirmedAt = this.#deps.now();
+      this.#surelyConfirmedAt = this.#confirmedAt;
       this.#updateBreaker(asking, "fault", reason);
     });
   }
