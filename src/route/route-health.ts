@@ -66,6 +66,9 @@ export interface RouteHealthDeps {
   readonly userAgent: string;
 }
 
+/** Checks whose gateways are gone may wait for a probe, and so many of them show all that more of them would. */
+const MOST_AWAITING = 1_000;
+
 /** Owns its timer until `close`. */
 export class RouteHealth {
   readonly #route: Route;
@@ -81,6 +84,8 @@ export class RouteHealth {
   #confirmedAt = Number.NEGATIVE_INFINITY;
   /** The same, by a probe that was proven. */
   #surelyConfirmedAt = Number.NEGATIVE_INFINITY;
+  /** Checks that count for the breaker once a probe has confirmed it. */
+  #awaiting = 0;
   /** The probes that run beside a live trial. */
   #besideTrial: Promise<readonly Probed[]> = Promise.resolve([]);
   /** The probe that a person asked for, while it runs. */
@@ -278,10 +283,13 @@ export class RouteHealth {
   /** Row 2 and 4: the breaker counts what a probe confirms, unless any check was answered meanwhile. */
   #observeOnceConfirmed(asking: Asking, questioned: Questioned, reason: FallbackReason): void {
     const { check, begin } = questioned;
+    if (this.#awaiting >= MOST_AWAITING && !asking.isTrial) return;
+    this.#awaiting += 1;
     const round = asking.isTrial
       ? this.#besideTrial
       : this.#probes.round(check, this.#sinceBegin(this.#limits(questioned), begin));
     void round.then((probed) => {
+      this.#awaiting -= 1;
       if (asking.isTrial) return this.#updateBreaker(asking, trialEvidence(probed), reason);
       const isHeard = this.#heard.verdictAt(true) > begin || this.#heard.verdictAt(false) > begin;
       const doubt = { isAnswered: this.#isAnswered, isPlainProxy: this.#isPlainProxy };

@@ -1,9 +1,21 @@
 /** What single clients and crowds did to a route's health before it held them off. */
 import t from "tap";
-import type { UpstreamRequest } from "../../src/core/types.ts";
+import type { Outcome, UpstreamRequest } from "../../src/core/types.ts";
 import { answering } from "../support/check-world.ts";
 import { answer } from "../support/fixtures.ts";
-import { bring, type Exchange, from, hostsOf, isConfirmed, scene, verdict } from "../support/health-scene.ts";
+import {
+  admitted,
+  bring,
+  type Exchange,
+  from,
+  hostsOf,
+  isConfirmed,
+  prove,
+  questioned,
+  scene,
+  settled,
+  verdict,
+} from "../support/health-scene.ts";
 
 function hostOf(request: UpstreamRequest): string | undefined {
   return hostsOf([request])[0];
@@ -34,3 +46,27 @@ t.test(
     );
   },
 );
+
+t.test("regression: of a crowd that hangs up, not all wait for the probe", async (t) => {
+  const made = scene(t);
+  await prove(made, "challenge");
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  made.upstream = () => promise;
+  const asking = admitted(made);
+  const one = questioned(made);
+  const keys: string[] = [];
+  // The client's key is made for each that waits.
+  const client = (): string => {
+    keys.push("client");
+    return "client";
+  };
+  const counted = { ...one, client };
+  for (let count = 0; count < 5_000; count += 1) made.health.gaveUp(asking, counted);
+  await settled();
+  t.equal(keys.length, 1_000);
+  resolve({ kind: "failure", reason: "read_timeout", silent: true });
+  await settled();
+  t.same(made.states, ["open abandoned"], "and these open the breaker");
+  made.health.gaveUp(asking, counted);
+  t.equal(keys.length, 1_001, "then there is room again");
+});
