@@ -4,7 +4,7 @@
  */
 import { clientHost, configuredSubject, mayTeach, type ProbeSubject, subjectOf } from "../core/dialect.ts";
 import { meaningsOf, type Probed } from "../core/judge.ts";
-import { type Finding, holds, meaningOf, oddRefusal, probeRequest } from "../core/probe.ts";
+import { type Finding, holds, meaningOf, NOTHING_FOUND, oddRefusal, probeRequest } from "../core/probe.ts";
 import type { Route, Upstream } from "../core/snapshot.ts";
 import { createTemplates, type Template, type Templates, unprovenSubject } from "../core/templates.ts";
 import type { Check, ProbeStanding, ProvenVerdict } from "../core/types.ts";
@@ -54,6 +54,8 @@ export class Probes {
   readonly #configured: readonly ProbeSubject[];
   readonly #findings = new WeakMap<Template, SharedFinding>();
   readonly #unproven: SharedFinding;
+  /** What its good findings are about. */
+  readonly #hostOfUnproven = new WeakMap<Finding, string | null>();
   #learnedAt = Number.NEGATIVE_INFINITY;
   #standing: ProbeStanding;
 
@@ -136,7 +138,7 @@ export class Probes {
     const templates = this.templates.deciding(clientHost(check, this.#route.gateway));
     if (templates.length === 0) {
       const subject = this.#guess(check);
-      return this.#unproven.renew(() => this.#send(subject, null, patience), maxAge);
+      return this.#unproven.renew(() => this.#guessed(subject, patience), maxAge);
     }
     for (const template of templates) {
       const { subject, proven } = template;
@@ -160,13 +162,28 @@ export class Probes {
     return { proven, finding };
   }
 
-  async #unprovenRound(
-    subject: ProbeSubject,
-    { patience, notBefore }: RoundLimits,
-  ): Promise<readonly Probed[]> {
-    const finding = await this.#unproven.get(() => this.#send(subject, null, patience), notBefore);
+  async #unprovenRound(subject: ProbeSubject, limits: RoundLimits): Promise<readonly Probed[]> {
+    const shared = await this.#askUnproven(subject, limits);
+    // A client may ask for a host that needs no login, and must not clear the others by it.
+    const isOthers = this.#clearsOther(shared, subject);
+    const own = isOthers ? await this.#askUnproven(subject, { ...limits, notBefore: Infinity }) : shared;
+    const finding = this.#clearsOther(own, subject) ? NOTHING_FOUND : own;
     this.#tellRefusal(finding);
     return [{ proven: null, finding }];
+  }
+
+  #askUnproven(subject: ProbeSubject, { patience, notBefore }: RoundLimits): Promise<Finding> {
+    return this.#unproven.get(() => this.#guessed(subject, patience), notBefore);
+  }
+
+  async #guessed(subject: ProbeSubject, patience: number | null): Promise<Finding> {
+    const finding = await this.#send(subject, null, patience);
+    this.#hostOfUnproven.set(finding, subject.host);
+    return finding;
+  }
+
+  #clearsOther(finding: Finding, { host }: ProbeSubject): boolean {
+    return finding.result.kind === "fine" && this.#hostOfUnproven.get(finding) !== host;
   }
 
   #guess(check: Check | null): ProbeSubject {

@@ -1,4 +1,5 @@
 /** What single clients and crowds did to a route's health before it held them off. */
+import { mock } from "node:test";
 import t from "tap";
 import type { Outcome, UpstreamRequest } from "../../src/core/types.ts";
 import { answering } from "../support/check-world.ts";
@@ -70,3 +71,24 @@ t.test("regression: of a crowd that hangs up, not all wait for the probe", async
   made.health.gaveUp(asking, counted);
   t.equal(keys.length, 1_001, "then there is room again");
 });
+
+t.test(
+  "regression: in an outage since the start, a host that needs no login clears no other one",
+  async (t) => {
+    const rows = [
+      { name: "by a finding that holds", others: ["public"] },
+      { name: "by a probe on its way", others: [] },
+    ];
+    for (const { name, others } of rows) {
+      const made = scene(t);
+      made.upstream = (request) => answering(answer(hostOf(request) === "public" ? 200 : 400));
+      for (const other of others)
+        t.equal(await isConfirmed(made, from(other)), false, `${name}: its own check`);
+      const asked = [isConfirmed(made, from("public")), isConfirmed(made, from("app"))];
+      t.same(await Promise.all(asked), [false, true], name);
+      t.same(hostsOf(made.probes), ["public", "app"], `${name}: one after the other`);
+      made.health.close();
+      mock.timers.reset();
+    }
+  },
+);
