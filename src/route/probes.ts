@@ -120,17 +120,18 @@ export class Probes {
     this.#tell(this.#standing);
   }
 
-  /** What is known at once. Empty: nothing that holds. */
+  /** What is known at once. Empty: nothing, unless what holds is of all that decide, any of which may clear. */
   held(check: Check): readonly Probed[] {
     const templates = this.templates.deciding(clientHost(check, this.#route.gateway));
     if (templates.length === 0) {
       const { held } = this.#unproven;
       return held ? [{ proven: null, finding: held }] : [];
     }
-    return templates.flatMap((template) => {
+    const all = templates.flatMap((template) => {
       const finding = this.#of(template).held;
       return finding ? [{ proven: template.proven, finding }] : [];
     });
+    return all.length === templates.length ? all : [];
   }
 
   /** Probes early, for a check that still waits. What was found within `maxAge` is not asked again. */

@@ -3,7 +3,7 @@ import { mock } from "node:test";
 import t from "tap";
 import type { Outcome, UpstreamRequest } from "../../src/core/types.ts";
 import { answering } from "../support/check-world.ts";
-import { answer } from "../support/fixtures.ts";
+import { answer, PROBE_RULES } from "../support/fixtures.ts";
 import {
   admitted,
   bring,
@@ -92,3 +92,15 @@ t.test(
     }
   },
 );
+
+t.test("regression: one host that hangs alone lets in nobody whose gateway is about to leave", async (t) => {
+  const made = scene(t, { probe: { ...PROBE_RULES, hosts: ["one", "two"] } });
+  await prove(made, "challenge", "app");
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  made.upstream = (request) => (hostOf(request) === "one" ? promise : answering(answer(302)));
+  await isConfirmed(made, from("app"));
+  await made.advance(PROBE_RULES.minInterval + 500);
+  resolve({ kind: "failure", reason: "read_timeout", silent: true });
+  await settled();
+  t.equal(made.health.isKnownBad(from("app"), "allow"), false, "what was found of the other holds no longer");
+});
