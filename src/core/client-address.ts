@@ -12,16 +12,18 @@ import type { Check } from "./types.ts";
  * because it would open an `allowFrom` of the inner network to everybody.
  */
 export function clientAddress(check: Check, trustedProxies: AddressList | null): string | null {
-  const entries = headerValues(check.headers, "x-forwarded-for")
-    .join(",")
-    .split(",")
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== "");
-  for (let i = entries.length - 1; i > 0; i -= 1) {
-    const address = normalAddress(entries[i] ?? "");
-    if (address === null || !isListed(address, trustedProxies)) return address;
+  const text = headerValues(check.headers, "x-forwarded-for").join(",");
+  let address: string | null = null;
+  // From the right, so that a client pays for the many entries that it may send, and we do not.
+  for (let end = text.length; end > 0; ) {
+    const comma = text.lastIndexOf(",", end - 1);
+    const entry = text.slice(comma + 1, end).trim();
+    end = comma;
+    if (entry === "") continue;
+    address = normalAddress(entry);
+    if (address === null || !isListed(address, trustedProxies)) break;
   }
-  return normalAddress(entries[0] ?? "");
+  return address;
 }
 
 /** Whether `list` holds `address`, which is in the spelling of `clientAddress`. A null list holds nothing. */

@@ -162,3 +162,12 @@ t.test("failed logins are counted by", async (t) => {
   );
   t.same(new Set(keys), new Set(["2001:db8:0:0::/64"]), "no spelling gets a key of its own");
 });
+
+t.test("regression: 200,000 entries that a client sent cost next to nothing", async (t) => {
+  const headers = forwardedFor(`${",".repeat(100_000)}${"1,".repeat(100_000)}203.0.113.7`);
+  const began = performance.now();
+  for (let count = 0; count < 300; count += 1)
+    if (clientAddress(check({ headers }), CDN) !== "203.0.113.7") t.fail("another address");
+  // Each of them took 9 ms when all entries were looked at.
+  t.ok(performance.now() - began < 1_000);
+});
